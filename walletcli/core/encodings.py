@@ -1,0 +1,163 @@
+"""Text encodings of bytes: z-base-32, base58btc and unpadded base64url.
+
+Each decoder accepts exactly one text for each value: the one that its encoder writes. Length is checked before anything
+else, so an over-long text costs nothing.
+
+Spec: z-base-32 as pkarr and did:dht use it (most significant bit first, zero bits fill the last letter);
+base58btc of multibase (draft-multiformats-multibase); RFC 4648 section 5 without padding. docs/spec/identity-id.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from functools import lru_cache
+from typing import Final
+
+from walletcli.errors import FormatError
+
+Z32_ALPHABET: Final = "ybndrfg8ejkmcpqxot1uwisza345h769"
+"""z-base-32 letters, by their value 0 to 31."""
+
+BASE58_ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+"""base58btc letters, by their value 0 to 57."""
+
+MAX_BASE58_BYTES: Final = 128
+"""Longest value that `base58_decode` gives back unless told otherwise, bytes (decoding takes quadratic time)."""
+
+_INVALID: Final = 0xFF
+_BASE32_DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
+
+# bytes.translate tables: a five bit value to its letter, and a letter to the digit that int(…, 32) reads.
+_Z32_LETTERS: Final = Z32_ALPHABET.encode("ascii").ljust(256, b"\0")
+_Z32_DIGITS: Final = bytes(
+    _BASE32_DIGITS[Z32_ALPHABET.index(chr(code))] if chr(code) in Z32_ALPHABET else _INVALID for code in range(256)
+)
+
+# Two letters at a time halve the work of base58.
+_BASE58_PAIRS: Final = tuple(high + low for high in BASE58_ALPHABET for low in BASE58_ALPHABET)
+_BASE58_VALUES: Final = {letter: value for value, letter in enumerate(BASE58_ALPHABET)}
+_BASE58_CHUNK_LETTERS: Final = 10
+_BASE58_CHUNK: Final = 58**_BASE58_CHUNK_LETTERS
+
+
+@lru_cache(maxsize=64)
+def _spread_plan(letter_count: int) -> tuple[int, tuple[tuple[int, int, int], ...]]:
+    """Return how to give each five bit group of an integer a byte of its own: (byte length, steps).
+
+    A step is (high mask, low mask, shift). Halving works for all groups at once: split 2^k groups into two halves, then each half, down to single groups. Seven
+    steps on one large integer beat 52 table look-ups.
+    """
+    half = 1
+    while 2 * half < letter_count:
+        half *= 2
+    length_bytes = 2 * half
+    steps = []
+    while half:
+        blocks = length_bytes // (2 * half)
+        low = sum(((1 << (5 * half)) - 1) << (16 * half * block) for block in range(blocks))
+        steps.append((low << (5 * half), low, 3 * half))
+        half //= 2
+    return length_bytes, tuple(steps)
+
+
+def z32_encode(data: bytes) -> str:
+    """Return `data` in z-base-32, without padding."""
+    letter_count = (8 * len(data) + 4) // 5
+    if not letter_count:
+        return ""
+    length_bytes, steps = _spread_plan(letter_count)
+    value = int.from_bytes(data, "big") << (5 * letter_count - 8 * len(data))
+    for high, low, shift in steps:
+        value = ((value & high) << shift) | (value & low)
+    return value.to_bytes(length_bytes, "big").translate(_Z32_LETTERS)[length_bytes - letter_count :].decode("ascii")
+
+
+def z32_decode(text: str, length_bytes: int) -> bytes:
+    """Return the bytes that `text` stands for.
+
+    Args:
+        text: z-base-32, lower case, without padding or white space.
+        length_bytes: the exact length that the value must have.
+
+    Raises:
+        FormatError: `encoding.z32`: another length, a letter outside the alphabet, or unused bits that are not zero.
+    """
+    letter_count = (8 * length_bytes + 4) // 5
+    if len(text) != letter_count:
+        raise FormatError("encoding.z32", f"z-base-32 text has {len(text)} letters, {letter_count} needed")
+    if not letter_count:
+        return b""
+    spare_bits = 5 * letter_count - 8 * length_bytes
+    try:
+        value = int(text.encode("ascii").translate(_Z32_DIGITS), 32)
+    except ValueError as error:  # UnicodeEncodeError is one, too
+        raise FormatError("encoding.z32", "z-base-32 text holds a letter outside its alphabet") from error
+    if value & ((1 << spare_bits) - 1):
+        raise FormatError("encoding.z32", "z-base-32 text ends in bits that are not zero")
+    return (value >> spare_bits).to_bytes(length_bytes, "big")
+
+
+def base58_encode(data: bytes) -> str:
+    """Return `data` in base58btc; each leading zero byte is a leading ``1``."""
+    value = int.from_bytes(data, "big")
+    pairs = _BASE58_PAIRS
+    chunks: list[str] = []
+    while value:
+        value, chunk = divmod(value, _BASE58_CHUNK)  # long division once per ten letters, the rest in machine words
+        chunk, e = divmod(chunk, 3364)
+        chunk, d = divmod(chunk, 3364)
+        chunk, c = divmod(chunk, 3364)
+        a, b = divmod(chunk, 3364)
+        chunks.append(pairs[a] + pairs[b] + pairs[c] + pairs[d] + pairs[e])
+    zero_count = len(data) - len(data.lstrip(b"\0"))
+    return "1" * zero_count + "".join(reversed(chunks)).lstrip("1")
+
+
+def base58_decode(text: str, max_bytes: int = MAX_BASE58_BYTES) -> bytes:
+    """Return the bytes that `text` stands for.
+
+    Args:
+        text: base58btc, without a multibase prefix or white space.
+        max_bytes: longest value to accept, bytes.
+
+    Raises:
+        FormatError: `encoding.base58`: too long, or a letter outside the alphabet.
+    """
+    if len(text) > max_bytes * 138 // 100 + 1:  # log 256 / log 58 is 1.3657
+        raise FormatError("encoding.base58", f"base58 text has {len(text)} letters, too many for {max_bytes} bytes")
+    value = 0
+    try:
+        for letter in text:
+            value = value * 58 + _BASE58_VALUES[letter]
+    except KeyError as error:
+        raise FormatError("encoding.base58", "base58 text holds a letter outside its alphabet") from error
+    zero_count = len(text) - len(text.lstrip("1"))
+    data = bytes(zero_count) + value.to_bytes((value.bit_length() + 7) // 8, "big")
+    if len(data) > max_bytes:
+        raise FormatError("encoding.base58", f"base58 text holds {len(data)} bytes, at most {max_bytes} allowed")
+    return data
+
+
+def b64url_encode(data: bytes) -> str:
+    """Return `data` in base64url without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def b64url_decode(text: str) -> bytes:
+    """Return the bytes that `text` stands for.
+
+    Args:
+        text: base64url without padding or white space.
+
+    Raises:
+        FormatError: `encoding.base64url`: a letter outside the alphabet, padding, an impossible length, or unused bits
+            that are not zero.
+    """
+    try:
+        data = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except (UnicodeEncodeError, binascii.Error) as error:
+        raise FormatError("encoding.base64url", "text is not base64url") from error
+    if b64url_encode(data) != text:  # the decoder above skips foreign letters and unused bits
+        raise FormatError("encoding.base64url", "text is not base64url in its one form: no padding, no unused bits")
+    return data
