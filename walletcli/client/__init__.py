@@ -1,0 +1,1 @@
+"""Talks to nodes and relays: resolve, publish."""

@@ -1,0 +1,1 @@
+"""Dialers and addresses: how bytes reach a node, and for whom."""
