@@ -29,7 +29,11 @@ class Tagged:
     value: Value
 
 
-Value = Union[int, bytes, str, bool, None, list["Value"], tuple["Value", ...], dict[int, "Value"], dict[str, "Value"], dict[int | str, "Value"], Tagged]
+Value = Union[int, bytes, str, None, list["Value"], dict[int | str, "Value"], Tagged]
+"""What `decode` gives (`bool` is an `int`)."""
+
+Map = dict[int | str, Value]
+"""A map as `decode` gives it."""
 
 
 def encode(value: object) -> bytes:
@@ -70,7 +74,10 @@ def _encode(value: object, out: bytearray) -> None:
         _head(2, len(value), out)
         out += value
     elif isinstance(value, str):
-        text = value.encode("utf-8", "strict")
+        try:
+            text = value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise FormatError("cbor.text", "a text is not valid Unicode") from None
         _head(3, len(text), out)
         out += text
     elif isinstance(value, list | tuple):
@@ -198,10 +205,10 @@ def _array(data: bytes, at: int, count: int, depth: int) -> tuple[list[Value], i
     return items, at
 
 
-def _map(data: bytes, at: int, count: int, depth: int) -> tuple[dict[int | str, Value], int]:
+def _map(data: bytes, at: int, count: int, depth: int) -> tuple[Map, int]:
     if 2 * count > len(data) - at:
         raise IndexError
-    result: dict[int | str, Value] = {}
+    result: Map = {}
     depth += 1
     previous = b""
     for _ in range(count):

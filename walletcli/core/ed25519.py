@@ -27,6 +27,17 @@ SEED_BYTES: Final = 32
 _P: Final = 2**255 - 19
 _Y_MASK: Final = 2**255 - 1
 
+_SMALL_ORDER_Y: Final = frozenset(
+    (
+        0,
+        1,
+        _P - 1,
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+        _P - 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+    )
+)
+"""The y of the eight points whose order divides 8, either sign of x."""
+
 _open = bindings.crypto_sign_open
 
 
@@ -101,6 +112,21 @@ def check_public_key(public_key: bytes) -> None:
         raise FormatError("key.malformed", "the public key is not in its one encoding")
     if not bindings.crypto_core_ed25519_is_valid_point(public_key):
         raise FormatError("key.malformed", "the public key is not a point of the prime-order group of Ed25519")
+
+
+def check_encoding(public_key: bytes) -> None:
+    """Check what costs next to nothing: length, the one encoding, and none of the points of small order.
+
+    For keys that are read long before they are used; `verify` and `check_public_key` do the rest.
+
+    Raises:
+        FormatError: `key.malformed`.
+    """
+    if len(public_key) != PUBLIC_KEY_BYTES:
+        raise FormatError("key.malformed", f"a public key has {len(public_key)} bytes, {PUBLIC_KEY_BYTES} needed")
+    y = int.from_bytes(public_key, "little") & _Y_MASK
+    if y >= _P or y in _SMALL_ORDER_Y:
+        raise FormatError("key.malformed", "the public key is not canonical or of small order")
 
 
 def _is_canonical(point: bytes) -> bool:

@@ -1,0 +1,116 @@
+"""The signed packet: a DNS answer under a BEP44 signature, as the network stores it.
+
+Spec: docs/spec/record.md, "Packet"; BEP44 (signature); pkarr's relay payload (signature, seq, value).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from walletcli.core import bep44, dns, ed25519
+from walletcli.core.encodings import b64url_decode, z32_encode
+from walletcli.errors import FormatError
+
+RELAY_HEADER_BYTES = 72
+"""Signature (64) and `seq` (8, big-endian) before the value in a relay payload."""
+
+MAX_RELAY_PAYLOAD_BYTES = RELAY_HEADER_BYTES + bep44.MAX_VALUE_BYTES
+"""Longest relay payload."""
+
+POINTER_PREFIX = b"v=1;h="
+"""Start of the `_w` TXT that names a document: version 1, then its SHA-256 in base64url."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPacket:
+    """A packet whose signature and DNS form have been checked.
+
+    Make one with `sign` or `from_relay_payload`; both check everything.
+
+    Attributes:
+        public_key: Ed25519 key of 32 bytes that signed it.
+        signature: 64 bytes.
+        seq: BEP44 sequence number, a counter.
+        value: the DNS message, 12 to 996 bytes.
+        document_hash: SHA-256 of the document that it commits to (32 bytes), or None if it names none.
+    """
+
+    public_key: bytes
+    signature: bytes
+    seq: int
+    value: bytes
+    document_hash: bytes | None = field(compare=False)
+
+    @property
+    def records(self) -> tuple[dns.ResourceRecord, ...]:
+        """The DNS answers."""
+        return tuple(dns.decode(self.value))
+
+    def to_relay_payload(self) -> bytes:
+        """Return signature ‖ seq (8 bytes, big-endian) ‖ value."""
+        return self.signature + self.seq.to_bytes(8, "big") + self.value
+
+    def to_json(self) -> dict[str, object]:
+        """Return seq, signature (hex), size and answers."""
+        return {
+            "seq": self.seq,
+            "signature": self.signature.hex(),
+            "bytes": len(self.value),
+            "document_hash": self.document_hash.hex() if self.document_hash else None,
+            "records": [record.to_json() for record in self.records],
+        }
+
+    @classmethod
+    def sign(cls, key: ed25519.SigningKey, seq: int, value: bytes) -> SignedPacket:
+        """Sign `value` (a DNS message) as item `seq`.
+
+        Raises:
+            FormatError: ``packet.too-long``, ``packet.seq`` or ``dns.*``.
+        """
+        document_hash = _check(key.public_key, seq, value)
+        return cls(key.public_key, key.sign(bep44.signable(seq, value)), seq, value, document_hash)
+
+    @classmethod
+    def from_relay_payload(cls, public_key: bytes, payload: bytes) -> SignedPacket:
+        """Decode a relay payload and verify it under `public_key`.
+
+        Args:
+            public_key: 32 bytes.
+            payload: 84 to 1068 bytes.
+
+        Raises:
+            FormatError: ``packet.too-short``, ``packet.too-long``, ``packet.seq`` or ``dns.*``.
+            VerificationError: ``signature.invalid``.
+        """
+        if len(payload) < RELAY_HEADER_BYTES:
+            raise FormatError("packet.too-short", f"a packet has at least {RELAY_HEADER_BYTES} bytes, found {len(payload)}")
+        seq = int.from_bytes(payload[64:72], "big")
+        value = payload[72:]
+        document_hash = _check(public_key, seq, value)
+        signature = payload[:64]
+        ed25519.verify(public_key, bep44.signable(seq, value), signature)
+        return cls(public_key, signature, seq, value, document_hash)
+
+
+def _check(public_key: bytes, seq: int, value: bytes) -> bytes | None:
+    """Check everything but the signature; return the hash of the document that the packet names."""
+    if len(value) > bep44.MAX_VALUE_BYTES:
+        raise FormatError("packet.too-long", f"a packet holds at most {bep44.MAX_VALUE_BYTES} bytes, found {len(value)}")
+    if not 0 <= seq <= bep44.MAX_SEQ:
+        raise FormatError("packet.seq", "seq is not between 0 and 2^63 - 1")
+    pointers = [record.data for record in dns.decode(value) if _is_pointer(record, public_key)]
+    return _pointer_hash(pointers[0]) if len(pointers) == 1 else None
+
+
+def _is_pointer(record: dns.ResourceRecord, public_key: bytes) -> bool:
+    return record.type == dns.TYPE_TXT and record.name[:3] == b"_w." and record.name[3:] == z32_encode(public_key).encode()
+
+
+def _pointer_hash(text: bytes) -> bytes | None:
+    if not text.startswith(POINTER_PREFIX):
+        return None
+    try:
+        digest = b64url_decode(text[len(POINTER_PREFIX) :].decode("ascii"))
+    except (UnicodeDecodeError, FormatError):
+        return None
+    return digest if len(digest) == 32 else None
