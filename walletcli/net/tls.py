@@ -1,7 +1,7 @@
 """TLS as nodes and clients use it: 1.3 only, no resumption, keys pinned by a hash.
 
-A node's certificate is a container for its P-256 key and says nothing else: one fixed name, fixed dates, a random serial
-number. Trust comes from the node's own record, which pins the SHA-256 of the key (docs/spec/addresses.md).
+A node's certificate is a container for its P-256 key and says nothing else: one fixed name, fixed dates, a random
+serial number. Trust comes from the node's own record, which pins the SHA-256 of the key (docs/spec/addresses.md).
 """
 
 from __future__ import annotations

@@ -1,0 +1,211 @@
+"""One HTTP/1.1 exchange at a time over a dialed stream, with a deadline for the whole and a limit for every part.
+
+h11 parses; nothing else of HTTP exists here: no redirects, no cookies, no compression, no caching, no proxies. Every
+request of every identity carries the same headers in the same order, without a version of ours.
+
+Spec: RFC 9110, RFC 9112; docs/spec/resolution.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import h11
+
+from walletcli.errors import NetworkError
+from walletcli.net.stream import Stream
+
+MAX_HEAD_BYTES: Final = 16_384
+"""Longest status line and headers of an answer, in bytes."""
+
+MAX_INTERIM_ANSWERS: Final = 4
+"""How many 1xx answers may come before the real one."""
+
+_HEADERS: Final = (
+    ("User-Agent", "Mozilla/5.0"),
+    ("Accept", "*/*"),
+    ("Accept-Encoding", "identity"),
+)
+_BODY_TYPE: Final = ("Content-Type", "application/octet-stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked.
+
+    Args:
+        method: ``GET``, ``HEAD`` or ``PUT``.
+        path: begins with a slash; visible ASCII.
+        body: sent with ``PUT`` only.
+        headers: beside the ones that every request has.
+    """
+
+    method: str
+    path: str
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What was answered: a final status (200 to 599), headers with lower-case names, the whole body."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class HttpConnection:
+    """Exchanges requests over one stream, one after the other.
+
+    Args:
+        stream: connected; owned by the connection from now on.
+        host: the Host header, ``host[:port]``.
+        name: the address, for messages.
+    """
+
+    def __init__(self, stream: Stream, host: str, name: str) -> None:
+        self.stream = stream
+        self._host = host
+        self._name = name
+        self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another request may follow: the last answer is over and the other side says nothing unasked."""
+        idle = self._protocol.our_state is h11.IDLE and not self._protocol.trailing_data[0]
+        return idle and self.stream.is_quiet()
+
+    def close(self) -> None:
+        """Close the stream."""
+        self.stream.close()
+
+    def exchange(self, request: Request, max_body_bytes: int, deadline_s: float) -> Response:
+        """Send `request` and read its whole answer.
+
+        Args:
+            request: what to ask.
+            max_body_bytes: longest body to take.
+            deadline_s: the instant of ``time.monotonic()``, in seconds, by which everything is read.
+
+        Raises:
+            NetworkError: ``relay.timeout``, ``relay.too-much``, ``relay.bad-answer``, ``relay.unreachable``.
+        """
+        try:
+            answer = self._exchange(request, max_body_bytes, deadline_s)
+        except h11.RemoteProtocolError as error:
+            self.close()
+            raise self._bad_answer(f"its answer is not HTTP/1.1 or not whole ({error})") from error
+        except BaseException:
+            self.close()
+            raise
+        self._finish_cycle()
+        return answer
+
+    def _exchange(self, request: Request, max_body_bytes: int, deadline_s: float) -> Response:
+        unsent = self._send(request, deadline_s)
+        reader = _Reader(self._protocol, self.stream, self._name, MAX_HEAD_BYTES, deadline_s)
+        try:
+            head = self._read_head(reader)
+        except NetworkError as error:
+            # a request that could not be sent and has no answer failed in the sending
+            raise unsent if unsent is not None and error.code == "relay.unreachable" else error from None
+        headers = self._check_head(head)
+        reader.allow(2 * max_body_bytes + MAX_HEAD_BYTES)  # chunking costs something, but not any amount
+        body = bytearray()
+        while isinstance(event := reader.next_event(), h11.Data):
+            body += event.data
+            if len(body) > max_body_bytes:
+                raise too_much(self._name, max_body_bytes)
+        return Response(head.status_code, headers, bytes(body))
+
+    def _send(self, request: Request, deadline_s: float) -> NetworkError | None:
+        """Send the request; a connection that breaks meanwhile may still hold an early answer (413, 429)."""
+        headers = [("Host", self._host), *_HEADERS, *request.headers]
+        if request.method == "PUT":
+            headers += [_BODY_TYPE, ("Content-Length", str(len(request.body)))]
+        data = self._protocol.send(h11.Request(method=request.method, target=request.path, headers=headers)) or b""
+        if request.body:
+            data += self._protocol.send(h11.Data(data=request.body)) or b""
+        data += self._protocol.send(h11.EndOfMessage()) or b""
+        try:
+            self.stream.send(data, deadline_s)
+        except NetworkError as error:
+            if error.code != "relay.unreachable":
+                raise
+            return error
+        return None
+
+    def _read_head(self, reader: _Reader) -> h11.Response:
+        for _ in range(MAX_INTERIM_ANSWERS + 1):
+            event = reader.next_event()
+            if isinstance(event, h11.Response):
+                return event
+            if not isinstance(event, h11.InformationalResponse):
+                raise NetworkError("relay.unreachable", f"{self._name} closed the connection without an answer")
+        raise self._bad_answer(f"more than {MAX_INTERIM_ANSWERS} interim answers")
+
+    def _check_head(self, head: h11.Response) -> dict[str, str]:
+        if head.http_version != b"1.1":
+            raise self._bad_answer("it does not speak HTTP/1.1")
+        if not 200 <= head.status_code <= 599:
+            raise self._bad_answer(f"status {head.status_code}")
+        headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding != "identity":
+            raise self._bad_answer("a compressed answer, which was not asked for")
+        return headers
+
+    def _finish_cycle(self) -> None:
+        if self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE:
+            self._protocol.start_next_cycle()
+        else:
+            self.close()
+
+    def _bad_answer(self, why: str) -> NetworkError:
+        return bad_answer(self._name, why)
+
+
+class _Reader:
+    """Feeds a protocol from a stream and counts what it costs."""
+
+    def __init__(
+        self, protocol: h11.Connection, stream: Stream, name: str, budget_bytes: int, deadline_s: float
+    ) -> None:
+        self._protocol = protocol
+        self._stream = stream
+        self._name = name
+        self._budget_bytes = budget_bytes
+        self._deadline_s = deadline_s
+
+    def allow(self, more_bytes: int) -> None:
+        """Raise the budget."""
+        self._budget_bytes += more_bytes
+
+    def next_event(self) -> h11.Event | type[h11.PAUSED]:
+        """Return the next event, reading as far as needed.
+
+        Raises:
+            NetworkError: ``relay.timeout``, ``relay.unreachable``, ``relay.too-much`` past the budget.
+            h11.RemoteProtocolError: what came is not HTTP.
+        """
+        while (event := self._protocol.next_event()) is h11.NEED_DATA:
+            data = self._stream.recv(self._deadline_s)
+            self._budget_bytes -= len(data)
+            if self._budget_bytes < 0:
+                raise too_much(self._name, None)
+            self._protocol.receive_data(data)
+        return event
+
+
+def too_much(name: str, limit_bytes: int | None) -> NetworkError:
+    """Return the error for an answer that goes on for too long."""
+    limit = "than any answer needs" if limit_bytes is None else f"than {limit_bytes} bytes"
+    return NetworkError("relay.too-much", f"{name} sent more {limit}", "name another relay")
+
+
+def bad_answer(name: str, why: str) -> NetworkError:
+    """Return the error for an answer that makes no sense."""
+    return NetworkError("relay.bad-answer", f"{name} answered badly: {why}", "name another relay")
