@@ -1,8 +1,8 @@
 """Strict deterministic CBOR: the one encoding per value that walletcli's formats allow.
 
-The subset is: unsigned and negative integers of up to 64 bits, byte strings, UTF-8 text, arrays, maps whose keys are integers or text, ``true``,
-``false``, ``null`` and tag 18 (COSE_Sign1). Everything else, and everything said in a second way (long heads, indefinite
-lengths, unsorted or repeated keys, trailing bytes), is refused.
+The subset is: unsigned and negative integers of up to 64 bits, byte strings, UTF-8 text, arrays, maps whose keys are
+integers or text, ``true``, ``false``, ``null`` and tag 18 (COSE_Sign1). All else, and everything said in a second
+way (long heads, indefinite lengths, unsorted or repeated keys, trailing bytes), is refused.
 
 Spec: RFC 8949 section 4.2.1 (core deterministic encoding); docs/spec/record.md, "Encoding".
 """
@@ -10,7 +10,7 @@ Spec: RFC 8949 section 4.2.1 (core deterministic encoding); docs/spec/record.md,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 from walletcli.errors import FormatError
 
@@ -29,10 +29,10 @@ class Tagged:
     value: Value
 
 
-Value = Union[int, bytes, str, None, list["Value"], dict[int | str, "Value"], Tagged]
+Value: TypeAlias = "int | bytes | str | list[Value] | dict[int | str, Value] | Tagged | None"
 """What `decode` gives (`bool` is an `int`)."""
 
-Map = dict[int | str, Value]
+Map: TypeAlias = dict[int | str, Value]
 """A map as `decode` gives it."""
 
 
@@ -116,8 +116,8 @@ def decode(data: bytes, max_bytes: int) -> Value:
         max_bytes: refuse longer input before looking at it.
 
     Raises:
-        FormatError: ``cbor.too-long``, ``cbor.truncated``, ``cbor.trailing``, ``cbor.not-canonical``, ``cbor.unsupported``,
-            ``cbor.too-deep``, ``cbor.text``.
+        FormatError: ``cbor.too-long``, ``cbor.truncated``, ``cbor.trailing``, ``cbor.not-canonical``,
+            ``cbor.unsupported``, ``cbor.too-deep``, ``cbor.text``.
     """
     if len(data) > max_bytes:
         raise FormatError("cbor.too-long", f"{len(data)} bytes, at most {max_bytes} are allowed")

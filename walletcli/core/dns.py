@@ -1,7 +1,6 @@
 """DNS answers as signed packets carry them: a strict decoder, and an encoder for the TXT records that we write.
 
-Only the answer section is used. A name is text: labels joined by dots, without the final dot, bytes outside printable ASCII (and
-backslashes and dots inside a label) written as ``\\DDD``.
+Only the answer section is used.
 
 Spec: RFC 1035 sections 3.2, 3.3 and 4.1 (message, names, compression); docs/spec/record.md, "Packet".
 """
@@ -29,7 +28,15 @@ _FLAG_RESPONSE = 0x8000
 _FLAGS_ALLOWED = 0x8580
 """QR, AA, RD and RA may be set; an opcode, TC, a response code or the reserved bits may not."""
 
-_TYPE_NAMES = {TYPE_A: "A", TYPE_NS: "NS", TYPE_CNAME: "CNAME", TYPE_TXT: "TXT", TYPE_AAAA: "AAAA", 64: "SVCB", 65: "HTTPS"}
+_TYPE_NAMES = {
+    TYPE_A: "A",
+    TYPE_NS: "NS",
+    TYPE_CNAME: "CNAME",
+    TYPE_TXT: "TXT",
+    TYPE_AAAA: "AAAA",
+    64: "SVCB",
+    65: "HTTPS",
+}
 
 
 class ResourceRecord(NamedTuple):
@@ -39,7 +46,7 @@ class ResourceRecord(NamedTuple):
         name: owner name in raw label form without the final root label, labels joined by ``.`` bytes.
         type: the RR type number.
         ttl_s: time to live in seconds, 0 to 2^32 - 1.
-        data: TXT: its character strings joined; NS and CNAME: the target in the form of `name`; else the RDATA as it is.
+        data: TXT: its strings joined; NS and CNAME: the target in the form of `name`; else the RDATA as it is.
     """
 
     name: bytes
@@ -74,8 +81,8 @@ def decode(message: bytes) -> list[ResourceRecord]:
     """Decode the answers of a DNS response that fills `message`.
 
     Raises:
-        FormatError: ``dns.truncated``, ``dns.header`` (not a plain response, or other sections than answers), ``dns.name``
-            (label, length or compression pointer out of bounds), ``dns.rdata``, ``dns.trailing``.
+        FormatError: ``dns.truncated``, ``dns.header`` (not a plain response, or other sections than answers),
+            ``dns.name`` (label, length or compression pointer out of bounds), ``dns.rdata``, ``dns.trailing``.
     """
     if len(message) < 12:
         raise FormatError("dns.truncated", f"a DNS message has a header of 12 bytes, found {len(message)} bytes")
@@ -105,7 +112,7 @@ def _resource_record(message: bytes, at: int) -> tuple[ResourceRecord, int]:
         raise FormatError("dns.truncated", "the data of a resource record ends early")
     if rr_type == TYPE_TXT:
         data = _txt(message, start, end)
-    elif rr_type == TYPE_NS or rr_type == TYPE_CNAME:
+    elif rr_type in (TYPE_NS, TYPE_CNAME):
         data, name_end = _name(message, start)
         if name_end != end:
             raise FormatError("dns.rdata", "the name in a record's data does not fill it")
@@ -137,7 +144,9 @@ def _name(message: bytes, at: int) -> tuple[bytes, int]:
             at = lowest = target
             continue
         if length > MAX_LABEL_BYTES:
-            raise FormatError("dns.name", f"label types other than length and pointer are not allowed, found {length:#04x}")
+            raise FormatError(
+                "dns.name", f"label types other than length and pointer are not allowed, found {length:#04x}"
+            )
         total += length + 1
         if total > MAX_NAME_BYTES:
             raise FormatError("dns.name", f"a name is longer than {MAX_NAME_BYTES} bytes")

@@ -15,7 +15,17 @@ from typing import Final, TypeVar
 from walletcli.core import cbor, ed25519
 from walletcli.core.bep44 import MAX_SEQ
 from walletcli.core.cbor import Map, Value
-from walletcli.core.document_parts import HASH_BYTES, Address, Approvers, Delegation, Retirement, Succession, sized, uint, wrong
+from walletcli.core.document_parts import (
+    HASH_BYTES,
+    Address,
+    Approvers,
+    Delegation,
+    Retirement,
+    Succession,
+    sized,
+    uint,
+    wrong,
+)
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import FormatError
 
@@ -113,7 +123,12 @@ class Document:
         _check_list(self.bindings, 16, "bindings", lambda item: sized(item, 1, 4096, "bindings"))
         _check_list(self.sections, 64, "sections", lambda item: sized(item, 1, MAX_SECTION_BYTES, "sections"))
         _check_ascending(self.sections, "sections")
-        if len(self.delegations) > 32 or len(self.addresses) > 16 or len(self.profile) > 64 or len(self.extensions) > 32:
+        if (
+            len(self.delegations) > 32
+            or len(self.addresses) > 16
+            or len(self.profile) > 64
+            or len(self.extensions) > 32
+        ):
             raise wrong("too-many", "at most 32 delegations, 16 addresses, 64 attributes and 32 extensions")
         _check_ascending([item.signing_key for item in self.delegations], "delegations")
         for name, value in self.profile.items():
@@ -145,7 +160,7 @@ class Document:
             6: [item.to_cbor() for item in self.delegations],
             7: self.approvers.to_cbor() if self.approvers else None,
             8: self.succession.to_cbor() if self.succession else None,
-            9: {name: value for name, value in self.profile.items()},
+            9: _as_map(self.profile),
             10: list(self.sections),
             11: [item.to_cbor() for item in self.addresses],
             12: self.retirement.to_cbor() if self.retirement else None,
@@ -160,11 +175,13 @@ class Document:
         """Decode a document; exactly one encoding is accepted.
 
         Raises:
-            FormatError: ``document.too-long``, ``document.unknown-version``, ``document.padding``, other ``document.*`` by
-                field, ``cbor.*`` or ``key.malformed``.
+            FormatError: ``document.too-long``, ``document.unknown-version``, ``document.padding``, other
+                ``document.*`` by field, ``cbor.*`` or ``key.malformed``.
         """
         if len(data) > MAX_DOCUMENT_BYTES:
-            raise FormatError("document.too-long", f"a document has at most {MAX_DOCUMENT_BYTES} bytes, found {len(data)}")
+            raise FormatError(
+                "document.too-long", f"a document has at most {MAX_DOCUMENT_BYTES} bytes, found {len(data)}"
+            )
         fields = cbor.decode(data, MAX_DOCUMENT_BYTES)
         if type(fields) is not dict:
             raise wrong("form", "needs a map")
@@ -173,7 +190,7 @@ class Document:
                 "document.unknown-version", "the document is of a version that is not known here", "update walletcli"
             )
         keys = fields.keys()
-        if not _REQUIRED <= keys or not keys <= _REQUIRED | _OPTIONAL:
+        if not keys >= _REQUIRED or not keys <= _REQUIRED | _OPTIONAL:
             raise wrong("form", "a field is missing or unknown")
         _check_padding(fields[16], len(data))
         return cls(
@@ -247,6 +264,12 @@ def _map(fields: Map, key: int, name: str) -> Map:
     if type(value) is not dict or not value:
         raise wrong(name, "needs a map that is not empty")
     return value
+
+
+def _as_map(profile: Mapping[str, str]) -> Map:
+    result: Map = {}
+    result.update(profile)
+    return result
 
 
 def _profile(fields: Map) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 from walletcli.core import ed25519
@@ -188,7 +189,7 @@ class Approvers:
         uint(self.threshold, 1, len(self.approvers), "approvers")
         uint(self.delay_days, 1, 365, "approvers")
         keys = [approver.public_key for approver in self.approvers]
-        if any(a >= b for a, b in zip(keys, keys[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(keys)):
             raise wrong("approvers", "keys are repeated or out of order")
 
     def to_cbor(self) -> Map:
@@ -285,7 +286,11 @@ class Address:
 
     def to_json(self) -> dict[str, object]:
         """Return transport, location and pin (hex or null)."""
-        return {"transport": str(self.transport), "location": self.location, "pin": self.pin.hex() if self.pin else None}
+        return {
+            "transport": str(self.transport),
+            "location": self.location,
+            "pin": self.pin.hex() if self.pin else None,
+        }
 
 
 RETIREMENT_REASONS = ("none given", "no longer used", "key compromised", "replaced")

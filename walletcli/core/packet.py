@@ -83,7 +83,9 @@ class SignedPacket:
             VerificationError: ``signature.invalid``.
         """
         if len(payload) < RELAY_HEADER_BYTES:
-            raise FormatError("packet.too-short", f"a packet has at least {RELAY_HEADER_BYTES} bytes, found {len(payload)}")
+            raise FormatError(
+                "packet.too-short", f"a packet has at least {RELAY_HEADER_BYTES} bytes, found {len(payload)}"
+            )
         seq = int.from_bytes(payload[64:72], "big")
         value = payload[72:]
         document_hash = _check(public_key, seq, value)
@@ -95,7 +97,9 @@ class SignedPacket:
 def _check(public_key: bytes, seq: int, value: bytes) -> bytes | None:
     """Check everything but the signature; return the hash of the document that the packet names."""
     if len(value) > bep44.MAX_VALUE_BYTES:
-        raise FormatError("packet.too-long", f"a packet holds at most {bep44.MAX_VALUE_BYTES} bytes, found {len(value)}")
+        raise FormatError(
+            "packet.too-long", f"a packet holds at most {bep44.MAX_VALUE_BYTES} bytes, found {len(value)}"
+        )
     if not 0 <= seq <= bep44.MAX_SEQ:
         raise FormatError("packet.seq", "seq is not between 0 and 2^63 - 1")
     pointers = [record.data for record in dns.decode(value) if _is_pointer(record, public_key)]
@@ -103,7 +107,9 @@ def _check(public_key: bytes, seq: int, value: bytes) -> bytes | None:
 
 
 def _is_pointer(record: dns.ResourceRecord, public_key: bytes) -> bool:
-    return record.type == dns.TYPE_TXT and record.name[:3] == b"_w." and record.name[3:] == z32_encode(public_key).encode()
+    return (
+        record.type == dns.TYPE_TXT and record.name[:3] == b"_w." and record.name[3:] == z32_encode(public_key).encode()
+    )
 
 
 def _pointer_hash(text: bytes) -> bytes | None:

@@ -77,7 +77,9 @@ def next_seq(last: int | None, now_s: float, entropy: Callable[[int], bytes]) ->
     after_last = 0 if last is None else last + 1 + int.from_bytes(entropy(8), "big") % SEQ_JUMP
     seq = max(yesterday, after_last, 0)
     if seq >= SEQ_LIMIT:
-        raise InputError("seq.exhausted", "the next seq lies beyond the year 2100", "check this machine's clock and the last record")
+        raise InputError(
+            "seq.exhausted", "the next seq lies beyond the year 2100", "check this machine's clock and the last record"
+        )
     return seq
 
 
@@ -107,7 +109,9 @@ class Record:
         if packet.document_hash is None:
             raise VerificationError("record.no-document", "the packet names no document, but one came with it")
         if len(document_bytes) > MAX_DOCUMENT_BYTES:
-            raise FormatError("document.too-long", f"a document has at most {MAX_DOCUMENT_BYTES} bytes, found {len(document_bytes)}")
+            raise FormatError(
+                "document.too-long", f"a document has at most {MAX_DOCUMENT_BYTES} bytes, found {len(document_bytes)}"
+            )
         if hashlib.sha256(document_bytes).digest() != packet.document_hash:
             raise VerificationError("record.hash-mismatch", "the document is not the one that the packet names")
         document = Document.from_bytes(document_bytes)
@@ -134,7 +138,9 @@ class Record:
             VerificationError: ``signature.invalid`` and what `verified` raises.
         """
         if len(data) > MAX_FILE_BYTES or not data.startswith(MAGIC):
-            raise FormatError("record.file", "not a record file of a known version", "a record file starts with 'walletcli record 1'")
+            raise FormatError(
+                "record.file", "not a record file of a known version", "a record file starts with 'walletcli record 1'"
+            )
         fields = cbor.decode(data[len(MAGIC) :], MAX_FILE_BYTES)
         if type(fields) is not list or len(fields) != 5:
             raise FormatError("record.file", "needs key, signature, seq, packet and document")
@@ -147,5 +153,7 @@ class Record:
             raise FormatError("record.file", "the document is a byte string or null")
         payload = signature + seq.to_bytes(8, "big") + value
         if len(payload) > MAX_RELAY_PAYLOAD_BYTES:
-            raise FormatError("packet.too-long", f"a packet holds at most {bep44.MAX_VALUE_BYTES} bytes, found {len(value)}")
+            raise FormatError(
+                "packet.too-long", f"a packet holds at most {bep44.MAX_VALUE_BYTES} bytes, found {len(value)}"
+            )
         return cls.verified(SignedPacket.from_relay_payload(key, payload), document)
