@@ -184,8 +184,8 @@ class _Reader:
         """Raise the budget."""
         self._budget_bytes += more_bytes
 
-    def next_event(self) -> h11.Event | type[h11.PAUSED]:
-        """Return the next event, reading as far as needed.
+    def next_event(self) -> h11.Event | None:
+        """Return the next event, reading as far as needed; None when nothing more can come.
 
         Raises:
             NetworkError: ``relay.timeout``, ``relay.unreachable``, ``relay.too-much`` past the budget.
@@ -197,7 +197,7 @@ class _Reader:
             if self._budget_bytes < 0:
                 raise too_much(self._name, None)
             self._protocol.receive_data(data)
-        return event
+        return event if isinstance(event, h11.Event) else None
 
 
 def too_much(name: str, limit_bytes: int | None) -> NetworkError:

@@ -15,7 +15,7 @@ from walletcli.core.identity_id import IdentityId
 from walletcli.errors import InputError
 
 if TYPE_CHECKING:
-    from walletcli.core.document import Address
+    from walletcli.core.document_parts import Address
 
 MAX_ADDRESS_CHARS: Final = 400
 """Longest address text, in characters: a host of 253 and a did:key fit well."""

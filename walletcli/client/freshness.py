@@ -1,0 +1,58 @@
+"""What a client remembers of each identity, so that nobody can lead it back.
+
+Spec: docs/spec/resolution.md, "Freshness".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from walletcli.core.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The newest state of an identity that was ever verified.
+
+    Args:
+        seq: its packet's.
+        document_hash: SHA-256 of its document (32 bytes), or None for a packet that names none.
+        record: the state itself, where it was kept.
+    """
+
+    seq: int
+    document_hash: bytes | None
+    record: Record | None = None
+
+    @classmethod
+    def of(cls, record: Record) -> Seen:
+        """Return what to remember of `record`."""
+        return cls(record.packet.seq, record.packet.document_hash, record)
+
+
+class Freshness(Protocol):
+    """Remembers the newest state of each identity; kept sealed by whoever implements it."""
+
+    def get(self, public_key: bytes) -> Seen | None:
+        """Return what was seen of the identity with this root key (32 bytes), or None."""
+
+    def put(self, public_key: bytes, seen: Seen) -> None:
+        """Remember `seen`, unless something newer is remembered already."""
+
+
+class FreshnessMap:
+    """A `Freshness` in memory."""
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, Seen] = {}
+
+    def get(self, public_key: bytes) -> Seen | None:
+        """Return what was seen of the identity with this root key (32 bytes), or None."""
+        return self._seen.get(public_key)
+
+    def put(self, public_key: bytes, seen: Seen) -> None:
+        """Remember `seen`, unless something newer is remembered already."""
+        known = self._seen.get(public_key)
+        if known is None or known.seq <= seen.seq:
+            self._seen[public_key] = seen

@@ -1,0 +1,236 @@
+"""Talks to one node or relay on behalf of one identity.
+
+Spec: pkarr's relay API (design/relays.md of that project); docs/spec/addresses.md, docs/spec/resolution.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from types import TracebackType
+from typing import Final, NoReturn, Self
+
+from walletcli.client.freshness import Freshness
+from walletcli.client.http import HttpConnection, Request, Response, bad_answer
+from walletcli.client.pinning import check_pin
+from walletcli.core.document import MAX_DOCUMENT_BYTES
+from walletcli.core.encodings import z32_encode
+from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, SignedPacket
+from walletcli.errors import FormatError, NetworkError, VerificationError
+from walletcli.net.addresses import NodeAddress
+from walletcli.net.dialer import Dialer
+
+TIMEOUT_S: Final = 15.0
+"""How long one call may take by default, connecting and proving the node's key included, in seconds."""
+
+_MAX_ANSWER_BYTES: Final = 65_536
+_FROM_STORE: Final = (("Cache-Control", "only-if-cached"),)
+_NO_DOCUMENTS: Final = frozenset({400, 404, 405, 501})
+"""How relays that know nothing of documents answer when asked for one."""
+
+
+class RelayClient:
+    """One relay, one identity, at most one connection; for one thread at a time.
+
+    Nothing is shared with any other client: no connection, no TLS session, no cookie. The connection is kept between
+    calls and opened anew when it has gone.
+
+    Args:
+        address: the relay.
+        dialer: opens the connections.
+        for_identity: did:key of the identity on whose behalf it is asked, or None.
+        timeout_s: how long each call may take, in seconds.
+        memory: freshness of the *node's* own record, for pinned addresses; None starts from nothing.
+    """
+
+    def __init__(
+        self,
+        address: NodeAddress,
+        dialer: Dialer,
+        for_identity: str | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        memory: Freshness | None = None,
+    ) -> None:
+        self.address = address
+        self._name = address.to_text()
+        self._dialer = dialer
+        self._for_identity = for_identity
+        self._timeout_s = timeout_s
+        self._memory = memory
+        self._connection: HttpConnection | None = None
+        self._proven_pin: bytes | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, if there is one; the client can be used again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def get_packet(
+        self, public_key: bytes, min_seq: int | None = None, *, from_store: bool = False
+    ) -> SignedPacket | None:
+        """Return the packet that the relay has for a key, verified, or None where it has none.
+
+        Args:
+            public_key: Ed25519, 32 bytes.
+            min_seq: refuse anything older.
+            from_store: ask the relay what it holds itself; a relay that does not know the question asks its sources.
+
+        Raises:
+            NetworkError: ``relay.*``, ``tls.*``, ``network.*``.
+            VerificationError: ``signature.invalid``, ``record.stale`` below `min_seq`, ``tls.*``.
+        """
+        headers = _FROM_STORE if from_store else ()
+        path = "/" + z32_encode(public_key)
+        response = self._ask(Request("GET", path, headers=headers), MAX_RELAY_PAYLOAD_BYTES)
+        if response.status == 404 or (from_store and response.status == 504):
+            return None
+        self._expect(response, 200)
+        packet = decode_packet(public_key, response.body, self._name)
+        if min_seq is not None and packet.seq < min_seq:
+            raise VerificationError(
+                "record.stale", f"{self._name} has seq {packet.seq}, older than the known {min_seq}", "ask other relays"
+            )
+        return packet
+
+    def put_packet(self, packet: SignedPacket, cas_seq: int | None = None) -> None:
+        """Store a packet.
+
+        Args:
+            packet: what to store.
+            cas_seq: store it only if this is the `seq` that the relay has now.
+
+        Raises:
+            NetworkError: ``relay.conflict`` when the relay knows a newer one, ``relay.precondition`` when `cas_seq` is
+                not what it has or it wants one, ``relay.refused``, other ``relay.*``, ``tls.*``, ``network.*``.
+            VerificationError: ``tls.*``.
+        """
+        headers = () if cas_seq is None else (("If-Match", str(cas_seq)),)
+        path = "/" + z32_encode(packet.public_key)
+        self._expect(self._ask(Request("PUT", path, packet.to_relay_payload(), headers), _MAX_ANSWER_BYTES), 200, 204)
+
+    def get_document(self, document_hash: bytes) -> bytes | None:
+        """Return the document with this hash, or None where the relay has it not.
+
+        Args:
+            document_hash: SHA-256, 32 bytes.
+
+        Raises:
+            NetworkError: ``relay.*``, ``tls.*``, ``network.*``.
+            VerificationError: ``record.hash-mismatch`` for another document, ``tls.*``.
+        """
+        response = self._ask(Request("GET", _document_path(document_hash)), MAX_DOCUMENT_BYTES)
+        if response.status in _NO_DOCUMENTS:
+            return None
+        self._expect(response, 200)
+        return check_document(document_hash, response.body, self._name)
+
+    def put_document(self, document: bytes) -> None:
+        """Store a document under its hash.
+
+        Raises:
+            NetworkError: ``relay.no-documents`` from a relay that keeps none, other ``relay.*``, ``tls.*``,
+                ``network.*``.
+            VerificationError: ``tls.*``.
+        """
+        path = _document_path(hashlib.sha256(document).digest())
+        response = self._ask(Request("PUT", path, document), _MAX_ANSWER_BYTES)
+        if response.status in _NO_DOCUMENTS:
+            raise NetworkError(
+                "relay.no-documents", f"{self._name} keeps packets and no documents", "name a walletcli node as well"
+            )
+        self._expect(response, 200, 201, 204)
+
+    def _ask(self, request: Request, max_body_bytes: int) -> Response:
+        deadline_s = time.monotonic() + self._timeout_s
+        if self._connection is not None and self._connection.is_reusable:
+            try:
+                return self._connection.exchange(request, max_body_bytes, deadline_s)
+            except NetworkError as error:
+                # a kept connection may have been closed the moment before: GET and PUT are the same asked twice
+                if error.code != "relay.unreachable":
+                    raise
+        self.close()
+        self._connection = self._connect(deadline_s)
+        return self._connection.exchange(request, max_body_bytes, deadline_s)
+
+    def _connect(self, deadline_s: float) -> HttpConnection:
+        stream = self._dialer.dial(self.address, self._for_identity, deadline_s)
+        connection = HttpConnection(stream, self.address.authority, self._name)
+        if self.address.node is None or (self._proven_pin is not None and stream.peer_pin == self._proven_pin):
+            return connection
+        try:
+            self._proven_pin = check_pin(connection, self.address, self._memory, deadline_s)
+        except BaseException:
+            connection.close()
+            raise
+        if not connection.is_reusable:
+            raise bad_answer(self._name, "it ends the connection on which it proved its key")
+        return connection
+
+    def _expect(self, response: Response, *statuses: int) -> None:
+        if response.status not in statuses:
+            raise_for_status(response.status, self._name)
+
+
+def decode_packet(public_key: bytes, payload: bytes, name: str) -> SignedPacket:
+    """Decode and verify what the relay `name` sent as the packet of a key.
+
+    Raises:
+        NetworkError: ``relay.bad-answer`` when it is not a packet.
+        VerificationError: ``signature.invalid``.
+    """
+    try:
+        return SignedPacket.from_relay_payload(public_key, payload)
+    except FormatError as error:
+        raise bad_answer(name, f"not a packet ({error.code}: {error.message})") from error
+    except VerificationError as error:
+        raise VerificationError(
+            error.code, f"{name} sent a packet that the key did not sign", "ask other relays"
+        ) from error
+
+
+def check_document(document_hash: bytes, document: bytes, name: str) -> bytes:
+    """Return what the relay `name` sent as a document, if it is the one asked for.
+
+    Raises:
+        VerificationError: ``record.hash-mismatch``.
+    """
+    if hashlib.sha256(document).digest() != document_hash:
+        raise VerificationError(
+            "record.hash-mismatch", f"{name} sent another document than asked for", "ask other relays"
+        )
+    return document
+
+
+def raise_for_status(status: int, name: str) -> NoReturn:
+    """Raise the error that an unwelcome HTTP status stands for.
+
+    Raises:
+        NetworkError: ``relay.conflict``, ``relay.precondition``, ``relay.limited``, ``relay.bad-answer``,
+            ``relay.refused``.
+    """
+    if status == 409:
+        raise NetworkError("relay.conflict", f"{name} knows a newer packet", "resolve the identity before publishing")
+    if status in (412, 428):
+        raise NetworkError("relay.precondition", f"{name} has another packet than expected", "try again in a moment")
+    if status == 429:
+        raise NetworkError("relay.limited", f"{name} wants fewer requests", "wait a minute, or name another relay")
+    if 300 <= status <= 399:
+        raise bad_answer(name, f"it points elsewhere (status {status}), which is not followed")
+    if status < 400:
+        raise bad_answer(name, f"status {status}")
+    raise NetworkError("relay.refused", f"{name} refused the request (status {status})", "name another relay")
+
+
+def _document_path(document_hash: bytes) -> str:
+    return f"/document/{document_hash.hex()}"
