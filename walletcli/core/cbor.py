@@ -125,16 +125,18 @@ def decode(data: bytes, max_bytes: int) -> Value:
         value, end = _item(data, 0, 0)
     except IndexError:
         raise FormatError("cbor.truncated", "the data ends in the middle of a value") from None
+    if end > len(data):
+        raise FormatError("cbor.truncated", "the data ends in the middle of a value")
     if end != len(data):
         raise FormatError("cbor.trailing", f"{len(data) - end} bytes follow the value")
     return value
 
 
-_MINIMUM = {24: 24, 25: 0x100, 26: 0x10000, 27: 0x1_0000_0000}
+_MINIMUM = {25: 0x100, 26: 0x10000, 27: 0x1_0000_0000}
 
 
 def _long_number(data: bytes, at: int, info: int) -> tuple[int, int]:
-    """Read the 1, 2, 4 or 8 byte argument that follows a head; `at` is where it starts."""
+    """Read the 2, 4 or 8 byte argument that follows a head; `at` is where it starts."""
     if info > 27:
         raise FormatError("cbor.not-canonical", "indefinite lengths and reserved heads are not allowed")
     end = at + (1 << (info - 24))
@@ -149,28 +151,33 @@ def _long_number(data: bytes, at: int, info: int) -> tuple[int, int]:
 def _item(data: bytes, at: int, depth: int) -> tuple[Value, int]:
     head = data[at]
     at += 1
+    if head < 24:
+        return head, at
     major = head >> 5
     number = head & 31
     if major == 7:
         return _simple(head), at
-    if number > 23:
+    if number == 24:
+        number = data[at]
+        at += 1
+        if number < 24:
+            raise FormatError("cbor.not-canonical", "a number is not in its shortest form")
+    elif number > 24:
         number, at = _long_number(data, at, number)
-    if major == 0:
-        return number, at
     if major == 2 or major == 3:
         end = at + number
         if end > len(data):
             raise IndexError
         chunk = data[at:end]
         return (chunk if major == 2 else _text(chunk)), end
-    if major == 1:
-        return -1 - number, at
+    if major < 2:
+        return number if major == 0 else -1 - number, at
     if depth >= MAX_DEPTH:
         raise FormatError("cbor.too-deep", f"values are nested more than {MAX_DEPTH} deep")
     if major == 4:
-        return _array(data, at, number, depth)
+        return _array(data, at, number, depth + 1)
     if major == 5:
-        return _map(data, at, number, depth)
+        return _map(data, at, number, depth + 1)
     if number != TAG_COSE_SIGN1:
         raise FormatError("cbor.unsupported", f"tag {number} is not allowed")
     value, at = _item(data, at, depth + 1)
@@ -198,7 +205,6 @@ def _array(data: bytes, at: int, count: int, depth: int) -> tuple[list[Value], i
     if count > len(data) - at:
         raise IndexError
     items: list[Value] = []
-    depth += 1
     for _ in range(count):
         value, at = _item(data, at, depth)
         items.append(value)
@@ -209,16 +215,35 @@ def _map(data: bytes, at: int, count: int, depth: int) -> tuple[Map, int]:
     if 2 * count > len(data) - at:
         raise IndexError
     result: Map = {}
-    depth += 1
-    previous = b""
+    key: int | str
+    last_small = -1
+    last_key = b""
     for _ in range(count):
-        start = at
-        key, at = _item(data, at, depth)
-        if isinstance(key, bool) or not isinstance(key, int | str):
-            raise FormatError("cbor.unsupported", "a map key must be an integer or a text")
-        encoded_key = data[start:at]
-        if encoded_key <= previous:
-            raise FormatError("cbor.not-canonical", "map keys are repeated or out of order")
-        previous = encoded_key
-        result[key], at = _item(data, at, depth)
+        head = data[at]
+        if head < 24:  # nearly every key: one byte, its own sort order
+            if head <= last_small or last_key:
+                raise FormatError("cbor.not-canonical", "map keys are repeated or out of order")
+            key = last_small = head
+            at += 1
+        else:
+            start = at
+            key, at = _key(data, at, depth)
+            if data[start:at] <= last_key:
+                raise FormatError("cbor.not-canonical", "map keys are repeated or out of order")
+            last_key = data[start:at]
+        head = data[at]
+        if 0x40 <= head <= 0x57:  # a short byte string
+            end = at + head - 0x3F
+            result[key] = data[at + 1 : end]
+            at = end
+        else:
+            result[key], at = _item(data, at, depth)
     return result, at
+
+
+def _key(data: bytes, at: int, depth: int) -> tuple[int | str, int]:
+    if data[at] >> 5 not in (0, 1, 3):
+        raise FormatError("cbor.unsupported", "a map key must be an integer or a text")
+    key, at = _item(data, at, depth)
+    assert isinstance(key, int | str)  # by the major types above
+    return key, at

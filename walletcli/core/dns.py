@@ -93,32 +93,33 @@ def decode(message: bytes) -> list[ResourceRecord]:
         raise FormatError("dns.header", "only the answer section may be used")
     records = []
     at = 12
+    size = len(message)
     for _ in range(answers):
-        record, at = _resource_record(message, at)
-        records.append(record)
-    if at != len(message):
-        raise FormatError("dns.trailing", f"{len(message) - at} bytes follow the last answer")
+        name, at = _name(message, at)
+        start = at + 10
+        if start > size:
+            raise FormatError("dns.truncated", "a resource record ends early")
+        rr_type, _, ttl_s, length = _RECORD.unpack_from(message, at)
+        at = start + length
+        if at > size:
+            raise FormatError("dns.truncated", "the data of a resource record ends early")
+        records.append(ResourceRecord(name, rr_type, ttl_s, _data(message, rr_type, start, at)))
+    if at != size:
+        raise FormatError("dns.trailing", f"{size - at} bytes follow the last answer")
     return records
 
 
-def _resource_record(message: bytes, at: int) -> tuple[ResourceRecord, int]:
-    name, at = _name(message, at)
-    start = at + 10
-    if start > len(message):
-        raise FormatError("dns.truncated", "a resource record ends early")
-    rr_type, _, ttl_s, length = _RECORD.unpack_from(message, at)
-    end = start + length
-    if end > len(message):
-        raise FormatError("dns.truncated", "the data of a resource record ends early")
+def _data(message: bytes, rr_type: int, start: int, end: int) -> bytes:
     if rr_type == TYPE_TXT:
-        data = _txt(message, start, end)
-    elif rr_type in (TYPE_NS, TYPE_CNAME):
-        data, name_end = _name(message, start)
+        if start < end and start + 1 + message[start] == end:
+            return message[start + 1 : end]
+        return _txt(message, start, end)
+    if rr_type in (TYPE_NS, TYPE_CNAME):
+        target, name_end = _name(message, start)
         if name_end != end:
             raise FormatError("dns.rdata", "the name in a record's data does not fill it")
-    else:
-        data = message[start:end]
-    return ResourceRecord(name, rr_type, ttl_s, data), end
+        return target
+    return message[start:end]
 
 
 def _name(message: bytes, at: int) -> tuple[bytes, int]:
@@ -160,9 +161,6 @@ def _name(message: bytes, at: int) -> tuple[bytes, int]:
 def _txt(message: bytes, at: int, end: int) -> bytes:
     if at == end:
         raise FormatError("dns.rdata", "a TXT record holds no character string")
-    length = message[at]
-    if at + 1 + length == end:
-        return message[at + 1 : end]
     strings = []
     while at < end:
         stop = at + 1 + message[at]

@@ -298,7 +298,9 @@ def _check_split(pair: tuple[bytes, bytes]) -> None:
         raise wrong("healed", "the hashes of a pair are out of order")
 
 
-def _check_list(items: Iterable[_T], most: int, name: str, check: Callable[[_T], object]) -> None:
+def _check_list(items: tuple[_T, ...], most: int, name: str, check: Callable[[_T], object]) -> None:
+    if not items:
+        return
     for count, item in enumerate(items, 1):
         if count > most:
             raise wrong(name, f"at most {most}")

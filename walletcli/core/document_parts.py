@@ -27,6 +27,8 @@ LAST_DAY = 47_482
 HASH_BYTES = 32
 """SHA-256."""
 
+_NO_KEYS: Final[frozenset[int]] = frozenset()
+_DELEGATION_KEYS: Final = frozenset({1, 2, 3, 4, 5})
 _LOCATION = re.compile(r"[!-~]{1,255}")
 
 
@@ -116,14 +118,11 @@ class Delegation:
         Raises:
             FormatError: ``document.delegation`` or ``key.malformed``.
         """
-        data = fields(value, frozenset({1, 2, 3, 4, 5}), frozenset(), "delegation")
-        return cls(
-            sized(data[1], 32, 32, "delegation"),
-            sized(data[2], 32, 32, "delegation"),
-            _POWER_SETS[uint(data[3], 1, 15, "delegation")],
-            uint(data[4], 0, LAST_DAY, "delegation"),
-            uint(data[5], 0, LAST_DAY, "delegation"),
-        )
+        data = fields(value, _DELEGATION_KEYS, _NO_KEYS, "delegation")
+        signing, sealing, mask, start, end = data.values()  # in the order of the keys
+        if type(signing) is not bytes or type(sealing) is not bytes or type(start) is not int or type(end) is not int:
+            raise wrong("delegation", "needs two keys, powers and two days")
+        return cls(signing, sealing, _POWER_SETS[uint(mask, 1, 15, "delegation")], start, end)
 
     def to_json(self) -> dict[str, object]:
         """Return keys (hex), powers and days."""

@@ -27,8 +27,10 @@ SEED_BYTES: Final = 32
 _P: Final = 2**255 - 19
 _Y_MASK: Final = 2**255 - 1
 
-_SMALL_ORDER_Y: Final = frozenset(
-    (
+_SMALL_ORDER: Final = frozenset(
+    (y | sign << 255).to_bytes(32, "little")
+    for sign in (0, 1)
+    for y in (
         0,
         1,
         _P - 1,
@@ -36,7 +38,7 @@ _SMALL_ORDER_Y: Final = frozenset(
         _P - 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
     )
 )
-"""The y of the eight points whose order divides 8, either sign of x."""
+"""Encodings of the points whose order divides 8, with either sign bit."""
 
 _open = bindings.crypto_sign_open
 
@@ -124,8 +126,7 @@ def check_encoding(public_key: bytes) -> None:
     """
     if len(public_key) != PUBLIC_KEY_BYTES:
         raise FormatError("key.malformed", f"a public key has {len(public_key)} bytes, {PUBLIC_KEY_BYTES} needed")
-    y = int.from_bytes(public_key, "little") & _Y_MASK
-    if y >= _P or y in _SMALL_ORDER_Y:
+    if public_key in _SMALL_ORDER or (public_key[31] & 0x7F == 0x7F and not _is_canonical(public_key)):
         raise FormatError("key.malformed", "the public key is not canonical or of small order")
 
 

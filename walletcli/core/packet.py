@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from walletcli.core import bep44, dns, ed25519
-from walletcli.core.encodings import b64url_decode, z32_encode
+from walletcli.core.encodings import b64url_decode
 from walletcli.errors import FormatError
 
 RELAY_HEADER_BYTES = 72
@@ -67,8 +67,25 @@ class SignedPacket:
         Raises:
             FormatError: ``packet.too-long``, ``packet.seq`` or ``dns.*``.
         """
-        document_hash = _check(key.public_key, seq, value)
+        document_hash = _check(seq, value)
         return cls(key.public_key, key.sign(bep44.signable(seq, value)), seq, value, document_hash)
+
+    @classmethod
+    def with_derived_value(cls, public_key: bytes, payload: bytes, document_hash: bytes) -> SignedPacket:
+        """Verify a payload whose value is known to be the one that a valid document gives.
+
+        Such a value needs no DNS decoder: it was compared, byte for byte, with what the encoder writes.
+
+        Raises:
+            FormatError: ``packet.seq``.
+            VerificationError: ``signature.invalid``.
+        """
+        seq = int.from_bytes(payload[64:72], "big")
+        if seq > bep44.MAX_SEQ:
+            raise FormatError("packet.seq", "seq is not between 0 and 2^63 - 1")
+        signature, value = payload[:64], payload[RELAY_HEADER_BYTES:]
+        ed25519.verify(public_key, bep44.signable(seq, value), signature)
+        return cls(public_key, signature, seq, value, document_hash)
 
     @classmethod
     def from_relay_payload(cls, public_key: bytes, payload: bytes) -> SignedPacket:
@@ -88,13 +105,13 @@ class SignedPacket:
             )
         seq = int.from_bytes(payload[64:72], "big")
         value = payload[72:]
-        document_hash = _check(public_key, seq, value)
+        document_hash = _check(seq, value)
         signature = payload[:64]
         ed25519.verify(public_key, bep44.signable(seq, value), signature)
         return cls(public_key, signature, seq, value, document_hash)
 
 
-def _check(public_key: bytes, seq: int, value: bytes) -> bytes | None:
+def _check(seq: int, value: bytes) -> bytes | None:
     """Check everything but the signature; return the hash of the document that the packet names."""
     if len(value) > bep44.MAX_VALUE_BYTES:
         raise FormatError(
@@ -102,21 +119,11 @@ def _check(public_key: bytes, seq: int, value: bytes) -> bytes | None:
         )
     if not 0 <= seq <= bep44.MAX_SEQ:
         raise FormatError("packet.seq", "seq is not between 0 and 2^63 - 1")
-    pointers = [record.data for record in dns.decode(value) if _is_pointer(record, public_key)]
-    return _pointer_hash(pointers[0]) if len(pointers) == 1 else None
-
-
-def _is_pointer(record: dns.ResourceRecord, public_key: bytes) -> bool:
-    return (
-        record.type == dns.TYPE_TXT and record.name[:3] == b"_w." and record.name[3:] == z32_encode(public_key).encode()
-    )
-
-
-def _pointer_hash(text: bytes) -> bytes | None:
-    if not text.startswith(POINTER_PREFIX):
+    pointers = [data for name, rr_type, _, data in dns.decode(value) if name[:3] == b"_w." and rr_type == dns.TYPE_TXT]
+    if len(pointers) != 1 or not pointers[0].startswith(POINTER_PREFIX):
         return None
     try:
-        digest = b64url_decode(text[len(POINTER_PREFIX) :].decode("ascii"))
+        digest = b64url_decode(pointers[0][len(POINTER_PREFIX) :].decode("ascii"))
     except (UnicodeDecodeError, FormatError):
         return None
     return digest if len(digest) == 32 else None

@@ -6,12 +6,13 @@ Spec: docs/spec/record.md, "Packet", "Record file" and "Verification".
 from __future__ import annotations
 
 import hashlib
+from binascii import b2a_base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from walletcli.core import bep44, cbor, dns
 from walletcli.core.document import MAX_DOCUMENT_BYTES, Document
-from walletcli.core.encodings import b64url_encode, z32_encode
+from walletcli.core.encodings import z32_encode
 from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, POINTER_PREFIX, SignedPacket
 from walletcli.errors import FormatError, InputError, VerificationError
 
@@ -34,6 +35,31 @@ SEQ_JUMP = 1 << 20
 """A new `seq` lies less than this beyond the last one, if that was not in the past."""
 
 _DAY_S = 86_400
+_Z32_BYTES = 52
+_Z32_AT = 12 + 6
+_B64_BYTES = 43
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def _packet_template(devices: int) -> tuple[bytes, ...]:
+    """Return the parts of a packet with that many device keys: what stands between z, the keys and the hash."""
+    names = [b"k%d" % n for n in range(devices + 1)]
+    listed = b",".join(names[1:])
+    purposes = b";auth=%s;asm=%s" % (listed, listed) if devices else b""
+    root = dns.txt_record(
+        b"\4_did\x34" + bytes(_Z32_BYTES) + b"\0", b"v=0;vm=%s%s;inv=k0;del=k0" % (b",".join(names), purposes), TTL_S
+    )
+    did_label_at = 12 + len(root) + 4
+    suffix = b"\4_did\0"
+    parts = [dns.response_header(devices + 3) + root]
+    for name in names:
+        parts.append(dns.txt_record(b"\3_" + name + suffix, b"t=0;k=" + bytes(_B64_BYTES), TTL_S)[:-_B64_BYTES])
+        suffix = (0xC000 | did_label_at).to_bytes(2, "big")
+    parts.append(dns.txt_record(b"\2_w\xc0\x11", POINTER_PREFIX + bytes(_B64_BYTES), TTL_S)[:-_B64_BYTES])
+    return parts[0][:_Z32_AT], parts[0][_Z32_AT + _Z32_BYTES :] + parts[1], *parts[2:]
+
+
+_TEMPLATES = tuple(_packet_template(devices) for devices in range(PACKET_DEVICE_KEYS + 1))
 
 
 def packet_value(document: Document) -> bytes:
@@ -42,23 +68,30 @@ def packet_value(document: Document) -> bytes:
 
 
 def _packet_value(document: Document, document_hash: bytes) -> bytes:
-    z32 = z32_encode(document.identity).encode("ascii")
-    keys = [document.identity, *(d.signing_key for d in document.delegations[:PACKET_DEVICE_KEYS])]
-    names = [b"k%d" % n for n in range(len(keys))]
-    devices = b",".join(names[1:])
-    purposes = b";auth=%s;asm=%s" % (devices, devices) if devices else b""
-    root_name = b"\4_did\x34" + z32 + b"\0"
-    root = dns.txt_record(root_name, b"v=0;vm=%s%s;inv=k0;del=k0" % (b",".join(names), purposes), TTL_S)
-    parts = [dns.response_header(len(keys) + 2), root]
-    did_label_at = 12 + len(root) + 4
-    suffix = b"\4_did\0"
-    for name, key in zip(names, keys, strict=True):
-        text = b"t=0;k=" + b64url_encode(key).encode("ascii")
-        parts.append(dns.txt_record(b"\3_" + name + suffix, text, TTL_S))
-        suffix = (0xC000 | did_label_at).to_bytes(2, "big")
-    pointer = POINTER_PREFIX + b64url_encode(document_hash).encode("ascii")
-    parts.append(dns.txt_record(b"\2_w\xc0\x11", pointer, TTL_S))
-    return b"".join(parts)
+    keys = [d.signing_key for d in document.delegations[:PACKET_DEVICE_KEYS]]
+    parts = _TEMPLATES[len(keys)]
+    out = [parts[0], z32_encode(document.identity).encode("ascii"), parts[1], _b64url(document.identity)]
+    for part, key in zip(parts[2:], [*keys, document_hash], strict=True):
+        out += (part, _b64url(key))
+    return b"".join(out)
+
+
+def _b64url(data: bytes) -> bytes:
+    """Return 32 bytes as 43 of unpadded base64url."""
+    return b2a_base64(data, newline=False)[:_B64_BYTES].translate(_URL_SAFE)
+
+
+def _deriving(public_key: bytes, payload: bytes, document_bytes: bytes) -> Document | None:
+    """Return the document if it is `public_key`'s and gives exactly this payload's seq and value."""
+    if len(payload) > MAX_RELAY_PAYLOAD_BYTES or len(document_bytes) > MAX_DOCUMENT_BYTES:
+        return None
+    try:
+        document = Document.from_bytes(document_bytes)
+    except FormatError:
+        return None
+    derived = _packet_value(document, hashlib.sha256(document_bytes).digest())
+    same = document.identity == public_key and payload[64:72] == document.seq.to_bytes(8, "big")
+    return document if same and payload[72:] == derived else None
 
 
 def next_seq(last: int | None, now_s: float, entropy: Callable[[int], bytes]) -> int:
@@ -123,6 +156,24 @@ class Record:
             raise VerificationError("record.not-derived", "the packet says something else than its document")
         return cls(packet, document)
 
+    @classmethod
+    def from_payload(cls, public_key: bytes, payload: bytes, document_bytes: bytes | None) -> Record:
+        """Verify a relay payload and its document together; faster than one after the other.
+
+        Args:
+            public_key: 32 bytes.
+            payload: relay payload, 84 to 1068 bytes.
+            document_bytes: the document, or None.
+
+        Raises:
+            FormatError, VerificationError: as `SignedPacket.from_relay_payload` and `verified`.
+        """
+        document = _deriving(public_key, payload, document_bytes) if document_bytes else None
+        if document is None:  # no document, or something is wrong: find out what, in the order of the specification
+            return cls.verified(SignedPacket.from_relay_payload(public_key, payload), document_bytes)
+        document_hash = hashlib.sha256(document_bytes or b"").digest()
+        return cls(SignedPacket.with_derived_value(public_key, payload, document_hash), document)
+
     def to_bytes(self) -> bytes:
         """Encode as a record file."""
         packet = self.packet
@@ -156,4 +207,4 @@ class Record:
             raise FormatError(
                 "packet.too-long", f"a packet holds at most {bep44.MAX_VALUE_BYTES} bytes, found {len(value)}"
             )
-        return cls.verified(SignedPacket.from_relay_payload(key, payload), document)
+        return cls.from_payload(key, payload, document)

@@ -36,7 +36,7 @@ def check_public_key(public_key: bytes) -> None:
     """
     if len(public_key) != KEY_BYTES:
         raise FormatError("key.malformed", f"an X25519 key has {KEY_BYTES} bytes, found {len(public_key)}")
-    if public_key in _SMALL_ORDER or int.from_bytes(public_key, "little") >= _P:
+    if public_key in _SMALL_ORDER or (public_key[31] >= 0x7F and int.from_bytes(public_key, "little") >= _P):
         raise FormatError("key.malformed", "the X25519 key is not canonical or of small order")
 
 
