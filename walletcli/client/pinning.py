@@ -1,7 +1,7 @@
 """Proves that a connection ends at the node that its address names.
 
-The TLS handshake with a pinned node verifies nothing. The node's own record does: it is signed by the key in the address,
-and pins the TLS key. It is read over the connection itself, before anything is said that tells what the user wants.
+The TLS handshake with a pinned node verifies nothing. The node's own record does: it is signed by the key in the
+address, and pins the TLS key. It is read over the connection itself, before anything is said that tells what is wanted.
 
 Spec: docs/spec/addresses.md, "Pinning".
 """

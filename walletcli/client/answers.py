@@ -1,0 +1,126 @@
+"""What relays answered about one identity: gathered at once, verified one by one, grouped into states.
+
+Spec: docs/spec/resolution.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from walletcli.client.fanout import for_each
+from walletcli.client.relay import RelayClient
+from walletcli.core.packet import SignedPacket
+from walletcli.core.record import Record
+from walletcli.errors import FormatError, VerificationError, WalletError
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one relay said.
+
+    Args:
+        address: the relay, as text.
+        packet: verified, or None.
+        document: the bytes that the packet's hash names, or None.
+        error: why there is no packet, or no document of it, where that was a failure.
+    """
+
+    address: str
+    packet: SignedPacket | None = None
+    document: bytes | None = None
+    error: WalletError | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """One thing that the identity's key has signed, and who serves it.
+
+    Args:
+        packet: verified.
+        addresses: the relays that serve it.
+        record: packet and document, checked against each other; None while the document cannot be had.
+        fault: why the document, though it is the one named, must not be used.
+    """
+
+    packet: SignedPacket
+    addresses: list[str] = field(default_factory=list)
+    record: Record | None = None
+    fault: WalletError | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the packet names a document that could not be had, or cannot be used."""
+        return self.record is None
+
+    @property
+    def content(self) -> bytes:
+        """What tells two states of one `seq` apart: the document's hash, or the packet's value where it names none."""
+        return self.packet.document_hash or self.packet.value
+
+
+def gather(clients: Sequence[RelayClient], public_key: bytes) -> list[Answer]:
+    """Ask all relays at once for the packet of a key and the document that it names; one answer for each client."""
+    answers = for_each(clients, lambda client: _ask(client, public_key))
+    missing = {a.packet.document_hash for a in answers if a.packet and a.document is None and a.packet.document_hash}
+    found: dict[bytes | None, bytes | None] = {
+        a.packet.document_hash: a.document for a in answers if a.packet and a.document
+    }
+    alive = [client for client, answer in zip(clients, answers, strict=True) if answer.packet or not answer.error]
+    for document_hash in missing - found.keys():
+        found[document_hash] = _document_from_any(alive, document_hash)
+    return [
+        replace(answer, document=found.get(answer.packet.document_hash)) if answer.packet else answer
+        for answer in answers
+    ]
+
+
+def states(answers: Iterable[Answer]) -> list[State]:
+    """Group answers into what was signed, highest `seq` first."""
+    grouped: dict[tuple[int, bytes], State] = {}
+    for answer in answers:
+        if answer.packet is None:
+            continue
+        state = State(answer.packet)
+        state = grouped.setdefault((answer.packet.seq, state.content), state)
+        state.addresses.append(answer.address)
+        if state.record is None:
+            _complete(state, answer)
+    return sorted(grouped.values(), key=lambda state: state.packet.seq, reverse=True)
+
+
+def _complete(state: State, answer: Answer) -> None:
+    packet = answer.packet
+    if packet is None or (packet.document_hash is not None and answer.document is None):
+        return
+    try:
+        state.record = Record.verified(packet, answer.document)
+        state.packet, state.fault = packet, None
+    except (FormatError, VerificationError) as error:
+        state.fault = error
+
+
+def _ask(client: RelayClient, public_key: bytes) -> Answer:
+    address = client.address.to_text()
+    try:
+        packet = client.get_packet(public_key)
+    except WalletError as error:
+        return Answer(address, error=error)
+    if packet is None or packet.document_hash is None:
+        return Answer(address, packet)
+    try:
+        return Answer(address, packet, client.get_document(packet.document_hash))
+    except WalletError as error:
+        return Answer(address, packet, error=error)
+
+
+def _document_from_any(clients: Sequence[RelayClient], document_hash: bytes) -> bytes | None:
+    """Ask all at once again: whoever has it, the hash tells that it is the right one."""
+
+    def ask(client: RelayClient) -> bytes | None:
+        try:
+            return client.get_document(document_hash)
+        except WalletError:
+            return None  # the relay's own answer has been reported already
+
+    return next((document for document in for_each(clients, ask) if document is not None), None)

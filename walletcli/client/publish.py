@@ -1,0 +1,288 @@
+"""Stores a record on relays: the document first, then the packet, then a look at what they really hold.
+
+Spec: docs/spec/resolution.md, "Publishing".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from walletcli.client.fanout import for_each
+from walletcli.client.freshness import Freshness
+from walletcli.client.relay import TIMEOUT_S, RelayClient
+from walletcli.core.identity_id import IdentityId
+from walletcli.core.packet import SignedPacket
+from walletcli.core.record import Record
+from walletcli.errors import InputError, NetworkError, ShortPublishError, VerificationError, WalletError
+from walletcli.net.addresses import NodeAddress
+from walletcli.net.dialer import Dialer
+
+
+_OVERTAKEN: Final = frozenset({"publish.newer-exists", "record.equivocation"})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one relay does not hold the record.
+
+    Args:
+        address: the relay, as text.
+        code: of our error.
+        message: of our error.
+    """
+
+    address: str
+    code: str
+    message: str
+
+    def to_json(self) -> dict[str, object]:
+        """Return all three fields."""
+        return {"address": self.address, "error": self.code, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a record is, by the relays' own answers to a second question.
+
+    Args:
+        relays: those that hold all of it, as text.
+        packet_only: those that hold the packet and keep no documents.
+        dht_nodes: how many nodes of the DHT hold the packet.
+        failed: the others, and why.
+    """
+
+    relays: tuple[str, ...]
+    packet_only: tuple[str, ...] = ()
+    dht_nodes: int = 0
+    failed: tuple[Failure, ...] = ()
+
+    @property
+    def copies(self) -> int:
+        """How many relays count: packets alone count only if somebody holds the document that they name."""
+        return len(self.relays) + (len(self.packet_only) if self.relays else 0)
+
+    def to_json(self) -> dict[str, object]:
+        """Return all four fields."""
+        return {
+            "relays": list(self.relays),
+            "packet_only": list(self.packet_only),
+            "dht_nodes": self.dht_nodes,
+            "failed": [failure.to_json() for failure in self.failed],
+        }
+
+
+class PublishedShortError(ShortPublishError):
+    """Stored on fewer relays than asked for; `stored` says where.
+
+    Args:
+        stored: what was reached.
+        wanted: how many copies were asked for.
+    """
+
+    def __init__(self, stored: Stored, wanted: int) -> None:
+        why = [f"{failure.message} ({failure.code})" for failure in stored.failed]
+        why += [f"{address} holds the packet only, as it keeps no documents" for address in stored.packet_only]
+        super().__init__(
+            "publish.short",
+            f"held by {stored.copies} of the {wanted} relays asked for: {'; '.join(why) or 'no more were named'}",
+            "publish again later, or name other relays; what was stored stays stored",
+        )
+        self.stored = stored
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """How far one relay has come."""
+
+    client: RelayClient
+    has_document: bool = False
+    has_packet: bool = False
+    keeps_documents: bool = True
+    error: WalletError | None = None
+
+    @property
+    def address(self) -> str:
+        return self.client.address.to_text()
+
+
+def publish(
+    record: Record,
+    relays: Sequence[NodeAddress],
+    *,
+    dialer: Dialer,
+    copies: int | None = None,
+    for_identity: str | None = None,
+    timeout_s: float = TIMEOUT_S,
+    memory: Freshness | None = None,
+) -> Stored:
+    """Store `record` on all relays and count, by asking again, how many hold it.
+
+    The document goes everywhere before the packet goes anywhere. If no relay takes the document, no packet is put: it
+    would leave the identity's readers with a state that they cannot see.
+
+    Args:
+        record: what to publish; without a document (a packet that names none, or whose document is known to be
+            published) only the packet is put.
+        relays: where; the same one twice counts once.
+        dialer: opens the connections.
+        copies: how many relays must hold it, at least 1; None means all of them.
+        for_identity: did:key of the identity on whose behalf; None means the record's own.
+        timeout_s: how long each call to a relay may take, in seconds.
+        memory: freshness of pinned nodes' own records.
+
+    Raises:
+        NetworkError: ``relay.none`` without relays, ``network.offline``.
+        ShortPublishError: ``publish.short``, as a `PublishedShortError`.
+        VerificationError: ``publish.newer-exists`` when a relay has a packet of this key with a higher `seq`,
+            ``record.equivocation`` when it has another one with the same.
+        InputError: ``publish.copies`` when more copies are asked for than relays are named.
+    """
+    addresses = list(dict.fromkeys(relays))
+    if not addresses:
+        raise NetworkError("relay.none", "no relay is known to publish to", "add one with `relay add`, or give --relay")
+    wanted = len(addresses) if copies is None else copies
+    if not 1 <= wanted <= len(addresses):
+        raise InputError(
+            "publish.copies",
+            f"cannot have {wanted} copies on {len(addresses)} relays",
+            "name more relays, or ask for less",
+        )
+    owner = for_identity or IdentityId(record.packet.public_key).did
+    with ExitStack() as open_clients:
+        attempts = [
+            _Attempt(open_clients.enter_context(RelayClient(a, dialer, owner, timeout_s=timeout_s, memory=memory)))
+            for a in addresses
+        ]
+        _store(record, attempts)
+    stored = _count(attempts, needs_document=record.document is not None)
+    offline = next((a.error for a in attempts if a.error is not None and a.error.code == "network.offline"), None)
+    if offline is not None:
+        raise offline
+    if stored.copies < wanted:
+        raise PublishedShortError(stored, wanted)
+    return stored
+
+
+def _store(record: Record, attempts: Sequence[_Attempt]) -> None:
+    if record.document is not None:
+        document = record.document.to_bytes()
+        for_each(attempts, lambda attempt: _put_document(attempt, document))
+        if not any(attempt.has_document for attempt in attempts):
+            return
+    for_each(attempts, lambda attempt: _put_packet(attempt, record.packet))
+    _raise_if_overtaken(attempts)
+    for_each(attempts, lambda attempt: _ask_again(attempt, record))
+    _raise_if_overtaken(attempts)
+
+
+def _raise_if_overtaken(attempts: Sequence[_Attempt]) -> None:
+    """One relay with something else that the key has signed matters more than all that took the packet."""
+    for attempt in attempts:
+        if attempt.error is not None and attempt.error.code in _OVERTAKEN:
+            raise attempt.error
+
+
+def _put_document(attempt: _Attempt, document: bytes) -> None:
+    try:
+        attempt.client.put_document(document)
+    except WalletError as error:
+        if error.code == "relay.no-documents":
+            attempt.keeps_documents = False
+        else:
+            attempt.error = error
+    else:
+        attempt.has_document = True
+
+
+def _put_packet(attempt: _Attempt, packet: SignedPacket) -> None:
+    if attempt.error is not None:
+        return
+    try:
+        attempt.client.put_packet(packet)
+    except WalletError as error:
+        attempt.error = error
+    else:
+        attempt.has_packet = True
+        return
+    if attempt.error.code in ("relay.conflict", "relay.precondition"):
+        _look_at_conflict(attempt, packet)
+
+
+def _look_at_conflict(attempt: _Attempt, packet: SignedPacket) -> None:
+    """A relay says that it knows better: see what it knows, as its word alone proves nothing."""
+    try:
+        held = attempt.client.get_packet(packet.public_key)
+        if held is not None and _is_held(held, packet, attempt.address):
+            attempt.error, attempt.has_packet = None, True
+    except WalletError as error:
+        attempt.error = error
+
+
+def _ask_again(attempt: _Attempt, record: Record) -> None:
+    if not attempt.has_packet:
+        return
+    attempt.has_packet = False
+    packet = record.packet
+    try:
+        held = attempt.client.get_packet(packet.public_key, from_store=True)
+        if held is None or not _is_held(held, packet, attempt.address):
+            raise NetworkError(
+                "relay.lost", f"{attempt.address} took the packet and does not have it", "name another relay"
+            )
+        attempt.has_packet = True
+        if attempt.has_document and packet.document_hash is not None:
+            attempt.has_document = attempt.client.get_document(packet.document_hash) is not None
+            if not attempt.has_document:
+                raise NetworkError(
+                    "relay.lost", f"{attempt.address} took the document and does not have it", "name another relay"
+                )
+    except WalletError as error:
+        attempt.error = error
+
+
+def _is_held(held: SignedPacket, packet: SignedPacket, address: str) -> bool:
+    """Whether a relay holds `packet`; False where it holds an older one.
+
+    Raises:
+        VerificationError: ``publish.newer-exists``, ``record.equivocation``.
+    """
+    if held.seq > packet.seq:
+        raise VerificationError(
+            "publish.newer-exists",
+            f"{address} has a newer packet of this identity (seq {held.seq}, this one has {packet.seq})",
+            "resolve the identity and look at it: another device of yours published it, or somebody has its root key",
+        )
+    if held.seq == packet.seq and held.value != packet.value:
+        raise VerificationError(
+            "record.equivocation",
+            f"{address} has another packet of this identity with the same seq {packet.seq}",
+            "resolve the identity and look at it: another device of yours published it, or somebody has its root key",
+        )
+    return held.seq == packet.seq
+
+
+def _count(attempts: Sequence[_Attempt], *, needs_document: bool) -> Stored:
+    full, packet_only, failed = [], [], []
+    for attempt in attempts:
+        if attempt.error is not None:
+            failed.append(Failure(attempt.address, attempt.error.code, attempt.error.message))
+        elif attempt.has_packet and (attempt.has_document or not needs_document):
+            full.append(attempt.address)
+        elif attempt.has_packet:
+            packet_only.append(attempt.address)
+        else:
+            failed.append(_not_tried(attempt))
+    return Stored(tuple(full), tuple(packet_only), failed=tuple(failed))
+
+
+def _not_tried(attempt: _Attempt) -> Failure:
+    """A relay that was left alone because the document is nowhere."""
+    why = "it keeps no documents" if not attempt.keeps_documents else "nobody holds the document"
+    return Failure(
+        attempt.address,
+        "relay.no-documents",
+        f"{attempt.address} was not given the packet: {why}, and no relay took it",
+    )

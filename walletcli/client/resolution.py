@@ -1,0 +1,160 @@
+"""What a resolution says: the state that was found, what was verified of it, and what each source answered.
+
+Spec: docs/spec/resolution.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from walletcli.core.identity_id import IdentityId
+from walletcli.core.packet import SignedPacket
+from walletcli.core.record import Record
+
+_DAY_S = 86_400
+
+
+class FreshnessCheck(StrEnum):
+    """How a result stands to what was known before."""
+
+    CHECKED = "checked"
+    """at or above the remembered state"""
+    FIRST_SEEN = "first-seen"
+    """nothing was remembered of this identity, so a source could have held back something newer"""
+    NEWEST_KNOWN = "newest-known"
+    """the remembered state itself; what the sources offered could not be used"""
+    NOT_CHECKED = "not-checked"
+    """the memory was not at hand"""
+
+
+class Outcome(StrEnum):
+    """What a source's answer was worth."""
+
+    CURRENT = "current"
+    OLDER = "older"
+    STALE = "stale"
+    """below the remembered state"""
+    PENDING = "pending"
+    """newer, but its document could not be had or not be used"""
+    SPLIT = "split"
+    """one of two that were signed with the same seq, or a later one that does not heal that"""
+    NOT_FOUND = "not-found"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """What one source said.
+
+    Args:
+        address: as text.
+        outcome: what it was worth.
+        seq: of its packet, if it gave a verified one.
+        error_code: why it failed, or why its document was not taken from it; None where nothing went wrong.
+        message: the same for a reader.
+    """
+
+    address: str
+    outcome: Outcome
+    seq: int | None = None
+    error_code: str | None = None
+    message: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return all five fields."""
+        return {
+            "address": self.address,
+            "outcome": self.outcome.value,
+            "seq": self.seq,
+            "error": self.error_code,
+            "message": self.message,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Proof that an identity's key has signed two states with one `seq`.
+
+    Args:
+        seq: the one.
+        documents: what the packets name: SHA-256 of 32 bytes each, None for a packet that names none.
+        packets: all verified; of the remembered state only where its record was kept.
+        addresses: who served them, as text.
+    """
+
+    seq: int
+    documents: tuple[bytes | None, ...]
+    packets: tuple[SignedPacket, ...]
+    addresses: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Return seq, the documents' hashes (hex, or null) and the sources."""
+        hashes = [document and document.hex() for document in self.documents]
+        return {"seq": self.seq, "documents": hashes, "sources": list(self.addresses)}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The verified state of an identity.
+
+    Args:
+        identity: who was asked for.
+        record: the state; its document is None for a packet that names none, and for a `pending` one.
+        sources: what each relay said, in the order they were given.
+        verified: plain statements of what was checked.
+        freshness: how the state stands to the remembered one.
+        pending: the newest packet, where its document could not be had or used.
+        splits: what was signed twice with one `seq`.
+    """
+
+    identity: IdentityId
+    record: Record
+    sources: tuple[SourceReport, ...]
+    verified: tuple[str, ...]
+    freshness: FreshnessCheck
+    pending: SignedPacket | None = None
+    splits: tuple[Split, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return the resolution for scripts."""
+        document = self.record.document
+        return {
+            "did": self.identity.did,
+            "seq": self.record.packet.seq,
+            "document": document.to_json() if document is not None else None,
+            "packet": self.record.packet.to_json(),
+            "verified": list(self.verified),
+            "sources": [source.to_json() for source in self.sources],
+            "freshness": self.freshness.value,
+            "pending": {"seq": self.pending.seq} if self.pending is not None else None,
+            "splits": [split.to_json() for split in self.splits],
+        }
+
+
+def statements(record: Record, now_s: float) -> tuple[str, ...]:
+    """Return what the verification of `record` established, one plain statement each.
+
+    Args:
+        record: verified.
+        now_s: Unix time in seconds, for the delegations.
+    """
+    packet, document = record.packet, record.document
+    did = IdentityId(packet.public_key).did
+    said = [f"signature: the packet with seq {packet.seq} is signed by {did}"]
+    if document is None:
+        said.append("document: the packet names none" if packet.document_hash is None else "document: not at hand")
+        return tuple(said)
+    said += [
+        "document: its SHA-256 is the one in the packet",
+        "identity: packet and document belong to the same key",
+        f"seq: packet and document both say {packet.seq}",
+        "derivation: the packet says nothing but what follows from the document",
+    ]
+    if document.delegations:
+        today = int(now_s) // _DAY_S
+        valid = sum(delegation.holds_on(today) for delegation in document.delegations)
+        said.append(f"delegations: {valid} of {len(document.delegations)} hold today")
+    if document.retirement is not None:
+        said.append("retirement: the identity has been ended by its own key")
+    return tuple(said)
