@@ -1,0 +1,27 @@
+"""Fuzz one target: ``python -m tests.fuzz.one NAME [libFuzzer options] [corpus directories]``."""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["walletcli"]):
+    from tests.fuzz import registry
+
+    TARGETS = registry.load()
+
+
+def main() -> None:
+    """Hand the process to libFuzzer; it ends with an exit code other than 0 on a finding."""
+    target = TARGETS[sys.argv[1]]
+
+    def check(data: bytes) -> None:
+        target.check(data)
+
+    atheris.Setup([sys.argv[0], f"-max_len={target.max_bytes}", *sys.argv[2:]], check)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
