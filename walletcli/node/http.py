@@ -1,0 +1,404 @@
+"""HTTP/1.1 on one connection: parse, bound, hand over, write back in order.
+
+httptools (llhttp) parses. Everything that a client can make large or slow is bounded here: target, head, number of fields, body,
+time for each of them, and how far requests are read ahead of their answers.
+
+Spec: docs/spec/node-api.md, "Limits"; RFC 9112.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final, Protocol, cast
+
+import httptools
+
+from walletcli.node.request import Client, Request
+from walletcli.node.wire import Answers, closing, head_only
+
+MAX_TARGET_BYTES: Final = 1024
+MAX_HEAD_BYTES: Final = 8192
+MAX_FIELDS: Final = 64
+SLICE_BYTES: Final = 4096
+"""How much is parsed at once. Nothing more is parsed while an answer is outstanding or the client does not read, so that this
+also bounds how many pipelined requests can wait."""
+
+HEAD_S: Final = 10.0
+BODY_S: Final = 20.0
+IDLE_S: Final = 60.0
+WRITE_S: Final = 20.0
+LINGER_S: Final = 2.0
+"""Deadlines in seconds; LINGER_S is how long a refused client is given to read its answer."""
+
+NEVER: Final = float("inf")
+
+_KEPT: Final = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"expect",
+        b"if-match",
+        b"if-none-match",
+        b"if-modified-since",
+        b"if-unmodified-since",
+        b"cache-control",
+        b"forwarded",
+        b"x-forwarded-for",
+    )
+)
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Clock:
+    """The server's coarse clock: a float of the event loop's time that one timer keeps up to date.
+
+    Attributes:
+        now: seconds, monotonic.
+    """
+
+    __slots__ = ("now",)
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+
+class Handler(Protocol):
+    """What a connection hands its requests to."""
+
+    answers: Answers
+    clock: Clock
+
+    def body_limit(self, method: bytes, target: bytes) -> tuple[int, str]:
+        """Return how many bytes a body may have, and the error code for a longer one."""
+
+    def handle(self, request: Request, connection: Connection) -> bytes | None:
+        """Answer at once, or return None and call `Connection.finish` later."""
+
+    def refused(self, status: int) -> None:
+        """Count a request that ended before it reached `handle`."""
+
+    def closed(self, connection: Connection) -> None:
+        """Forget the connection."""
+
+
+class _Refused(Exception):
+    """Leaves the parser; the answer is in the connection."""
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection.
+
+    Args:
+        handler: takes the requests.
+        client: the other side.
+
+    Attributes:
+        deadline: when the connection is dropped, in the handler's clock; a sweep looks at it.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_body",
+        "_body_code",
+        "_body_limit",
+        "_deaf",
+        "_eof",
+        "_field_bytes",
+        "_fields",
+        "_handler",
+        "_head_bytes",
+        "_headers",
+        "_in_body",
+        "_in_head",
+        "_method",
+        "_parser",
+        "_queue",
+        "_reading",
+        "_refusal",
+        "_stopping",
+        "_target",
+        "_transport",
+        "_waiting",
+        "_write_blocked",
+        "client",
+        "deadline",
+    )
+
+    def __init__(self, handler: Handler, client: Client) -> None:
+        self._handler = handler
+        self.client = client
+        self.deadline = handler.clock.now + HEAD_S
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[Request] = deque()
+        self._backlog = b""
+        self._waiting: Request | None = None
+        self._refusal: bytes | None = None
+        self._write_blocked = False
+        self._reading = True
+        self._deaf = False  # what still comes is not looked at
+        self._eof = False
+        self._stopping = False
+        self._reset()
+        self._in_head = False
+
+    def _reset(self) -> None:
+        self._in_head = True
+        self._in_body = False
+        self._target = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._body = b""
+        self._fields = 0
+        self._field_bytes = 0
+        self._head_bytes = 0
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport; the head of the first request is due from now on."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(65_536, 16_384)
+        self.deadline = self._handler.clock.now + HEAD_S
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget everything; an answer that comes later goes nowhere."""
+        self._transport = None
+        self._deaf = True
+        self._queue.clear()
+        self._backlog = b""
+        self._handler.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, as far as answers keep up."""
+        if self._deaf:
+            return
+        if self._backlog or self._waiting is not None or self._write_blocked:
+            self._backlog += data
+            self._pause()
+        elif len(data) <= SLICE_BYTES:
+            self._feed(data)
+        else:
+            self._backlog = data
+            self._drain()
+
+    def eof_received(self) -> bool:
+        """Keep a half-closed connection until what it asked for is answered."""
+        self._eof = True
+        return self._waiting is not None or bool(self._backlog)
+
+    def pause_writing(self) -> None:
+        """Stop parsing: the client does not read its answers."""
+        self._write_blocked = True
+        self.deadline = self._handler.clock.now + WRITE_S
+
+    def resume_writing(self) -> None:
+        """Go on: the client has read."""
+        self._write_blocked = False
+        self._set_deadline()
+        self._drain()
+
+    # the server's side
+
+    def expire(self) -> None:
+        """Drop the connection: its deadline is over. Whoever has sent half a request is told so."""
+        if self._transport is None:
+            return
+        begun = self._in_head or self._in_body
+        if begun and not (self._deaf or self._write_blocked or self._waiting):
+            self._refuse(408, "request.timeout", "the request did not come in time")
+        else:
+            self._transport.abort()
+
+    def stop(self) -> None:
+        """Close when the answer that is outstanding is out; at once if there is none."""
+        self._stopping = True
+        if self._waiting is None and self._transport is not None:
+            self._transport.close()
+
+    def finish(self, answer: bytes) -> None:
+        """Write the answer to the request that `Handler.handle` left open, and go on with the next."""
+        request = self._waiting
+        if request is None or self._transport is None:
+            return
+        self._waiting = None
+        self._write(request, answer)
+        while self._queue and self._waiting is None:
+            self._dispatch(self._queue.popleft())
+        if self._waiting is None:
+            self._set_deadline()
+            if self._refusal is not None:
+                self._close_refused(self._refusal)
+            else:
+                self._drain()
+
+    def _set_deadline(self) -> None:
+        if self._waiting is None:
+            allowed = HEAD_S if self._in_head else BODY_S if self._in_body else IDLE_S
+            self.deadline = self._handler.clock.now + allowed
+
+    # reading
+
+    def _pause(self) -> None:
+        if self._reading and self._transport is not None:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if not self._reading and self._transport is not None:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _drain(self) -> None:
+        """Parse the backlog slice by slice until something is outstanding."""
+        while self._backlog and self._waiting is None and not self._write_blocked and not self._deaf:
+            piece, self._backlog = self._backlog[:SLICE_BYTES], self._backlog[SLICE_BYTES:]
+            self._feed(piece)
+        if self._backlog:
+            self._pause()
+        elif self._eof and self._waiting is None and self._transport is not None:
+            self._transport.close()
+        else:
+            self._resume()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._deaf = True  # answered like any other request; what follows is another protocol
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _Refused):
+                raise
+        except httptools.HttpParserError:
+            self._malformed()
+        if self._in_head and not self._deaf:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES + SLICE_BYTES:
+                self._refuse(431, "request.too-large", "the head is too long")
+
+    def _malformed(self) -> None:
+        self._refuse(400, "request.malformed", "this is not a request of HTTP/1.1")
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer after everything that came before, then close."""
+        if self._deaf:
+            return
+        self._handler.refused(status)
+        self._deaf = True
+        self._backlog = b""
+        answer = self._handler.answers.error(status, code, message)
+        if self._waiting is not None:
+            self._refusal = answer
+        else:
+            self._close_refused(answer)
+
+    def _close_refused(self, answer: bytes) -> None:
+        """Write the last answer and give the client LINGER_S to read it: a close with input unread would reset the connection."""
+        transport = self._transport
+        if transport is None:
+            return
+        self.deadline = self._handler.clock.now + LINGER_S
+        transport.write(closing(answer))
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._resume()
+
+    # the parser's side
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._reset()
+        if self._waiting is None:
+            self.deadline = self._handler.clock.now + HEAD_S
+
+    def on_url(self, url: bytes) -> None:
+        """Take the target, or a piece of it."""
+        self._target += url
+        if len(self._target) > MAX_TARGET_BYTES:
+            self._refuse(414, "request.too-large", "the target is too long")
+            raise _Refused
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field; most are only counted."""
+        self._fields += 1
+        self._field_bytes += len(name) + len(value) + 4
+        if self._fields > MAX_FIELDS or self._field_bytes > MAX_HEAD_BYTES:
+            self._refuse(431, "request.too-large", "the head is too long")
+            raise _Refused
+        kept = name.lower()
+        if kept in _KEPT:
+            if kept not in self._headers:
+                self._headers[kept] = value
+            elif kept == b"host":
+                self._headers[kept] = b""  # repeated: as bad as missing
+            else:
+                self._headers[kept] += b", " + value
+
+    def on_headers_complete(self) -> None:
+        """Check, when the head is there, what can be checked before a body is read."""
+        self._in_head = False
+        headers = self._headers
+        self._method = self._parser.get_method()
+        if not headers.get(b"host") and self._parser.get_http_version() == "1.1":
+            self._malformed()
+            raise _Refused
+        length = headers.get(b"content-length")
+        if length is None and b"transfer-encoding" not in headers:
+            return
+        self._body_limit, self._body_code = self._handler.body_limit(self._method, self._target)
+        if length is not None and (len(length) > 9 or int(length) > self._body_limit):
+            self._too_long()
+        self._in_body = True
+        if self._waiting is None and self._transport is not None:
+            self.deadline = self._handler.clock.now + BODY_S
+            if b"expect" in headers:
+                self._transport.write(_CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._body = self._body + body if self._body else body
+        if len(self._body) > self._body_limit:
+            self._too_long()
+
+    def _too_long(self) -> None:
+        self._refuse(413, self._body_code, f"at most {self._body_limit} bytes are taken here")
+        raise _Refused
+
+    def on_message_complete(self) -> None:
+        """Hand the request over, or keep it until the one before is answered."""
+        self._in_body = False
+        if self._deaf:
+            return
+        parser = self._parser
+        keep_alive = parser.should_keep_alive() and not parser.should_upgrade() and parser.get_http_version() == "1.1"
+        request = Request(self._method, self._target, self._headers, self._body, self.client, keep_alive)
+        if self._waiting is not None:
+            self._queue.append(request)
+        else:
+            self._dispatch(request)
+
+    def _dispatch(self, request: Request) -> None:
+        self._waiting = request
+        answer = self._handler.handle(request, self)
+        if answer is not None:
+            self._waiting = None
+            self.deadline = self._handler.clock.now + IDLE_S
+            self._write(request, answer)
+        elif self._waiting is request:
+            self.deadline = NEVER
+
+    def _write(self, request: Request, answer: bytes) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        if request.method == b"HEAD":
+            answer = head_only(answer)
+        if request.keep_alive and not self._stopping:
+            transport.write(answer)
+            return
+        self._deaf = True
+        self._queue.clear()
+        self._backlog = b""
+        transport.write(closing(answer))
+        transport.close()

@@ -1,0 +1,43 @@
+"""What was asked and by whom, as the routes see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Client:
+    """The other side of a connection.
+
+    Attributes:
+        bucket: what limits are counted by: the IPv4 address, or the /64 of the IPv6 address, as bytes.
+        is_operator: whether the address may see the operator's pages.
+    """
+
+    bucket: bytes
+    is_operator: bool
+
+
+class Request:
+    """One request.
+
+    Attributes:
+        method: such as ``b"GET"``.
+        target: the path and query as received.
+        headers: the fields that the node looks at, names in lower case; a repeated field is joined by commas.
+        body: the whole body.
+        client: who asks.
+        keep_alive: whether the connection goes on after the answer.
+    """
+
+    __slots__ = ("body", "client", "headers", "keep_alive", "method", "target")
+
+    def __init__(
+        self, method: bytes, target: bytes, headers: dict[bytes, bytes], body: bytes, client: Client, keep_alive: bool
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.client = client
+        self.keep_alive = keep_alive
