@@ -23,7 +23,7 @@ READY_S = 20.0
 STOP_S = 15.0
 """How long a node may take to stop cleanly, in seconds."""
 
-FAST_KDF = ("--kdf-memory", "8", "--kdf-passes", "1")
+FAST_KDF = ("--kdf-memory-mib", "8", "--kdf-passes", "1")
 """Options of `wallet create` and `wallet restore` that make opening a test's vault cheap."""
 
 

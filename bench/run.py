@@ -1,0 +1,129 @@
+"""Measure speed and size as ratios within one run: ``python bench/run.py all --write docs/benchmarks.md``.
+
+Each measurement can be run alone; its rows are kept in .work/bench, so that a page can be written from several runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench.measure import Row  # noqa: E402  (the path comes first)
+
+KEPT = ROOT / ".work" / "bench"
+
+MEASUREMENTS = {
+    "startup": "bench.startup:startup",
+    "derive": "bench.formats:derive",
+    "verify": "bench.formats:verify",
+    "put": "bench.relay:put",
+    "get": "bench.relay:get",
+    "million": "bench.million:million",
+}
+"""Name on the command line -> module:function, in the order of the page."""
+
+
+def measure(name: str) -> list[Row]:
+    """Run one measurement, print and keep its rows."""
+    module, function = MEASUREMENTS[name].split(":")
+    started = time.monotonic()
+    rows: list[Row] = getattr(importlib.import_module(module), function)()
+    KEPT.mkdir(parents=True, exist_ok=True)
+    (KEPT / f"{name}.json").write_text(json.dumps([row.to_json() for row in rows], indent=1))
+    for row in rows:
+        print(
+            f"{verdict(row):<6} {row.measured:>10}  ({row.goal or 'no goal'})  {row.what}\n{'':19}{row.detail}",
+            flush=True,
+        )
+    print(f"       {name} took {time.monotonic() - started:.0f} s", flush=True)
+    return rows
+
+
+def verdict(row: Row) -> str:
+    """Return whether the goal is met, in a word."""
+    return "" if row.met is None else "met" if row.met else "MISSED"
+
+
+def machine() -> str:
+    """Say in one line what this machine is."""
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.machine(),
+    )
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    release = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    return f"{len(os.sched_getaffinity(0))} cores of {model}, {memory_gib:.0f} GiB, {release}, Python {platform.python_version()}"
+
+
+def page() -> str:
+    """Return docs/benchmarks.md from what was kept."""
+    lines = [
+        "# Speed and size",
+        "",
+        "Made by `make bench`; a part of it is measured again with `python bench/run.py NAME --write docs/benchmarks.md`. What counts are",
+        "the ratios: both sides of each are measured in the same run, in turn or one right after the other, on the same machine. The",
+        "absolute numbers are this machine's. Load comes from a second process (`wrk`, one thread) on a core of its own; servers are kept on one core.",
+        "",
+        f"Machine: {machine()}.",
+        "",
+        "| what | goal | measured | | numbers |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name in MEASUREMENTS:
+        kept = KEPT / f"{name}.json"
+        if kept.exists():
+            for row in (Row(**fields) for fields in json.loads(kept.read_text())):
+                lines.append(f"| {row.what} | {row.goal} | **{row.measured}** | {verdict(row)} | {row.detail} |")
+    lines += ["", *NOTES, ""]
+    return "\n".join(lines)
+
+
+NOTES = [
+    "How each is measured:",
+    "",
+    "- *startup*: the installed command and `python -c 'import click'` in turn, 25 times each, medians of elapsed time.",
+    "- *derive*, *verify*: in one process, in turn, 15 rounds each, medians of processor time. The floor calls libsodium through PyNaCl's",
+    "  plain bindings and nothing else.",
+    "- *put*: distinct valid packets, each sent once, against `walletcli node run --no-limits --http`, default durability. Its rate per",
+    "  processor-second it used (user and system time of the process, all threads) is compared with libsodium's verify rate per",
+    "  processor-second in the same run; its rate by the clock with that of npm pkarr's relay over a map in memory (`bench/npm_relay.mjs`)",
+    "  under the same load.",
+    "- *get*: 10,000 stored packets asked for in turn; against the node's own connection handling answering a constant of the same size",
+    "  (`bench/constant.py`), and against npm pkarr's relay holding the same packets.",
+    "- *million*: the same node with 1,000,000 and with 10,000 records. The store is filled through its own interface with packets of",
+    "  the usual size (their signatures are random bytes: nothing reads them on the way out), then loaded over HTTP with GETs of random keys and with",
+    "  PUTs of new, valid packets.",
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the chosen measurements; return 1 if one of them misses its goal."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "names", nargs="+", choices=[*MEASUREMENTS, "all"], metavar="NAME", help=", ".join(MEASUREMENTS)
+    )
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page from all rows that are kept")
+    chosen = parser.parse_args(arguments)
+    names = list(MEASUREMENTS) if "all" in chosen.names else chosen.names
+    rows = [row for name in names for row in measure(name)]
+    if chosen.write:
+        chosen.write.write_text(page())
+    return 1 if any(row.met is False for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
