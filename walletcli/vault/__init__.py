@@ -1,0 +1,1 @@
+"""Secrets at rest: one sealed file, its unlock slots, and the operating system's keyring."""
