@@ -20,7 +20,6 @@ from walletcli.errors import InputError, NetworkError, ShortPublishError, Verifi
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 
-
 _OVERTAKEN: Final = frozenset({"publish.newer-exists", "record.equivocation"})
 
 
