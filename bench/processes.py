@@ -39,9 +39,9 @@ class Server:
         self._process = subprocess.Popen(
             command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=lambda: _pin(core)
         )
-        self.ready_line = self._first_line()
+        self.ready_line = self._first_line(command)
 
-    def _first_line(self) -> str:
+    def _first_line(self, command: list[str]) -> str:
         assert self._process.stdout is not None
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self._process.poll() is None:
@@ -49,7 +49,7 @@ class Server:
                 line = self._process.stdout.readline()
                 if line:
                     return line.decode().strip()
-        raise RuntimeError(f"{self._process.args} did not get ready")
+        raise RuntimeError(f"{' '.join(command)} did not get ready")
 
     def cpu_s(self) -> float:
         """Return the processor time that the process and its threads have used, in seconds."""

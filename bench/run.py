@@ -66,17 +66,14 @@ def machine() -> str:
     )
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     release = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
-    return f"{len(os.sched_getaffinity(0))} cores of {model}, {memory_gib:.0f} GiB, {release}, Python {platform.python_version()}"
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} cores of {model}, {memory_gib:.0f} GiB, {release}, Python {platform.python_version()}"
 
 
 def page() -> str:
     """Return docs/benchmarks.md from what was kept."""
     lines = [
-        "# Speed and size",
-        "",
-        "Made by `make bench`; a part of it is measured again with `python bench/run.py NAME --write docs/benchmarks.md`. What counts are",
-        "the ratios: both sides of each are measured in the same run, in turn or one right after the other, on the same machine. The",
-        "absolute numbers are this machine's. Load comes from a second process (`wrk`, one thread) on a core of its own; servers are kept on one core.",
+        *INTRODUCTION,
         "",
         f"Machine: {machine()}.",
         "",
@@ -92,22 +89,27 @@ def page() -> str:
     return "\n".join(lines)
 
 
-NOTES = [
-    "How each is measured:",
-    "",
-    "- *startup*: the installed command and `python -c 'import click'` in turn, 25 times each, medians of elapsed time.",
-    "- *derive*, *verify*: in one process, in turn, 15 rounds each, medians of processor time. The floor calls libsodium through PyNaCl's",
-    "  plain bindings and nothing else.",
-    "- *put*: distinct valid packets, each sent once, against `walletcli node run --no-limits --http`, default durability. Its rate per",
-    "  processor-second it used (user and system time of the process, all threads) is compared with libsodium's verify rate per",
-    "  processor-second in the same run; its rate by the clock with that of npm pkarr's relay over a map in memory (`bench/npm_relay.mjs`)",
-    "  under the same load.",
-    "- *get*: 10,000 stored packets asked for in turn; against the node's own connection handling answering a constant of the same size",
-    "  (`bench/constant.py`), and against npm pkarr's relay holding the same packets.",
-    "- *million*: the same node with 1,000,000 and with 10,000 records. The store is filled through its own interface with packets of",
-    "  the usual size (their signatures are random bytes: nothing reads them on the way out), then loaded over HTTP with GETs of random keys and with",
-    "  PUTs of new, valid packets.",
-]
+INTRODUCTION = """# Speed and size
+
+Made by `make bench`; a part of it is measured again with `python bench/run.py NAME --write docs/benchmarks.md`. What
+counts are the ratios: both sides of each are measured in the same run, in turn or one right after the other, on the
+same machine. The absolute numbers are this machine's. Load comes from a second process (`wrk`, one thread) on a core of
+its own; servers are kept on one core.""".splitlines()
+
+NOTES = """How each is measured:
+
+- *startup*: the installed command and `python -c 'import click'` in turn, 25 times each, medians of elapsed time.
+- *derive*, *verify*: in one process, in turn, 15 rounds each, medians of processor time. The floor calls libsodium
+  through PyNaCl's plain bindings and nothing else.
+- *put*: distinct valid packets, each sent once, against `walletcli node run --no-limits --http`, default durability.
+  Its rate per processor-second it used (user and system time of the process, all threads) is compared with libsodium's
+  verify rate per processor-second in the same run; its rate by the clock with that of npm pkarr's relay over a map in
+  memory (`bench/npm_relay.mjs`) under the same load.
+- *get*: 10,000 stored packets asked for in turn; against the node's own connection handling answering a constant of
+  the same size (`bench/constant.py`), and against npm pkarr's relay holding the same packets.
+- *million*: the same node with 1,000,000 and with 10,000 records. The store is filled through its own interface with
+  packets of the usual size (their signatures are random bytes: nothing reads them on the way out), then loaded over
+  HTTP with GETs of random keys and with PUTs of new, valid packets.""".splitlines()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
