@@ -1,0 +1,31 @@
+"""``walletcli publish``: an identity's record, signed and stored on relays."""
+
+from __future__ import annotations
+
+import click
+
+from walletcli.cli.commands import Verb
+from walletcli.cli.invocation import Invocation, pass_invocation
+from walletcli.cli.output import pairs, warn
+
+
+@click.command("publish", cls=Verb, unlocks=True, example="walletcli publish alice --relay https://relay.example")
+@click.argument("who", metavar="ID")
+@click.option("--relay", "relays", metavar="URL", multiple=True, help="Store it here, not on your list of relays.")
+@click.option("--copies", type=click.IntRange(min=1), metavar="N", help="Fail unless N relays hold it (all of them).")
+@click.option("--accept-link", is_flag=True, help="Go ahead where that ties identities together; remembered.")
+@pass_invocation
+def publish(
+    invocation: Invocation, who: str, relays: tuple[str, ...], copies: int | None, accept_link: bool
+) -> None:
+    """Sign an identity's record and store it on relays."""
+    from walletcli.wallet.publish import publish_identity
+
+    with invocation.session() as session:
+        published = publish_identity(
+            session, who, relays, accept_link, copies, offline=invocation.offline, progress=invocation.step
+        )
+    for failure in published.failed:
+        warn(f"{failure.relay} did not store it: {failure.error}")
+    stored = [("stored on", relay) for relay in published.relays]
+    invocation.answer(published.to_json(), pairs([("did", published.did), ("seq", str(published.seq)), *stored]))

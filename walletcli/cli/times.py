@@ -1,0 +1,44 @@
+"""Lengths of time, as people write and read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+MAX_DURATION_S = 30 * 86400
+"""Longest duration that is taken, in seconds."""
+
+
+class Duration(click.ParamType[int]):
+    """Seconds, as ``90``, ``90s``, ``15m``, ``8h`` or ``1d``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return seconds, 1 to `MAX_DURATION_S`."""
+        if isinstance(value, int):
+            return value
+        number, unit = (value[:-1], value[-1]) if value[-1:] in _SECONDS else (value, "s")
+        seconds = int(number) * _SECONDS[unit] if number.isascii() and number.isdigit() and len(number) < 9 else 0
+        if not 1 <= seconds <= MAX_DURATION_S:
+            self.fail(f"'{value}' is not a time from 1s to 30d, such as 90s, 15m or 8h", param, ctx)
+        return seconds
+
+
+DURATION = Duration()
+"""Type of options that take a length of time."""
+
+
+def for_people(seconds: float) -> str:
+    """Return a length of time in its largest whole unit."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * size or seconds == size:
+            return _counted(int(seconds // size), unit)
+    return _counted(int(seconds), "second")
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}" + ("" if number == 1 else "s")

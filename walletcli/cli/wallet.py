@@ -1,0 +1,233 @@
+"""``walletcli wallet``: the wallet as a whole, from its words to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from walletcli.cli.commands import Noun
+from walletcli.cli.invocation import Invocation, pass_invocation
+from walletcli.cli.new_vault import make_with_slots, slot_options
+from walletcli.cli.output import note, pairs, safe
+from walletcli.cli.secret_files import SECRET_FILE, SecretFile
+from walletcli.cli.times import DURATION, for_people
+from walletcli.cli.unlocking import read_new_passphrase, with_password
+from walletcli.errors import UsageError, VaultError
+
+if TYPE_CHECKING:
+    from walletcli.core.secret import Secret
+    from walletcli.wallet.status import WalletStatus
+
+SCHEMES = ("walletcli", "mercury", "morpheus")
+"""Key trees that words may belong to: ours, and the original network's two."""
+
+_language = click.option("--language", metavar="NAME", help="Language of the words, such as english or japanese.")
+_passphrase = click.option("--passphrase", is_flag=True, help="Ask for a BIP39 passphrase: an extra word of your own.")
+_passphrase_file = click.option(
+    "--passphrase-file", type=SECRET_FILE, help="Read the BIP39 passphrase from this file ('-': standard input)."
+)
+_mnemonic_file = click.option(
+    "--mnemonic-file", type=SECRET_FILE, help="Read the words from this file ('-': standard input)."
+)
+
+
+@click.group(cls=Noun)
+def wallet() -> None:
+    """Create, restore, lock and keep a wallet."""
+
+
+@wallet.command("create", unlocks=True, example="walletcli wallet create --words 24")
+@click.option("--words", type=click.Choice(["12", "15", "18", "21", "24"]), default="24", show_default=True,
+              help="How many words the wallet has.")  # fmt: skip
+@_language
+@_passphrase
+@_passphrase_file
+@click.option("--dice", is_flag=True, help="Mix in dice rolls that you type.")
+@click.option("--dice-file", type=SECRET_FILE, help="Mix in dice rolls (1 to 6) from this file.")
+@click.option("--coins", is_flag=True, help="Mix in coin flips that you type.")
+@click.option("--coins-file", type=SECRET_FILE, help="Mix in coin flips (H or T) from this file.")
+@click.option("--ask-back", type=click.Choice(["some", "all"]), default="some", show_default=True,
+              help="How many of the words are asked back.")  # fmt: skip
+@click.option("--words-out", metavar="FILE", help="Unattended: write the words to this new file, show nothing.")
+@click.option("--recipe-out", metavar="FILE", help="With --words-out and dice: write how to recompute the words.")
+@slot_options
+@pass_invocation
+def create(invocation: Invocation, /, passphrase: bool, passphrase_file: SecretFile | None, **options: Any) -> None:
+    """Create a wallet; its words are shown once, then asked back."""
+    from walletcli.cli.new_words import kept_words, new_words
+    from walletcli.wallet.create import create_wallet
+
+    home = invocation.home
+    _require_no_wallet(invocation)
+    made = new_words(invocation, options)
+    extra = _passphrase_of(invocation, passphrase, passphrase_file)
+    with kept_words(invocation, made, options):
+        slots = {name: options[name] for name in ("keyring", "no_password", "kdf_memory_mib", "kdf_passes")}
+        status = make_with_slots(
+            invocation, lambda new_slots: create_wallet(home, made.mnemonic, new_slots, extra), **slots
+        )
+    _answer(invocation, status, "Wallet created.", "Next: walletcli identity create LABEL")
+
+
+@wallet.command("restore", unlocks=True, example="walletcli wallet restore --scheme walletcli")
+@click.option("--scheme", type=click.Choice(SCHEMES), default=SCHEMES[0], show_default=True,
+              help="Which program the words come from.")  # fmt: skip
+@_mnemonic_file
+@_language
+@_passphrase
+@_passphrase_file
+@slot_options
+@pass_invocation
+def restore(
+    invocation: Invocation, /, scheme: str, mnemonic_file: SecretFile | None, language: str | None,
+    passphrase: bool, passphrase_file: SecretFile | None, **slots: Any,
+) -> None:  # fmt: skip
+    """Restore a wallet from its words."""
+    from walletcli.cli.word_entry import read_mnemonic
+    from walletcli.core.bip39 import Mnemonic
+    from walletcli.wallet.restore import restore_wallet
+
+    home = invocation.home
+    _require_no_wallet(invocation)
+    words = read_mnemonic(invocation, mnemonic_file, language)
+    Mnemonic.parse(words.reveal_text(), language)  # before a password is asked for
+    extra = _passphrase_of(invocation, passphrase, passphrase_file)
+    status = make_with_slots(
+        invocation, lambda new_slots: restore_wallet(home, words, new_slots, scheme, language, extra), **slots
+    )
+    _answer(invocation, status, "Wallet restored.", "See its identities with: walletcli identity list --derive 5")
+
+
+@wallet.command("verify-backup", unlocks=True, example="walletcli wallet verify-backup")
+@_mnemonic_file
+@_language
+@_passphrase
+@_passphrase_file
+@pass_invocation
+def verify_backup(
+    invocation: Invocation, mnemonic_file: SecretFile | None, language: str | None,
+    passphrase: bool, passphrase_file: SecretFile | None,
+) -> None:  # fmt: skip
+    """Check that words on paper are those of this wallet."""
+    from walletcli.cli.word_entry import read_mnemonic
+    from walletcli.wallet.restore import verify_backup as verify
+
+    with invocation.session() as session:
+        words = read_mnemonic(invocation, mnemonic_file, language)
+        verify(session, words, _passphrase_of(invocation, passphrase, passphrase_file), language)
+    invocation.answer({"verified": True}, ["The words are those of this wallet."])
+
+
+@wallet.command("status", unlocks=True, example="walletcli wallet status")
+@pass_invocation
+def status(invocation: Invocation) -> None:
+    """Show whether there is a wallet, what opens it, and whether it is unlocked."""
+    from walletcli.wallet.status import wallet_status
+
+    password = invocation.password if invocation.password_file is not None else None
+    found = wallet_status(invocation.home, password)
+    invocation.answer({"wallet": found.to_json()}, _status_lines(found))
+
+
+@wallet.command("unlock", unlocks=True, example="walletcli wallet unlock --timeout 15m")
+@click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Lock again after this much idleness.")
+@click.option("--at-most", type=DURATION, help="Lock again after this time in any case.")
+@pass_invocation
+def unlock(invocation: Invocation, timeout: int, at_most: int | None) -> None:
+    """Keep the wallet open for a while, so that commands ask for no password."""
+    from walletcli.wallet.unlock import unlock as start
+
+    agent = with_password(invocation, lambda password: start(invocation.home, password, timeout, at_most))
+    invocation.answer({"agent": agent.to_json()}, [f"Unlocked for {for_people(agent.expires_in_s)}."])
+
+
+@wallet.command("lock", example="walletcli wallet lock")
+@pass_invocation
+def lock(invocation: Invocation) -> None:
+    """Lock the wallet."""
+    from walletcli.wallet.unlock import lock as stop
+
+    was_unlocked = stop(invocation.home)
+    invocation.answer({"was_unlocked": was_unlocked}, ["Locked." if was_unlocked else "It was locked already."])
+
+
+@wallet.command("export", example="walletcli wallet export wallet-copy.vault")
+@click.argument("file", metavar="FILE")
+@pass_invocation
+def export(invocation: Invocation, file: str) -> None:
+    """Copy the sealed vault to a file."""
+    from walletcli.wallet.transfer import export_vault
+
+    path = export_vault(invocation.home, file)
+    invocation.answer({"exported": path}, [f"Exported to {safe(path)}; it opens as this wallet does."])
+
+
+@wallet.command("import", example="walletcli --home other wallet import wallet-copy.vault")
+@click.argument("file", metavar="FILE")
+@pass_invocation
+def import_(invocation: Invocation, file: str) -> None:
+    """Take in a sealed vault that was exported."""
+    from walletcli.wallet.transfer import import_vault
+
+    found = import_vault(invocation.home, file)
+    invocation.answer({"wallet": found.to_json()}, ["Imported.", *_status_lines(found)])
+
+
+@wallet.command("wipe", example="walletcli wallet wipe")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_invocation
+def wipe(invocation: Invocation, yes: bool) -> None:
+    """Remove the wallet from this machine."""
+    from walletcli.wallet.transfer import wipe as remove
+
+    home = invocation.home
+    home.require()
+    question = f"Remove the wallet in {home.path}? Only its words, or an export, bring it back."
+    if not yes and not _confirmed(invocation, question):
+        raise UsageError("wipe.declined", "nothing was removed", "answer y, or give --yes")
+    removed = remove(home)
+    invocation.answer({"removed": removed}, [f"removed {safe(path)}" for path in removed])
+
+
+def _require_no_wallet(invocation: Invocation) -> None:
+    """Stop before words are shown or typed in vain."""
+    home = invocation.home
+    if home.exists():
+        raise VaultError(
+            "vault.exists", f"there is a wallet in {home.path} already", "name another directory with --home"
+        )
+
+
+def _passphrase_of(invocation: Invocation, wanted: bool, file: SecretFile | None) -> Secret | None:
+    return read_new_passphrase(invocation, file) if wanted or file is not None else None
+
+
+def _confirmed(invocation: Invocation, question: str) -> bool:
+    from walletcli.cli.terminal import open_terminal
+
+    with open_terminal(invocation, "ask whether you are sure", "give --yes") as terminal:
+        return terminal.confirm(question)
+
+
+def _answer(invocation: Invocation, status: WalletStatus, done: str, following: str) -> None:
+    invocation.answer({"wallet": status.to_json(), "identities": []}, [done, *_status_lines(status)])
+    if not invocation.json:
+        note(following)
+
+
+def _status_lines(status: WalletStatus) -> list[str]:
+    fields = [("home", status.home)]
+    if not status.exists:
+        return pairs([*fields, ("wallet", "none")])
+    state = f"unlocked, for {for_people(status.expires_in_s or 0)}" if status.unlocked else "locked"
+    fields += [("wallet", state), ("opens with", ", ".join(slot.kind for slot in status.slots))]
+    if status.facts is not None:
+        facts = status.facts
+        fields += [
+            ("words", f"{facts.word_count}, {facts.language}"),
+            ("scheme", facts.scheme),
+            ("check value", facts.check.hex()),
+            ("identities", str(facts.identity_count)),
+        ]
+    return pairs([*fields, ("relays", str(status.relays))])
