@@ -1,0 +1,151 @@
+"""What a wallet keeps and says to itself: the vault's header, the state inside, the agent's requests and answers."""
+
+from __future__ import annotations
+
+from tests.fuzz.target import Target, fixed_entropy
+from walletcli.core import x25519
+from walletcli.core.ed25519 import SigningKey
+from walletcli.core.secret import Secret
+from walletcli.errors import InputError, WalletError
+from walletcli.vault.header import Header
+from walletcli.vault.padding import SMALLEST_STEP_BYTES
+from walletcli.vault.slots import FactorRecord, Slot
+from walletcli.wallet import changes, messages
+from walletcli.wallet.state import DeviceSecrets, WalletState
+from walletcli.wallet.view import IdentityView, Retired, Seen, Stored, WalletView
+
+
+def check_vault_header(data: bytes) -> bool:
+    """One encoding per header."""
+    try:
+        header, end = Header.from_bytes(data)
+    except WalletError:
+        return False
+    assert header.to_bytes() == data[:end]
+    return True
+
+
+def check_wallet_state(data: bytes) -> bool:
+    """One encoding per state."""
+    try:
+        state = WalletState.from_bytes(data)
+    except WalletError:
+        return False
+    assert state.to_bytes() == data
+    return True
+
+
+def check_agent_request(data: bytes) -> bool:
+    """One encoding per request."""
+    try:
+        request = messages.decode_request(data)
+    except WalletError:
+        return False
+    assert messages.encode_request(request) == data
+    return True
+
+
+def check_agent_answer(data: bytes) -> bool:
+    """An answer is a value, or one of our errors."""
+    try:
+        value = messages.decode_answer(data)
+    except WalletError:
+        return False
+    assert messages.encode_answer(value) == data
+    return True
+
+
+def vault_headers() -> list[bytes]:
+    """Return headers with one password slot, and with three slots of which one is of a kind that nobody knows."""
+    entropy = fixed_entropy("vault")
+    password = FactorRecord("password", {1: 8, 2: 1, 3: entropy(16)})
+    keyring = FactorRecord("keyring", {1: entropy(16)})
+    later = FactorRecord("fido2", {1: entropy(32), 2: "name"})
+    slots = [
+        Slot(number, 20_000, factors, entropy(72), entropy(80))
+        for number, factors in ((1, (password,)), (2, (keyring,)), (7, (later, password)))
+    ]
+    return [
+        Header(entropy(16), 1, entropy(16), entropy(24), SMALLEST_STEP_BYTES + 16, (slots[0],)).to_bytes(),
+        Header(entropy(16), 9, entropy(16), entropy(24), 4 * SMALLEST_STEP_BYTES + 16, tuple(slots)).to_bytes(),
+    ]
+
+
+def _identity(index: int) -> IdentityView:
+    entropy = fixed_entropy(f"identity {index}")
+    return IdentityView(
+        index=index,
+        public_key=SigningKey(Secret(entropy(32))).public_key,
+        path=f"m/9791'/{index}'",
+        label=f"label {index}",
+        created_day=20_000,
+        device_signing_key=SigningKey(Secret(entropy(32))).public_key,
+        device_sealing_key=x25519.public_key(Secret(entropy(32))),
+        recovery_key=x25519.public_key(Secret(entropy(32))),
+        recovery_generation=0,
+        profile={"name": "Ada"},
+        sealed_profile={"note": "x"} if index else {},
+        retired=Retired(20_000, 1) if index else None,
+        changed=True,
+        unseen=False,
+        record=b"walletcli record 1\n" if index else None,
+        stored=Stored(5, ("http://127.0.0.1:1",), 20_000) if index else None,
+        contacted=("http://127.0.0.1:1",),
+        accepted_links=(),
+    )
+
+
+def wallet_states() -> list[bytes]:
+    """Return the states of an empty wallet and of one with two identities and somebody else's record."""
+    entropy = fixed_entropy("state")
+    seen = {entropy(32): Seen(5, entropy(32), b"record"), entropy(32): Seen(6, None, None)}
+    empty = WalletView("walletcli", "english", 24, entropy(16), 20_000, False, (), {})
+    full = WalletView("mercury", "french", 12, entropy(16), 20_000, True, (_identity(0), _identity(3)), seen)
+    devices = {index: DeviceSecrets(Secret(entropy(32)), Secret(entropy(32))) for index in (0, 3)}
+    seed = Secret(entropy(64))
+    return [WalletState(seed, {}, empty).to_bytes(), WalletState(seed, devices, full).to_bytes()]
+
+
+def agent_requests() -> list[bytes]:
+    """Return one request of most kinds."""
+    requests: list[messages.Request] = [
+        messages.GetView(),
+        messages.DeriveSummaries(0, 20),
+        messages.Sign(3, b"document", 7),
+        messages.Unseal(3, b"sealed", b"context"),
+        messages.Apply(changes.AddIdentity("label", None, 20_000)),
+        messages.Apply(changes.SetAttribute(1, "name", "value", True)),
+        messages.Apply(changes.Retire(1, 20_000, 2)),
+        messages.Lock(),
+    ]
+    return [messages.encode_request(request) for request in requests]
+
+
+def agent_answers() -> list[bytes]:
+    """Return answers with values; answers with errors are refused inputs, and found by mutation."""
+    return [messages.encode_answer(value) for value in (None, [1, "two", b"three"], {1: True})]
+
+
+def agent_errors() -> list[bytes]:
+    """Return answers that hold errors."""
+    return [messages.encode_error(InputError("label.taken", "there is one already", "choose another"))]
+
+
+def check_agent_error(data: bytes) -> bool:
+    """An answer that holds an error raises one of ours, whatever family it claims."""
+    try:
+        messages.decode_answer(data)
+    except InputError:
+        return True
+    except WalletError:
+        return False
+    return False
+
+
+TARGETS = [
+    Target("vault-header", check_vault_header, vault_headers, 2048),
+    Target("wallet-state", check_wallet_state, wallet_states),
+    Target("agent-request", check_agent_request, agent_requests, 1024),
+    Target("agent-answer", check_agent_answer, agent_answers, 1024),
+    Target("agent-error", check_agent_error, agent_errors, 1024),
+]
