@@ -145,7 +145,9 @@ def test_a_record_gives_pinned_and_web_addresses_but_never_clear_ones() -> None:
     node = identity("node")
     pinned = NodeAddress.from_record(Address(Carried.TCP, "192.0.2.7:7411", bytes(32)), node)
     assert pinned.to_text() == f"walletcli://192.0.2.7:7411/{DID}"
-    assert NodeAddress.from_record(Address(Carried.HTTPS, "relay.example:443"), node).to_text() == "https://relay.example"
+    assert (
+        NodeAddress.from_record(Address(Carried.HTTPS, "relay.example:443"), node).to_text() == "https://relay.example"
+    )
     with pytest.raises(InputError):
         NodeAddress.from_record(Address(Carried.TCP, "http://192.0.2.7", bytes(32)), node)
 

@@ -106,9 +106,7 @@ def test_no_session_is_ever_resumed(tmp_path: Path) -> None:
     assert context.session_stats()["hits"] == 0
 
 
-def test_keys_are_not_logged_where_the_environment_asks_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_are_not_logged_where_the_environment_asks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "keys"
     monkeypatch.setenv("SSLKEYLOGFILE", str(log))
     shake_hands(TlsFiles.make(tmp_path).context, pinned_client_context())

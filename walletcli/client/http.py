@@ -15,7 +15,7 @@ from typing import Final
 import h11
 
 from walletcli.errors import NetworkError
-from walletcli.net.stream import Stream
+from walletcli.net.stream import Stream, broken
 
 MAX_HEAD_BYTES: Final = 16_384
 """Longest status line and headers of an answer, in bytes."""
@@ -144,7 +144,7 @@ class HttpConnection:
             if isinstance(event, h11.Response):
                 return event
             if not isinstance(event, h11.InformationalResponse):
-                raise NetworkError("relay.unreachable", f"{self._name} closed the connection without an answer")
+                raise self._bad_answer("it ends before it begins")
         raise self._bad_answer(f"more than {MAX_INTERIM_ANSWERS} interim answers")
 
     def _check_head(self, head: h11.Response) -> dict[str, str]:
@@ -179,6 +179,7 @@ class _Reader:
         self._name = name
         self._budget_bytes = budget_bytes
         self._deadline_s = deadline_s
+        self._has_read = False
 
     def allow(self, more_bytes: int) -> None:
         """Raise the budget."""
@@ -193,6 +194,9 @@ class _Reader:
         """
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
             data = self._stream.recv(self._deadline_s)
+            if not data and not self._has_read:
+                raise broken(self._name, "closed without an answer")
+            self._has_read = True
             self._budget_bytes -= len(data)
             if self._budget_bytes < 0:
                 raise too_much(self._name, None)

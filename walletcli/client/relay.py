@@ -6,6 +6,7 @@ Spec: pkarr's relay API (design/relays.md of that project); docs/spec/addresses.
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from types import TracebackType
 from typing import Final, NoReturn, Self
@@ -27,6 +28,8 @@ _MAX_ANSWER_BYTES: Final = 65_536
 _FROM_STORE: Final = (("Cache-Control", "only-if-cached"),)
 _NO_DOCUMENTS: Final = frozenset({400, 404, 405, 501})
 """How relays that know nothing of documents answer when asked for one."""
+
+_REASON: Final = re.compile(rb"([a-z0-9-]{1,32}\.[a-z0-9.-]{1,32}): ")
 
 
 class RelayClient:
@@ -144,7 +147,7 @@ class RelayClient:
         """
         path = _document_path(hashlib.sha256(document).digest())
         response = self._ask(Request("PUT", path, document), _MAX_ANSWER_BYTES)
-        if response.status in _NO_DOCUMENTS:
+        if response.status in _NO_DOCUMENTS and not reason_code(response):
             raise NetworkError(
                 "relay.no-documents", f"{self._name} keeps packets and no documents", "name a walletcli node as well"
             )
@@ -179,7 +182,7 @@ class RelayClient:
 
     def _expect(self, response: Response, *statuses: int) -> None:
         if response.status not in statuses:
-            raise_for_status(response.status, self._name)
+            raise_for_status(response, self._name)
 
 
 def decode_packet(public_key: bytes, payload: bytes, name: str) -> SignedPacket:
@@ -212,13 +215,15 @@ def check_document(document_hash: bytes, document: bytes, name: str) -> bytes:
     return document
 
 
-def raise_for_status(status: int, name: str) -> NoReturn:
+def raise_for_status(response: Response, name: str) -> NoReturn:
     """Raise the error that an unwelcome HTTP status stands for.
 
     Raises:
         NetworkError: ``relay.conflict``, ``relay.precondition``, ``relay.limited``, ``relay.bad-answer``,
             ``relay.refused``.
     """
+    status, code = response.status, reason_code(response)
+    said = f"status {status}, {code}" if code else f"status {status}"
     if status == 409:
         raise NetworkError("relay.conflict", f"{name} knows a newer packet", "resolve the identity before publishing")
     if status in (412, 428):
@@ -226,10 +231,16 @@ def raise_for_status(status: int, name: str) -> NoReturn:
     if status == 429:
         raise NetworkError("relay.limited", f"{name} wants fewer requests", "wait a minute, or name another relay")
     if 300 <= status <= 399:
-        raise bad_answer(name, f"it points elsewhere (status {status}), which is not followed")
+        raise bad_answer(name, f"it points elsewhere ({said}), which is not followed")
     if status < 400:
-        raise bad_answer(name, f"status {status}")
-    raise NetworkError("relay.refused", f"{name} refused the request (status {status})", "name another relay")
+        raise bad_answer(name, said)
+    raise NetworkError("relay.refused", f"{name} refused the request ({said})", "name another relay")
+
+
+def reason_code(response: Response) -> str | None:
+    """Return the error code that a walletcli node puts before its sentence, or None; nothing else is repeated of it."""
+    match = _REASON.match(response.body) if response.status >= 400 else None
+    return match[1].decode("ascii") if match else None
 
 
 def _document_path(document_hash: bytes) -> str:

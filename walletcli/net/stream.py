@@ -72,7 +72,7 @@ class SocketStream:
         except TimeoutError as error:
             raise timed_out(self._name) from error
         except OSError as error:
-            raise NetworkError("relay.unreachable", f"the connection to {self._name} broke: {reason(error)}") from error
+            raise broken(self._name, reason(error)) from error
 
     def recv(self, deadline_s: float) -> bytes:
         """Return what has come, at most `READ_BYTES`; empty when the other side has finished.
@@ -88,7 +88,7 @@ class SocketStream:
         except ssl.SSLEOFError:
             return b""  # an end without close_notify; the framing of HTTP tells whether something is missing
         except OSError as error:
-            raise NetworkError("relay.unreachable", f"the connection to {self._name} broke: {reason(error)}") from error
+            raise broken(self._name, reason(error)) from error
 
     def is_quiet(self) -> bool:
         """Whether nothing is waiting to be read, not even the end."""
@@ -157,6 +157,13 @@ def remaining_s(deadline_s: float, name: str) -> float:
 def timed_out(name: str) -> NetworkError:
     """Return the error for `name` not having finished in time."""
     return NetworkError("relay.timeout", f"{name} did not answer in time", "try again, or name another relay")
+
+
+def broken(name: str, why: str) -> NetworkError:
+    """Return the error for a connection to `name` that was lost."""
+    return NetworkError(
+        "relay.unreachable", f"the connection to {name} broke: {why}", "try again, or name another relay"
+    )
 
 
 def reason(error: OSError) -> str:
