@@ -1,0 +1,136 @@
+"""What a root key may be asked to sign: typed requests that explain themselves.
+
+A root key never signs bytes that it is handed. It is given one of these, can show what it would do, and makes the bytes
+itself.
+
+Spec: docs/spec/record.md; DESIGN section 2 ("a root key signs exactly two kinds of bytes").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from walletcli.core.document import Document
+from walletcli.core.document_parts import RETIREMENT_REASONS, Delegation
+from walletcli.core.identity_id import IdentityId
+from walletcli.errors import SignerError
+
+MAX_REQUEST_SEQ = 4_102_444_800_000_000
+"""First `seq` that is refused: the year 2100 in microseconds."""
+
+MAX_LINE_CHARS = 160
+"""Longest line that `describe` gives, characters: a screen shows it whole."""
+
+_DAY_S = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class PacketRequest:
+    """Asks a root key to sign the packet of a document.
+
+    Attributes:
+        identity: root public key that is to sign, 32 bytes.
+        document: the new public state, in full.
+        previous: the document that it replaces, or None for a first one.
+
+    Raises:
+        SignerError: ``request.identity``, ``request.previous`` or ``request.seq`` if the parts do not belong together.
+    """
+
+    identity: bytes
+    document: Document
+    previous: Document | None = None
+
+    def __post_init__(self) -> None:
+        document, previous = self.document, self.previous
+        if document.identity != self.identity or (previous is not None and previous.identity != self.identity):
+            raise SignerError(
+                "request.identity", "the document belongs to another identity than the one that is to sign"
+            )
+        if document.previous != (previous.hash if previous is not None else None):
+            raise SignerError("request.previous", "the document does not follow the one that it is said to replace")
+        if document.seq >= MAX_REQUEST_SEQ or (previous is not None and document.seq <= previous.seq):
+            raise SignerError("request.seq", f"seq {document.seq} is not above the last one, or beyond the year 2100")
+        if previous is not None and previous.retirement is not None:
+            raise SignerError("request.retired", "the identity has been retired: nothing follows its last document")
+
+    def describe(self) -> list[str]:
+        """Return what signing would do, one fact a line, ASCII only, for a person who decides.
+
+        Text from the document is escaped, so that it cannot draw on the screen.
+        """
+        document, previous = self.document, self.previous
+        lines = [f"publish as {IdentityId(self.identity).did}", f"seq {document.seq}"]
+        if previous is None:
+            lines.append("this is the first record of the identity")
+        else:
+            lines.append(f"replaces the record with seq {previous.seq}")
+        lines += _describe_profile(document, previous)
+        lines += _describe_devices(document, previous)
+        lines += _describe_rest(document, previous)
+        return [_plain(line) for line in lines]
+
+
+def _plain(text: str) -> str:
+    """Return `text` in printable ASCII and short enough for a line."""
+    shown = "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode("ascii") for c in text)
+    return shown if len(shown) <= MAX_LINE_CHARS else shown[: MAX_LINE_CHARS - 3] + "..."
+
+
+def _describe_profile(document: Document, previous: Document | None) -> list[str]:
+    before = dict(previous.profile) if previous is not None else {}
+    lines = [
+        f"public {name} = {value}" + ("" if name not in before or before[name] == value else " (changed)")
+        for name, value in sorted(document.profile.items())
+    ]
+    lines += [f"removes public {name}" for name in sorted(before.keys() - document.profile.keys())]
+    if document.sections:
+        lines.append(f"{len(document.sections)} sealed section(s), readable by the owner's devices and recovery key")
+    elif previous is not None and previous.sections:
+        lines.append("removes all sealed sections")
+    return lines
+
+
+def _describe_devices(document: Document, previous: Document | None) -> list[str]:
+    lines = [_describe_delegation(item) for item in document.delegations]
+    kept = {item.signing_key for item in document.delegations}
+    gone = [item for item in (previous.delegations if previous is not None else ()) if item.signing_key not in kept]
+    return lines + [f"REMOVES the device {item.signing_key.hex()[:16]}" for item in gone]
+
+
+def _describe_delegation(item: Delegation) -> str:
+    powers = ", ".join(sorted(item.powers))
+    days = f"{_date(item.not_before_day)} to {_date(item.not_after_day)}"
+    return f"device {item.signing_key.hex()[:16]} may {powers}, {days}"
+
+
+def _describe_rest(document: Document, previous: Document | None) -> list[str]:
+    lines = [f"address {item.transport} {item.location}" for item in document.addresses]
+    counted = (
+        ("binding", document.bindings, previous.bindings if previous is not None else ()),
+        ("extension", document.extensions, previous.extensions if previous is not None else ()),
+        ("healed split", document.healed, previous.healed if previous is not None else ()),
+    )
+    for what, now, before in counted:
+        if now or before:
+            lines.append(f"{what}s: {len(now)} (before: {len(before)})")
+    had_approvers = previous is not None and previous.approvers is not None
+    if document.approvers is not None:
+        lines.append(f"approvers: {document.approvers.threshold} of {len(document.approvers.approvers)}")
+    elif had_approvers:
+        lines.append("REMOVES all approvers")
+    if document.succession is not None:
+        lines.append(f"names a successor, who may take over after {document.succession.delay_days} days")
+    elif previous is not None and previous.succession is not None:
+        lines.append("REMOVES the successor")
+    if document.retirement is not None:
+        reason = RETIREMENT_REASONS[document.retirement.reason]
+        lines.append(f"RETIRES the identity for good ({reason}), dated {_date(document.retirement.day)}")
+    return lines
+
+
+def _date(day: int) -> str:
+    """Return a day (since 1970-01-01 UTC) as YYYY-MM-DD."""
+    import datetime
+
+    return datetime.datetime.fromtimestamp(day * _DAY_S, tz=datetime.UTC).strftime("%Y-%m-%d")

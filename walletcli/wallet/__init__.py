@@ -1,0 +1,1 @@
+"""The stories: create, publish, resolve and the rest, as functions without a terminal."""

@@ -1,0 +1,333 @@
+"""The agent: a process of the user's own that keeps the wallet open behind a socket, for a while.
+
+It is started by `walletcli.wallet.unlock`, takes the data key of the vault from standard input, and answers typed
+requests. No answer holds a seed or the private half of a key. It has one thread and waits for no client: what has come
+in whole is answered, the rest waits.
+
+Spec: docs/spec/agent.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from walletcli.core.secret import Secret
+from walletcli.errors import FormatError, InputError, VaultError, WalletError
+from walletcli.wallet import messages, runtime
+from walletcli.wallet.home import Home
+from walletcli.wallet.keeper import Keeper
+from walletcli.wallet.messages import HEADER_BYTES, GetStatus, GetSummaries, GetView, Lock, Request
+
+MAX_CLIENTS = 64
+"""Most connections at once; the one that was silent longest makes room."""
+
+CLIENT_IDLE_S = 60.0
+"""A connection that says nothing for so long is closed."""
+
+WAKE_S = 5.0
+"""How often the agent looks at its clock: a machine that slept must not wake with an agent that has expired."""
+
+READY = b"ready\n"
+"""What the agent writes to standard output when it listens."""
+
+FATAL_CODES = frozenset({"wallet.missing", "vault.changed", "vault.damaged", "vault.missing"})
+"""Errors of the vault after which the agent holds nothing that is of use: it locks itself."""
+
+_CHUNK_BYTES = 65_536
+
+
+def boot_clock_s() -> float:
+    """Return a clock that nobody sets and that runs while the machine sleeps, in seconds."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+@dataclass(slots=True)
+class Limits:
+    """When an agent ends.
+
+    Attributes:
+        idle_s: after so many seconds without a request.
+        absolute_s: after so many seconds in any case, or None.
+    """
+
+    idle_s: float
+    absolute_s: float | None
+
+
+@dataclass(slots=True)
+class _Client:
+    """One connection: what came in and is no whole request yet, and what is still to go out."""
+
+    connection: socket.socket
+    heard_s: float
+    incoming: bytearray = field(default_factory=bytearray)
+    outgoing: bytearray = field(default_factory=bytearray)
+    closing: bool = False
+
+
+class Agent:
+    """Serves one wallet on one listening socket until it is locked or expires.
+
+    Args:
+        keeper: holds the secrets.
+        listener: listening Unix socket.
+        limits: when to end.
+    """
+
+    def __init__(self, keeper: Keeper, listener: socket.socket, limits: Limits) -> None:
+        self._keeper = keeper
+        self._listener = listener
+        self._limits = limits
+        self._selector = selectors.DefaultSelector()
+        self._clients: dict[int, _Client] = {}
+        self._started_s = self._asked_s = boot_clock_s()
+        self._ending = False
+        self._wakers: tuple[socket.socket, ...] = ()
+        self._answers: dict[type[Request], tuple[int, bytes]] = {}
+        listener.setblocking(False)
+        self._selector.register(listener, selectors.EVENT_READ)
+
+    def stop(self) -> None:
+        """Have `run` return soon; safe in a signal handler."""
+        self._ending = True
+
+    def stop_on_signals(self) -> None:
+        """Stop when the process is asked to end; a signal wakes `run` at once."""
+        reader, writer = socket.socketpair()
+        reader.setblocking(False)
+        writer.setblocking(False)
+        self._wakers = (reader, writer)
+        self._selector.register(reader, selectors.EVENT_READ)
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: self.stop())
+
+    def expires_in_s(self) -> float:
+        """Return how many seconds are left if nobody asks anything."""
+        now_s = boot_clock_s()
+        left_s = self._asked_s + self._limits.idle_s - now_s
+        if self._limits.absolute_s is not None:
+            left_s = min(left_s, self._started_s + self._limits.absolute_s - now_s)
+        return left_s
+
+    def run(self) -> None:
+        """Serve until locked, stopped or expired."""
+        while not self._finished():
+            for key, events in self._selector.select(timeout=max(0.0, min(self.expires_in_s(), WAKE_S))):
+                if self._finished():
+                    break
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif key.fd in self._clients:
+                    self._serve(self._clients[key.fd], events)
+            self._drop_silent()
+        self._finish()
+
+    def _finished(self) -> bool:
+        return self._ending or self.expires_in_s() <= 0
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        if runtime.peer_uid(connection) != os.getuid():
+            connection.close()
+            return
+        if len(self._clients) >= MAX_CLIENTS:
+            self._close(min(self._clients.values(), key=lambda client: client.heard_s))
+        self._clients[connection.fileno()] = _Client(connection, boot_clock_s())
+        self._selector.register(connection, selectors.EVENT_READ)
+
+    def _serve(self, client: _Client, events: int) -> None:
+        try:
+            if events & selectors.EVENT_READ:
+                self._read(client)
+            if client.outgoing:
+                del client.outgoing[: client.connection.send(client.outgoing)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            client.closing, client.outgoing = True, bytearray()
+        if client.closing and not client.outgoing:
+            self._close(client)
+        else:
+            # while an answer waits to go out, nothing more is read: a client cannot make answers pile up
+            wanted = selectors.EVENT_WRITE if client.outgoing else selectors.EVENT_READ
+            self._selector.modify(client.connection, wanted)
+
+    def _read(self, client: _Client) -> None:
+        data = client.connection.recv(_CHUNK_BYTES)
+        client.heard_s = boot_clock_s()
+        if not data:
+            client.closing = True
+        client.incoming += data
+        for content in _whole_frames(client):
+            client.outgoing += messages.frame(self._answer(content))
+
+    def _answer(self, content: bytes) -> bytes:
+        try:
+            request = messages.decode_request(content)
+            self._asked_s = boot_clock_s()
+            return self._answer_request(request)
+        except WalletError as error:
+            if error.code in FATAL_CODES and not self._still_opens():
+                self._ending = True
+                error = VaultError(
+                    "agent.locked", f"the agent has locked itself: {error.message}", "walletcli wallet unlock"
+                )
+            return messages.encode_error(error)
+        except (ValueError, TypeError, KeyError, OSError, ArithmeticError, RecursionError):
+            # a bug, whose details might hold a secret: they stay here
+            return messages.encode_error(
+                WalletError("agent.failed", "the agent failed on this request", "lock and unlock the wallet")
+            )
+
+    def _still_opens(self) -> bool:
+        try:
+            self._keeper.refresh()
+        except WalletError:
+            return False
+        return True
+
+    def _answer_request(self, request: Request) -> bytes:
+        match request:
+            case Lock():
+                self._ending = True
+                return messages.encode_answer(None)
+            case GetStatus():
+                self._keeper.refresh()
+                return messages.encode_answer([os.getpid(), max(0, int(self.expires_in_s()))])
+            case GetSummaries() | GetView():
+                self._keeper.refresh()
+                known = self._answers.get(type(request))
+                if known is None or known[0] != self._keeper.generation:
+                    encoded = messages.encode_answer(self._keeper.answer(request))
+                    known = self._answers[type(request)] = (self._keeper.generation, encoded)
+                return known[1]
+            case _:
+                return messages.encode_answer(self._keeper.answer(request))
+
+    def _drop_silent(self) -> None:
+        limit_s = boot_clock_s() - CLIENT_IDLE_S
+        for client in [client for client in self._clients.values() if client.heard_s < limit_s]:
+            self._close(client)
+
+    def _close(self, client: _Client) -> None:
+        del self._clients[client.connection.fileno()]
+        self._selector.unregister(client.connection)
+        client.connection.close()
+
+    def _finish(self) -> None:
+        for client in list(self._clients.values()):
+            with contextlib.suppress(OSError):
+                client.connection.setblocking(True)
+                client.connection.settimeout(1.0)
+                client.connection.sendall(client.outgoing)
+            self._close(client)
+        self._selector.close()
+        for waker in self._wakers:
+            waker.close()
+
+
+def _whole_frames(client: _Client) -> Iterator[bytes]:
+    """Take the whole frames out of what came in; a frame that is too long ends the connection."""
+    while len(client.incoming) >= HEADER_BYTES and not client.closing:
+        length = int.from_bytes(client.incoming[:HEADER_BYTES], "big")
+        if length > messages.MAX_REQUEST_BYTES:
+            client.outgoing += messages.frame(
+                messages.encode_error(
+                    FormatError("agent-request.too-long", f"a request has at most {messages.MAX_REQUEST_BYTES} bytes")
+                )
+            )
+            client.incoming.clear()
+            client.closing = True
+            return
+        if len(client.incoming) < HEADER_BYTES + length:
+            return
+        content = bytes(client.incoming[HEADER_BYTES : HEADER_BYTES + length])
+        del client.incoming[: HEADER_BYTES + length]
+        yield content
+
+
+def listen(home: Home) -> tuple[socket.socket, int]:
+    """Claim this home's socket, removing one that a killed agent left.
+
+    Returns:
+        The listening socket, and the handle of the lock that must stay open as long as it listens.
+
+    Raises:
+        VaultError: ``agent.running`` if another agent has it.
+        StorageError: ``agent.directory``.
+    """
+    lock = runtime.claim(home)
+    if lock is None:
+        raise VaultError("agent.running", "an agent holds this wallet open already", "walletcli wallet lock")
+    name = runtime.socket_name(home)
+    directory = runtime.make_directory()
+    os.chdir(directory)  # so that the socket's name is short, whatever the directory's is
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(name)
+    listener.listen(MAX_CLIENTS)
+    return listener, lock
+
+
+def main(arguments: list[str]) -> int:
+    """Run as the agent's process: ``HOME IDLE_S ABSOLUTE_S``, the data key on standard input.
+
+    Writes `READY`, or one frame with the error, to standard output, and then nothing more.
+    """
+    from walletcli.vault.hardening import harden_process
+    from walletcli.wallet.opening import keeper_with_key
+
+    harden_process()
+    os.umask(0o077)
+    home = Home(arguments[0])
+    limits = Limits(float(arguments[1]), float(arguments[2]) if arguments[2] else None)
+    try:
+        key = Secret(sys.stdin.buffer.read())
+        if os.fork():  # whoever started us waits for the parent; the child belongs to nobody
+            os._exit(0)
+        if len(key) != 32:
+            raise InputError("agent.key", "no data key came in", "start the agent with: walletcli wallet unlock")
+        keeper = keeper_with_key(home, key)
+        listener, _lock = listen(home)
+    except WalletError as error:
+        sys.stdout.buffer.write(messages.frame(messages.encode_error(error)))
+        sys.stdout.buffer.flush()
+        return error.exit_code
+    agent = Agent(keeper, listener, limits)
+    agent.stop_on_signals()
+    sys.stdout.buffer.write(READY)
+    sys.stdout.buffer.flush()
+    _let_go_of_streams()
+    try:
+        agent.run()
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(runtime.socket_name(home))
+        listener.close()
+    return 0
+
+
+def _let_go_of_streams() -> None:
+    """Point the standard streams at nothing: whoever started the agent may go, and nothing is ever printed."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    os.close(nothing)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

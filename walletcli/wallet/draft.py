@@ -1,0 +1,108 @@
+"""Makes the next document of an identity from its public half: needs no secret, so it works without the seed.
+
+Spec: docs/spec/wallet-state.md, "Next document".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from walletcli.core.document import Document
+from walletcli.core.document_parts import MAX_DELEGATION_DAYS, Delegation, Power, Retirement
+from walletcli.core.record import Record, next_seq
+from walletcli.wallet.sections import OwnerSection, seal_section
+from walletcli.wallet.view import IdentityView
+
+RENEW_DAYS = 30
+"""A delegation with fewer days left is renewed by the next publish."""
+
+SPREAD_DAYS = 28
+"""A delegation starts up to this many days less one in the past, at random for each identity, so that the dates of
+identities signed on one day differ."""
+
+DEVICE_POWERS = frozenset({Power.HOST, Power.MESSAGE, Power.SHARE})
+"""What this device may do in an identity's name."""
+
+_DAY_S = 86_400
+
+Entropy = Callable[[int], bytes]
+"""Gives as many random bytes as asked."""
+
+
+def today(now_s: float) -> int:
+    """Return the day of a Unix time, in days since 1970-01-01 UTC."""
+    return int(now_s) // _DAY_S
+
+
+def last_document(identity: IdentityView) -> Document | None:
+    """Return the document of the latest record, or None before the first."""
+    return Record.from_bytes(identity.record).document if identity.record is not None else None
+
+
+def needs_document(identity: IdentityView, now_s: float) -> bool:
+    """Tell whether the next publish has to sign something new: a change, or a delegation that ends soon."""
+    previous = last_document(identity)
+    if previous is None:
+        return True
+    if previous.retirement is not None:
+        return False
+    own = _own_delegation(previous, identity)
+    ends_soon = own is None or own.not_after_day - today(now_s) < RENEW_DAYS
+    return identity.changed or (ends_soon and identity.retired is None)
+
+
+def next_document(
+    identity: IdentityView, foreign_sections: tuple[bytes, ...], now_s: float, entropy: Entropy
+) -> Document:
+    """Return the document that says what the wallet now says of `identity`.
+
+    Everything of the last document that this wallet does not manage stays: other devices, bindings, approvers,
+    successor, addresses, extensions.
+
+    Args:
+        identity: its public half.
+        foreign_sections: sealed sections of the last document that are not the owner's section.
+        now_s: Unix time, seconds.
+        entropy: randomness.
+
+    Raises:
+        FormatError: ``document.too-long`` or ``owner-section.too-long``.
+        InputError: ``seq.exhausted``.
+    """
+    previous = last_document(identity)
+    section = OwnerSection(identity.label, dict(identity.sealed_profile))
+    recipients = [identity.device_sealing_key, identity.recovery_key]
+    own_section = seal_section(section, identity.public_key, recipients, entropy)
+    document = replace(
+        previous if previous is not None else Document(identity.public_key, 0),
+        seq=next_seq(previous.seq if previous is not None else None, now_s, entropy),
+        previous=previous.hash if previous is not None else None,
+        profile=dict(identity.profile),
+        sections=tuple(sorted({own_section, *foreign_sections})),
+        delegations=_delegations(previous, identity, now_s, entropy),
+    )
+    if identity.retired is None:
+        return document
+    end = Retirement(identity.retired.day, identity.retired.reason)
+    return replace(document, retirement=end, profile={}, delegations=(), bindings=(), addresses=())
+
+
+def _own_delegation(document: Document, identity: IdentityView) -> Delegation | None:
+    return next((item for item in document.delegations if item.signing_key == identity.device_signing_key), None)
+
+
+def _delegations(
+    previous: Document | None, identity: IdentityView, now_s: float, entropy: Entropy
+) -> tuple[Delegation, ...]:
+    """Return the unexpired delegations of other devices, and this device's own: kept, or renewed if it ends soon."""
+    day = today(now_s)
+    own = _own_delegation(previous, identity) if previous is not None else None
+    if own is None or own.not_after_day - day < RENEW_DAYS:
+        start = day - int.from_bytes(entropy(8), "big") % SPREAD_DAYS
+        own = Delegation(
+            identity.device_signing_key, identity.device_sealing_key, DEVICE_POWERS, start, start + MAX_DELEGATION_DAYS
+        )
+    others = (item for item in (previous.delegations if previous is not None else ()) if item.not_after_day > day)
+    kept = [item for item in others if item.signing_key != own.signing_key]
+    return tuple(sorted((own, *kept), key=lambda item: item.signing_key))

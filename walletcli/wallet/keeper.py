@@ -1,0 +1,261 @@
+"""Whoever holds the open vault: answers typed requests with public values, signs, and writes before it answers.
+
+The agent and a command that opens the vault itself both go through this class, so there is one path on which a root key
+signs.
+
+Spec: docs/spec/agent.md, "Requests".
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from walletcli.core import x25519
+from walletcli.core.document import Document
+from walletcli.core.ed25519 import SigningKey
+from walletcli.core.keys import KeyTree, Scheme
+from walletcli.core.record import Record
+from walletcli.core.sealed import unseal
+from walletcli.core.secret import Secret
+from walletcli.core.slip10 import path_to_text
+from walletcli.errors import InputError, VaultError, VerificationError
+from walletcli.signers.requests import PacketRequest
+from walletcli.signers.software import SoftwareSigner
+from walletcli.wallet import sections, transitions
+from walletcli.wallet.changes import AddIdentity, Adopt, Change
+from walletcli.wallet.messages import Apply, DeriveSummaries, GetFacts, GetSummaries, GetView, Request, Sign, Unseal
+from walletcli.wallet.policy import check_signing
+from walletcli.wallet.state import DEVICE_SEED_BYTES, DeviceSecrets, WalletState
+from walletcli.wallet.view import IdentitySummary, IdentityView
+from walletcli.wallet.wallet_view import WalletFacts
+
+MAX_ATTEMPTS = 20
+"""How often a change is made again on top of what another process wrote meanwhile."""
+
+RECOVERY_GENERATION = 0
+"""Generation of the recovery recipient of a new identity."""
+
+
+class OpenVault(Protocol):
+    """What is needed of an open vault."""
+
+    @property
+    def generation(self) -> int:
+        """Generation of what was last read or written."""
+        ...
+
+    def read(self) -> bytes:
+        """Read the payload that is on disk now."""
+        ...
+
+    def write(self, payload: bytes, expected_generation: int) -> None:
+        """Replace the payload, if the generation on disk is the expected one."""
+        ...
+
+
+class Keeper:
+    """Holds a wallet's secrets in memory and its vault open.
+
+    Args:
+        vault: the open vault.
+        vault_path: where it lies, to notice that another process wrote it.
+        entropy: gives as many random bytes as asked.
+        now: gives Unix time in seconds.
+
+    Raises:
+        FormatError: ``wallet-state.*`` if the payload is not a wallet's.
+    """
+
+    def __init__(
+        self,
+        vault: OpenVault,
+        vault_path: str,
+        entropy: Callable[[int], bytes] = os.urandom,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._vault = vault
+        self._vault_path = vault_path
+        self._entropy = entropy
+        self._now = now
+        self._summaries: dict[bytes, IdentitySummary] = {}
+        self._load()
+
+    def _load(self) -> None:
+        self._stamp = self._file_stamp()
+        self._state = WalletState.from_bytes(self._vault.read())
+        self._tree = KeyTree(self._state.seed, Scheme(self._state.public.scheme))
+
+    def _file_stamp(self) -> tuple[int, int, int]:
+        try:
+            found = os.stat(self._vault_path)
+        except OSError as error:
+            raise VaultError(
+                "wallet.missing", "the vault file has gone", "restore it from a copy, or from the words"
+            ) from error
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    @property
+    def generation(self) -> int:
+        """Generation of the vault that the answers come from."""
+        return self._vault.generation
+
+    def refresh(self) -> None:
+        """Take over what another process has written to the vault.
+
+        Raises:
+            VaultError: ``wallet.missing``, ``vault.changed`` (sealed with another key now) or ``vault.damaged``.
+        """
+        if self._file_stamp() != self._stamp:
+            self._load()
+
+    def answer(self, request: Request) -> object:
+        """Do what `request` asks for.
+
+        Returns:
+            A value for `cbor.encode`; it never holds a secret key.
+
+        Raises:
+            WalletError: what the request ends in.
+        """
+        self.refresh()
+        match request:
+            case GetFacts():
+                return self._facts().to_cbor()
+            case GetSummaries():
+                return [self._summary(identity).to_cbor() for identity in self._state.public.identities]
+            case GetView():
+                return [self.generation, self._state.public.to_cbor()]
+            case DeriveSummaries():
+                return [summary.to_cbor() for summary in self._derived(request)]
+            case Sign():
+                return self._sign(request)
+            case Apply():
+                return self._apply(request.change)
+            case Unseal():
+                return self._unseal(request.index, request.sealed, request.context)
+            case _:
+                raise InputError("agent-request.unknown", "only an agent answers this request")
+
+    def _facts(self) -> WalletFacts:
+        public = self._state.public
+        count = len(public.identities)
+        return WalletFacts(
+            public.scheme, public.language, public.word_count, public.check, public.created_day, public.restored, count,
+            self.generation,
+        )  # fmt: skip
+
+    def _summary(self, identity: IdentityView) -> IdentitySummary:
+        known = self._summaries.get(identity.public_key)
+        if known is None:
+            known = self._summaries[identity.public_key] = identity.summary()
+        published, retired = identity.stored is not None, identity.retired is not None
+        return replace(known, label=identity.label, published=published, retired=retired)
+
+    def _path(self, index: int) -> str:
+        return path_to_text(self._tree.identity_path(index))
+
+    def _derived(self, request: DeriveSummaries) -> list[IdentitySummary]:
+        held = {identity.index: identity for identity in self._state.public.identities}
+        keys = self._tree.root_public_keys(request.start, request.count)
+        return [
+            self._summary(held[index]) if index in held else IdentitySummary.of(index, key, self._path(index))
+            for index, key in enumerate(keys, request.start)
+        ]
+
+    def _write(self, state: WalletState) -> None:
+        self._vault.write(state.to_bytes(), self.generation)
+        self._stamp = self._file_stamp()
+        self._state = state
+
+    def _sign(self, request: Sign) -> bytes:
+        """Sign a document's packet, and keep the record in the vault before anybody sees it."""
+        if request.generation != self.generation:
+            raise VaultError("vault.changed", "the wallet has changed since the document was made", "try again")
+        identity = self._state.public.by_index(request.index)
+        previous = Record.from_bytes(identity.record).document if identity.record is not None else None
+        asked = PacketRequest(identity.public_key, Document.from_bytes(request.document), previous)
+        check_signing(asked, identity, self._now())
+        packet = SoftwareSigner(self._tree.root(request.index), identity.public_key).sign(asked)
+        record = Record.verified(packet, request.document).to_bytes()
+        self._write(transitions.record_signed(self._state, request.index, record))
+        return record
+
+    def _apply(self, change: Change) -> object:
+        """Make a change; if another process was quicker, make it again on top of what that one wrote."""
+        for _ in range(MAX_ATTEMPTS):
+            state, index = self._changed(change)
+            try:
+                if state != self._state:
+                    self._write(state)
+            except VaultError as error:
+                if error.code != "vault.changed":
+                    raise
+                self._load()
+            else:
+                identity = self._state.public.by_index(index).to_cbor() if index is not None else None
+                return [self.generation, identity]
+        raise VaultError("vault.busy", "other processes keep changing the wallet", "try again")
+
+    def _changed(self, change: Change) -> tuple[WalletState, int | None]:
+        state = self._state
+        if isinstance(change, AddIdentity):
+            index = transitions.free_index(state.public, change.index)
+            return transitions.add_identity(state, *self._new_identity(index, change)), index
+        section = self._found_section(change) if isinstance(change, Adopt) else None
+        return transitions.apply(state, change, section), getattr(change, "index", None)
+
+    def _new_identity(self, index: int, change: AddIdentity) -> tuple[IdentityView, DeviceSecrets]:
+        label = transitions.free_label(self._state.public, change.label, None)
+        secrets = DeviceSecrets(Secret(self._entropy(DEVICE_SEED_BYTES)), Secret(self._entropy(DEVICE_SEED_BYTES)))
+        view = IdentityView(
+            index=index,
+            public_key=self._tree.root(index).public_key,
+            label=label,
+            created_day=change.day,
+            device_signing_key=SigningKey(secrets.signing).public_key,
+            device_sealing_key=x25519.public_key(secrets.sealing),
+            recovery_key=self._tree.recovery_public_key(index, RECOVERY_GENERATION),
+            recovery_generation=RECOVERY_GENERATION,
+            profile={},
+            sealed_profile={},
+            retired=None,
+            changed=True,
+            unseen=self._state.public.restored,
+            record=None,
+            stored=None,
+            contacted=(),
+            accepted_links=(),
+            path=self._path(index),
+        )
+        return view, secrets
+
+    def _found_section(self, change: Adopt) -> sections.OwnerSection | None:
+        """Open the owner's section of a record from the network, or return None if there is none of ours."""
+        identity = self._state.public.by_index(change.index)
+        document = Record.from_bytes(change.record).document if change.record is not None else None
+        for section in document.sections if document is not None else ():
+            try:
+                content = self._unseal(change.index, section, sections.context(identity.public_key))
+            except VerificationError:
+                continue
+            return sections.OwnerSection.from_bytes(content)
+        return None
+
+    def _unseal(self, index: int, sealed: bytes, context: bytes) -> bytes:
+        """Open what is sealed to this device or to the recovery recipient of an identity."""
+        identity = self._state.public.by_index(index)
+        keys = (
+            self._state.devices[index].sealing,
+            self._tree.recovery_secret(index, identity.recovery_generation),
+        )
+        for key in keys:
+            try:
+                return unseal(sealed, key, context)
+            except VerificationError as error:
+                if error.code != "sealed.not-for-you":
+                    raise
+        raise VerificationError("sealed.not-for-you", "it is sealed neither to this device nor to the recovery key")

@@ -1,0 +1,67 @@
+"""What the wallet remembers of identities, as the client asks for it; what is new goes back in one write."""
+
+from __future__ import annotations
+
+import threading
+
+from walletcli.client import freshness
+from walletcli.core.record import Record
+from walletcli.wallet.changes import Remember
+from walletcli.wallet.session import Session
+from walletcli.wallet.wallet_view import MAX_SEEN_RECORD_BYTES, Seen, WalletView
+
+
+class WalletMemory:
+    """A `Freshness` over the public half of the wallet; for several threads at once.
+
+    Args:
+        wallet: what is remembered so far. The wallet's own records count as seen.
+    """
+
+    def __init__(self, wallet: WalletView) -> None:
+        self._wallet = wallet
+        self._own = {
+            identity.public_key: identity.record for identity in wallet.identities if identity.record is not None
+        }
+        self._new: dict[bytes, freshness.Seen] = {}
+        self._lock = threading.Lock()
+
+    def get(self, public_key: bytes) -> freshness.Seen | None:
+        """Return the newest that was seen of the identity with this root key (32 bytes), or None."""
+        with self._lock:
+            known = [seen for seen in (self._new.get(public_key), self._stored(public_key)) if seen is not None]
+        own = self._own.get(public_key)
+        if own is not None:
+            known.append(freshness.Seen.of(Record.from_bytes(own)))
+        return max(known, key=lambda seen: seen.seq, default=None)
+
+    def _stored(self, public_key: bytes) -> freshness.Seen | None:
+        seen = self._wallet.seen.get(public_key)
+        if seen is None:
+            return None
+        record = Record.from_bytes(seen.record) if seen.record is not None else None
+        return freshness.Seen(seen.seq, seen.document_hash, record)
+
+    def put(self, public_key: bytes, seen: freshness.Seen) -> None:
+        """Remember `seen`, unless something newer is remembered already."""
+        known = self.get(public_key)
+        if known is None or known.seq <= seen.seq:
+            with self._lock:
+                self._new[public_key] = seen
+
+    def save(self, session: Session) -> None:
+        """Write what is new into the vault, if anything is."""
+        changes = []
+        for public_key, seen in self._new.items():
+            kept = _kept(seen)
+            if self._wallet.seen.get(public_key) != kept:
+                changes.append((public_key, kept))
+        if changes:
+            session.apply(Remember(tuple(changes)))
+
+
+def _kept(seen: freshness.Seen) -> Seen:
+    record = seen.record.to_bytes() if seen.record is not None else None
+    if record is not None and len(record) > MAX_SEEN_RECORD_BYTES:
+        record = None
+    return Seen(seen.seq, seen.document_hash, record)

@@ -1,0 +1,78 @@
+"""Opens the vault in this process: by the keyring if a slot asks for nothing else, or by the password."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from walletcli.core.secret import Secret
+from walletcli.errors import VaultError
+from walletcli.vault.factors import Factor, KeyringFactor, PasswordFactor
+from walletcli.vault.file import Vault
+from walletcli.vault.kinds import KEYRING, PASSWORD
+from walletcli.vault.slots import SlotInfo
+from walletcli.vault.unopened import describe
+from walletcli.wallet.home import Home, PasswordSource
+from walletcli.wallet.keeper import Keeper
+from walletcli.wallet.session import LocalSession
+
+
+def open_here(home: Home, password: PasswordSource | None) -> LocalSession:
+    """Open the wallet in this process.
+
+    Raises:
+        VaultError: ``wallet.missing``, ``wallet.locked`` if there is nobody to ask, ``vault.*``, ``slot.*``.
+    """
+    vault = open_vault(home, password)
+    return LocalSession(home, Keeper(vault, home.vault_path))
+
+
+def open_vault(home: Home, password: PasswordSource | None) -> Vault:
+    """Open the vault itself, for what needs its data key or its slots.
+
+    Raises:
+        VaultError: as `open_here`.
+    """
+    home.require()
+    path = Path(home.vault_path)
+    slots = describe(path).slots
+    if any(slot.kinds == (KEYRING,) for slot in slots):
+        try:
+            return Vault.unlock(path, [keyring_factor()])
+        except VaultError as error:
+            if not error.code.startswith(("keyring.", "slot.")):
+                raise
+            refused: VaultError | None = error
+    else:
+        refused = None
+    if password is None or not any(PASSWORD in slot.kinds for slot in slots):
+        raise _locked(refused)
+    factors: list[Factor] = [PasswordFactor(password())]
+    if any(PASSWORD in slot.kinds and KEYRING in slot.kinds for slot in slots):
+        factors.append(keyring_factor())
+    return Vault.unlock(path, factors)
+
+
+def _locked(refused: VaultError | None) -> VaultError:
+    why = f": {refused.message}" if refused is not None else ""
+    return VaultError("wallet.locked", f"the wallet is locked{why}", "walletcli wallet unlock, or give --password-file")
+
+
+def keeper_with_key(home: Home, data_key: Secret) -> Keeper:
+    """Open the wallet with the data key of its vault (32 bytes).
+
+    Raises:
+        VaultError: ``vault.*``.
+    """
+    return Keeper(Vault.open_with_key(Path(home.vault_path), data_key), home.vault_path)
+
+
+def keyring_factor() -> KeyringFactor:
+    """Return the factor that the operating system's keyring holds; nothing is asked of it yet."""
+    from walletcli.vault.os_keyring import OsKeyring
+
+    return KeyringFactor(OsKeyring())
+
+
+def has_keyring_slot(slots: tuple[SlotInfo, ...]) -> bool:
+    """Tell whether any slot has left an entry in the keyring."""
+    return any(KEYRING in slot.kinds for slot in slots)

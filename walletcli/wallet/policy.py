@@ -1,0 +1,62 @@
+"""What the open wallet signs for a program of its user, and what it refuses.
+
+A request may come from any program that runs as the user. So what would hand the identity to somebody else (a foreign
+device, other approvers, a successor) does not pass here: it will have its own requests, with their own consent.
+
+Spec: docs/spec/agent.md, "What is signed".
+"""
+
+from __future__ import annotations
+
+from walletcli.core.document import Document
+from walletcli.core.document_parts import Delegation
+from walletcli.core.record import SEQ_JUMP
+from walletcli.errors import SignerError
+from walletcli.signers.requests import PacketRequest
+from walletcli.wallet.view import IdentityView
+
+_DAY_US = 86_400_000_000
+
+
+def check_signing(request: PacketRequest, identity: IdentityView, now_s: float) -> None:
+    """Check that the wallet signs this request without asking anybody.
+
+    Raises:
+        SignerError: ``identity.unseen``, ``request.seq``, ``request.foreign-device``, ``request.approvers``,
+            ``request.successor`` or ``request.retirement``.
+    """
+    if identity.unseen:
+        raise SignerError(
+            "identity.unseen",
+            "this wallet was restored and does not know yet what the identity has published",
+            "publish with a relay that answers: the newest record is looked up first",
+        )
+    document, previous = request.document, request.previous
+    _check_seq(document, previous, now_s)
+    for delegation in document.delegations:
+        if not (_is_own(delegation, identity) or (previous is not None and delegation in previous.delegations)):
+            raise SignerError(
+                "request.foreign-device", "the document would give powers to a device that is not this one"
+            )
+    if document.approvers != (previous.approvers if previous is not None else None):
+        raise SignerError("request.approvers", "the document would change the approvers")
+    if document.succession != (previous.succession if previous is not None else None):
+        raise SignerError("request.successor", "the document would change the successor")
+    if (document.retirement is not None) != (identity.retired is not None):
+        raise SignerError("request.retirement", "the document and the wallet differ on whether the identity is retired")
+
+
+def _check_seq(document: Document, previous: Document | None, now_s: float) -> None:
+    """Refuse a `seq` that lies ahead of the clock by more than a day, unless the last one did."""
+    last = previous.seq if previous is not None else 0
+    if document.seq > max(int(now_s * 1_000_000) + _DAY_US, last + SEQ_JUMP):
+        raise SignerError(
+            "request.seq", "seq is more than a day ahead of this machine's clock and of the last one", "check the clock"
+        )
+
+
+def _is_own(delegation: Delegation, identity: IdentityView) -> bool:
+    return (delegation.signing_key, delegation.sealing_key) == (
+        identity.device_signing_key,
+        identity.device_sealing_key,
+    )

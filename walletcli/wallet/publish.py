@@ -1,0 +1,207 @@
+"""Publishes an identity: signs its next record if there is something new, and stores it on relays."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from walletcli.client import publish as client
+from walletcli.client.resolution import Resolution
+from walletcli.client.resolve import resolve
+from walletcli.core.identity_id import IdentityId
+from walletcli.core.record import Record
+from walletcli.errors import NetworkError, VaultError, VerificationError
+from walletcli.net.addresses import NodeAddress
+from walletcli.net.dialer import Dialer
+from walletcli.wallet.changes import Adopt, MarkStored, PlanPublish
+from walletcli.wallet.draft import needs_document, next_document, today
+from walletcli.wallet.home import Progress, silent
+from walletcli.wallet.linkability import accepted_keys, find_links
+from walletcli.wallet.lookup import find
+from walletcli.wallet.memory import WalletMemory
+from walletcli.wallet.relays import chosen_relays
+from walletcli.wallet.route import dialer_for
+from walletcli.wallet.sections import context
+from walletcli.wallet.session import Session, Snapshot
+from walletcli.wallet.view import IdentityView
+
+MAX_ATTEMPTS = 20
+"""How often a record is made again because another process changed the wallet meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A record that relays hold.
+
+    Attributes:
+        record: what is published.
+        stored: where it is, and where not.
+        new: whether something was signed for it; otherwise the same packet was stored again.
+    """
+
+    record: Record
+    stored: client.Stored
+    new: bool
+
+    @property
+    def did(self) -> str:
+        """The identity, as did:key."""
+        return IdentityId(self.record.packet.public_key).did
+
+    @property
+    def seq(self) -> int:
+        """`seq` of the record."""
+        return self.record.packet.seq
+
+    @property
+    def relays(self) -> tuple[str, ...]:
+        """Relays that hold it, as they said when asked again."""
+        return self.stored.relays
+
+    @property
+    def failed(self) -> tuple[client.Failure, ...]:
+        """Relays that do not, and why."""
+        return self.stored.failed
+
+    def to_json(self) -> dict[str, object]:
+        """Return did, seq, hash, whether it is new, and where it is stored."""
+        document_hash = self.record.packet.document_hash
+        return {
+            "did": self.did,
+            "seq": self.seq,
+            "document_hash": document_hash.hex() if document_hash is not None else None,
+            "new": self.new,
+            "stored": self.stored.to_json(),
+        }
+
+
+def publish_identity(
+    session: Session,
+    who: str,
+    relays: Sequence[str] = (),
+    accept_link: bool = False,
+    copies: int | None = None,
+    *,
+    on_top: bool = False,
+    offline: bool = False,
+    dialer: Dialer | None = None,
+    progress: Progress = silent,
+) -> Published:
+    """Bring an identity's record to relays.
+
+    Something is signed only if the wallet says something new or this device's delegation ends soon; otherwise the same
+    packet is stored again. The new record is in the vault before any relay sees it.
+
+    Args:
+        session: the open wallet.
+        who: label or id.
+        relays: where to; none: the wallet's list.
+        accept_link: go ahead where this ties identities together; remembered for this identity.
+        copies: how many relays must hold it; None: all.
+        on_top: if relays have a newer record of this identity than the wallet, continue from that one. (After a restore
+            that is always done.)
+        offline: open no connection.
+        dialer: opens connections; None: plain TCP.
+        progress: takes a line per step.
+
+    Raises:
+        InputError: ``identity.unknown``, ``link.would-link``, ``publish.copies``, ``seq.exhausted``.
+        NetworkError: ``relay.none``, ``network.offline``, and what relays end in.
+        ShortPublishError: ``publish.short``; what was stored is remembered all the same.
+        VerificationError: ``publish.newer-exists``, ``record.equivocation``.
+        SignerError: ``request.*``.
+        VaultError: ``vault.*``, ``agent.*``.
+    """
+    addresses = chosen_relays(session.home, relays)
+    route = dialer if dialer is not None else dialer_for(offline)
+    snapshot = _planned(session, who, addresses, accept_link)
+    identity = find(snapshot.wallet, who)
+    if identity.unseen or on_top:
+        progress(f"looking up what has been published of {identity.label}")
+        _catch_up(session, snapshot, identity, addresses, route)
+    record, new = _signed(session, identity.index, progress)
+    progress(f"storing the record on {len(addresses)} relay(s)")
+    memory = WalletMemory(snapshot.wallet)
+    try:
+        stored = client.publish(record, addresses, dialer=route, copies=copies, memory=memory)
+    except client.PublishedShortError as error:
+        _mark(session, identity.index, record, error.stored)
+        raise
+    _mark(session, identity.index, record, stored)
+    memory.save(session)
+    return Published(record, stored, new)
+
+
+def _planned(session: Session, who: str, addresses: Sequence[NodeAddress], accept_link: bool) -> Snapshot:
+    """Check what would link, and remember who will learn of the identity before anybody does."""
+    snapshot = session.snapshot()
+    identity = find(snapshot.wallet, who)
+    accepted = accepted_keys(find_links(snapshot.wallet, identity, addresses), accept=accept_link)
+    names = tuple(address.to_text() for address in addresses)
+    if not accepted and set(names) <= set(identity.contacted):
+        return snapshot
+    session.apply(PlanPublish(identity.index, names, accepted))
+    return session.snapshot()
+
+
+def _catch_up(
+    session: Session, snapshot: Snapshot, identity: IdentityView, addresses: Sequence[NodeAddress], dialer: Dialer
+) -> None:
+    """Continue from the newest record of this identity that relays have; silence does not count as having none."""
+    memory = WalletMemory(snapshot.wallet)
+    try:
+        found: Resolution = resolve(IdentityId(identity.public_key), addresses, dialer=dialer, memory=memory)
+    except NetworkError as error:
+        if error.code != "resolve.not-found":
+            raise
+        if identity.unseen:
+            session.apply(Adopt(identity.index, None))
+        return
+    if found.pending is not None:
+        raise VerificationError(
+            "record.pending",
+            "there is a newer packet whose document cannot be had",
+            "try again later, or with other relays",
+        )
+    known = Record.from_bytes(identity.record).packet.seq if identity.record is not None else -1
+    if found.record.packet.seq > known:
+        session.apply(Adopt(identity.index, found.record.to_bytes()))
+
+
+def _signed(session: Session, index: int, progress: Progress) -> tuple[Record, bool]:
+    """Return the record to publish, and whether it had to be signed."""
+    for _ in range(MAX_ATTEMPTS):
+        snapshot = session.snapshot()
+        identity = snapshot.wallet.by_index(index)
+        if identity.record is not None and not needs_document(identity, time.time()):
+            return Record.from_bytes(identity.record), False
+        progress(f"signing the record of {identity.label}")
+        document = next_document(identity, _foreign_sections(session, identity), time.time(), os.urandom)
+        try:
+            return Record.from_bytes(session.sign(index, document.to_bytes(), snapshot.generation)), True
+        except VaultError as error:
+            if error.code != "vault.changed":
+                raise
+    raise VaultError("vault.busy", "other processes keep changing the wallet", "try again")
+
+
+def _foreign_sections(session: Session, identity: IdentityView) -> tuple[bytes, ...]:
+    """Return the sealed sections of the last document that are not the owner's section."""
+    if identity.record is None:
+        return ()
+    document = Record.from_bytes(identity.record).document
+    foreign = []
+    for section in document.sections if document is not None else ():
+        try:
+            session.unseal(identity.index, section, context(identity.public_key))
+        except VerificationError:
+            foreign.append(section)
+    return tuple(foreign)
+
+
+def _mark(session: Session, index: int, record: Record, stored: client.Stored) -> None:
+    relays = (*stored.relays, *stored.packet_only)
+    if relays:
+        session.apply(MarkStored(index, record.packet.seq, relays, today(time.time())))

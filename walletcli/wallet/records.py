@@ -1,0 +1,117 @@
+"""Record files: exports them, verifies them, shows them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from walletcli.client.resolution import statements
+from walletcli.core.identity_id import IdentityId
+from walletcli.core.record import MAX_FILE_BYTES, Record
+from walletcli.errors import InputError
+from walletcli.wallet.changes import PlanPublish
+from walletcli.wallet.files import read_file, write_file
+from walletcli.wallet.linkability import FILE_ROUTE, accepted_keys, find_links
+from walletcli.wallet.lookup import key_of
+from walletcli.wallet.session import Session
+from walletcli.wallet.wallet_view import WalletView
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCheck:
+    """A record that was verified.
+
+    Attributes:
+        record: packet and document.
+        verified: what was established, a plain statement each.
+    """
+
+    record: Record
+    verified: tuple[str, ...]
+
+    @classmethod
+    def of(cls, record: Record) -> RecordCheck:
+        """Say what was verified of `record`."""
+        return cls(record, statements(record, time.time()))
+
+    @property
+    def did(self) -> str:
+        """The identity, as did:key."""
+        return IdentityId(self.record.packet.public_key).did
+
+    @property
+    def seq(self) -> int:
+        """`seq` of the packet."""
+        return self.record.packet.seq
+
+    def to_json(self) -> dict[str, object]:
+        """Return did, seq, hash and statements."""
+        document_hash = self.record.packet.document_hash
+        return {
+            "did": self.did,
+            "seq": self.seq,
+            "document_hash": document_hash.hex() if document_hash is not None else None,
+            "verified": list(self.verified),
+        }
+
+
+def export_record(session: Session, who: str, path: str, accept_link: bool = False) -> RecordCheck:
+    """Write the latest record of an identity to a file: of this wallet's own, or one that it remembers.
+
+    Args:
+        session: the open wallet.
+        who: label or id.
+        path: of the new file.
+        accept_link: go ahead where this ties identities together; remembered for this identity.
+
+    Raises:
+        InputError: ``identity.unknown``, ``record.none``, ``link.would-link``, ``file.exists``.
+        StorageError: ``storage.*``.
+    """
+    wallet = session.snapshot().wallet
+    key = key_of(who, wallet)
+    own = next((identity for identity in wallet.identities if identity.public_key == key), None)
+    if own is None:
+        data = _remembered(wallet, who, key)
+    elif own.record is None:
+        raise InputError("record.none", f"nothing has been signed of {own.label!r} yet", "publish it first")
+    else:
+        data = own.record
+        accepted = accepted_keys(find_links(wallet, own, ()), accept=accept_link)
+        session.apply(PlanPublish(own.index, (FILE_ROUTE,), accepted))
+    check = RecordCheck.of(Record.from_bytes(data))
+    write_file(path, data, replace=False)
+    return check
+
+
+def _remembered(wallet: WalletView, who: str, key: bytes) -> bytes:
+    seen = wallet.seen.get(key)
+    if seen is None or seen.record is None:
+        raise InputError("record.none", f"this wallet has no record of {who}", "resolve it first")
+    return seen.record
+
+
+def verify_record(path: str) -> RecordCheck:
+    """Read a record file and verify it: signature, hash, identity, seq, derivation.
+
+    Raises:
+        InputError: ``file.*``.
+        FormatError: ``record.file``, ``packet.*``, ``document.*``, ``cbor.*``, ``dns.*``.
+        VerificationError: ``signature.invalid``, ``record.*``.
+    """
+    return RecordCheck.of(Record.from_bytes(read_file(path, MAX_FILE_BYTES)))
+
+
+def show_record(path: str) -> dict[str, object]:
+    """Return what a record file says, as JSON; it is verified on the way.
+
+    Raises:
+        WalletError: as `verify_record`.
+    """
+    record = verify_record(path).record
+    return {
+        "did": IdentityId(record.packet.public_key).did,
+        "seq": record.packet.seq,
+        "document": record.document.to_json() if record.document is not None else None,
+        "packet": record.packet.to_json(),
+    }

@@ -1,0 +1,72 @@
+"""Brings a wallet back from its words, and checks words against a wallet."""
+
+from __future__ import annotations
+
+import hmac
+
+from walletcli.core.bip39 import Mnemonic
+from walletcli.core.keys import KeyTree, Scheme, scheme_seed
+from walletcli.core.secret import Secret
+from walletcli.errors import UsageError, VerificationError
+from walletcli.wallet.create import NewSlots, first_state, make_wallet
+from walletcli.wallet.home import Home
+from walletcli.wallet.session import Session
+from walletcli.wallet.status import WalletStatus
+
+
+def restore_wallet(
+    home: Home,
+    words: Secret,
+    slots: NewSlots,
+    scheme: str = Scheme.WALLETCLI.value,
+    language: str | None = None,
+    passphrase: Secret | None = None,
+) -> WalletStatus:
+    """Make a wallet from words that were in use before.
+
+    Its identities are looked up on the network before anything is signed for them.
+
+    Args:
+        home: where; the directory is made if it is not there.
+        words: the mnemonic's text.
+        slots: what opens it.
+        scheme: ``walletcli``, ``mercury`` or ``morpheus``.
+        language: of the word list, or None to recognise it.
+        passphrase: BIP39's extra input, or None.
+
+    Raises:
+        InputError: ``mnemonic.*``.
+        UsageError: ``scheme.unknown``, ``scheme.passphrase``.
+        VaultError: ``vault.exists``, ``vault.busy``, ``keyring.*``.
+        StorageError: ``home.unusable``, ``storage.*``.
+    """
+    mnemonic = Mnemonic.parse(words.reveal_text(), language)
+    return make_wallet(home, first_state(mnemonic, passphrase, _scheme(scheme), restored=True), slots)
+
+
+def verify_backup(
+    session: Session, words: Secret, passphrase: Secret | None = None, language: str | None = None
+) -> None:
+    """Check that words (and passphrase) are those that the wallet was made from.
+
+    Raises:
+        InputError: ``mnemonic.*``.
+        VerificationError: ``backup.mismatch``.
+    """
+    facts = session.facts()
+    mnemonic = Mnemonic.parse(words.reveal_text(), language)
+    scheme = _scheme(facts.scheme)
+    check = KeyTree(scheme_seed(scheme, mnemonic, passphrase), scheme).wallet_check()
+    if not hmac.compare_digest(check, facts.check):
+        hint = "compare word by word"
+        if scheme is not Scheme.MERCURY:
+            hint += "; and is the passphrase right, or was one used that is missing here?"
+        raise VerificationError("backup.mismatch", "these words are valid, but they are not those of this wallet", hint)
+
+
+def _scheme(name: str) -> Scheme:
+    try:
+        return Scheme(name)
+    except ValueError as error:
+        known = ", ".join(scheme.value for scheme in Scheme)
+        raise UsageError("scheme.unknown", f"there is no scheme {name!r}", f"one of: {known}") from error

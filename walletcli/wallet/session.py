@@ -1,0 +1,271 @@
+"""An open wallet as the stories see it: the same operations whether an agent or this process holds the secrets.
+
+Light: importing it loads no cryptography. `LocalSession` loads it when it is made.
+
+Spec: docs/spec/agent.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, cast
+
+from walletcli.errors import VaultError
+from walletcli.wallet import messages, runtime
+from walletcli.wallet.changes import Change
+from walletcli.wallet.home import Home, PasswordSource
+from walletcli.wallet.messages import HEADER_BYTES, Request
+from walletcli.wallet.view import IdentitySummary, IdentityView
+from walletcli.wallet.wallet_view import WalletFacts, WalletView
+
+if TYPE_CHECKING:
+    from walletcli.wallet.keeper import Keeper
+
+ANSWER_TIMEOUT_S = 30.0
+"""How long a command waits for the agent; a write waits for the disk and for other processes."""
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The public half of the wallet at one generation of the vault."""
+
+    generation: int
+    wallet: WalletView
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatus:
+    """How an agent is.
+
+    Attributes:
+        pid: its process id.
+        expires_in_s: seconds until it forgets everything if nobody asks it anything.
+        already: it had been unlocked before.
+    """
+
+    pid: int
+    expires_in_s: int
+    already: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields under their names."""
+        return {"pid": self.pid, "expires_in_s": self.expires_in_s, "already": self.already}
+
+
+class Session:
+    """An open wallet; close it, or use it as a context manager.
+
+    Attributes:
+        home: whose wallet it is.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the agent, or of the secrets."""
+
+    def ask(self, request: Request) -> object:
+        """Have a typed request answered by whoever holds the secrets.
+
+        Raises:
+            WalletError: what the request ends in, or ``agent.*`` if the agent goes away.
+        """
+        raise NotImplementedError
+
+    def facts(self) -> WalletFacts:
+        """Return the wallet in one line."""
+        return WalletFacts.from_cbor(self.ask(messages.GetFacts()))
+
+    def summaries(self) -> list[IdentitySummary]:
+        """Return the list of identities, by index."""
+        return [IdentitySummary.from_cbor(row) for row in _rows(self.ask(messages.GetSummaries()))]
+
+    def derived(self, start: int, count: int) -> list[IdentitySummary]:
+        """Return what the seed gives from index `start` on, held or not; at most `messages.MAX_KEYS`."""
+        return [IdentitySummary.from_cbor(row) for row in _rows(self.ask(messages.DeriveSummaries(start, count)))]
+
+    def snapshot(self) -> Snapshot:
+        """Return the public half of the wallet."""
+        generation, wallet = _rows(self.ask(messages.GetView()))
+        return Snapshot(cast("int", generation), WalletView.from_cbor(wallet))
+
+    def apply(self, change: Change) -> IdentityView | None:
+        """Make a change; it is on disk when this returns.
+
+        Returns:
+            The identity that it touched, as it is now, or None if it touched none.
+        """
+        _, identity = _rows(self.ask(messages.Apply(change)))
+        return IdentityView.from_cbor(identity) if identity is not None else None
+
+    def change(self, change: Change) -> IdentityView:
+        """Make a change that touches one identity, and return that."""
+        identity = self.apply(change)
+        if identity is None:
+            raise VaultError(
+                "agent.bad-answer", "the agent did not say what became of the identity", "lock and unlock the wallet"
+            )
+        return identity
+
+    def sign(self, index: int, document: bytes, generation: int) -> bytes:
+        """Have the packet of a document signed; the record is on disk when this returns.
+
+        Args:
+            index: identity index.
+            document: the new document.
+            generation: of the snapshot that it was made from.
+
+        Returns:
+            The record, in file form.
+
+        Raises:
+            VaultError: ``vault.changed`` if the wallet has changed since.
+            SignerError: ``request.*`` or ``identity.unseen``.
+        """
+        return cast("bytes", self.ask(messages.Sign(index, document, generation)))
+
+    def unseal(self, index: int, sealed: bytes, context: bytes) -> bytes:
+        """Open what is sealed to this device or to the recovery recipient of an identity.
+
+        Raises:
+            VerificationError: ``sealed.not-for-you``.
+        """
+        return cast("bytes", self.ask(messages.Unseal(index, sealed, context)))
+
+
+def _rows(value: object) -> list[object]:
+    return cast("list[object]", value)
+
+
+class LocalSession(Session):
+    """A wallet that is open in this process.
+
+    Args:
+        home: whose wallet it is.
+        keeper: holds the secrets.
+    """
+
+    def __init__(self, home: Home, keeper: Keeper) -> None:
+        super().__init__(home)
+        self._keeper: Keeper | None = keeper
+
+    def close(self) -> None:
+        """Let go of the secrets."""
+        self._keeper = None
+
+    def ask(self, request: Request) -> object:
+        """Have a typed request answered here."""
+        if self._keeper is None:
+            raise VaultError("wallet.locked", "the session is closed", "open the wallet again")
+        return self._keeper.answer(request)
+
+
+class AgentSession(Session):
+    """A wallet that an agent holds open.
+
+    Args:
+        home: whose wallet it is.
+        connection: connected to the agent, with a timeout.
+    """
+
+    def __init__(self, home: Home, connection: socket.socket) -> None:
+        super().__init__(home)
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close the connection; the agent stays."""
+        self._connection.close()
+
+    def ask(self, request: Request) -> object:
+        """Have a typed request answered by the agent.
+
+        Raises:
+            WalletError: what the request ends in, or ``agent.gone``, ``agent.bad-answer``.
+        """
+        deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
+        try:
+            self._connection.sendall(messages.frame(messages.encode_request(request)))
+            length = int.from_bytes(self._receive(HEADER_BYTES, deadline_s), "big")
+            if length > messages.MAX_ANSWER_BYTES:
+                raise VaultError("agent.bad-answer", "the agent's answer is too long", "lock and unlock the wallet")
+            content = self._receive(length, deadline_s)
+        except OSError as error:
+            raise VaultError(
+                "agent.gone", "the agent went away before it answered", "walletcli wallet unlock"
+            ) from error
+        return messages.decode_answer(content)
+
+    def _receive(self, length: int, deadline_s: float) -> bytes:
+        parts = bytearray()
+        while len(parts) < length:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError
+            part = self._connection.recv(min(length - len(parts), _CHUNK_BYTES))
+            if not part:
+                raise ConnectionResetError
+            parts += part
+        return bytes(parts)
+
+    def status(self) -> AgentStatus:
+        """Return how the agent is."""
+        pid, expires_in_s = _rows(self.ask(messages.GetStatus()))
+        return AgentStatus(cast("int", pid), cast("int", expires_in_s))
+
+    def lock(self) -> None:
+        """Make the agent forget everything and end."""
+        self.ask(messages.Lock())
+
+    def kill(self) -> None:
+        """End an agent that no longer answers; it is this user's process, as the kernel told when it was found."""
+        import os
+        import signal
+
+        pid = runtime.peer_pid(self._connection)
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def find_agent(home: Home) -> AgentSession | None:
+    """Return a session with this home's agent, or None if there is none.
+
+    Raises:
+        VaultError: ``agent.foreign`` or ``agent.unreachable``.
+        StorageError: ``agent.directory``.
+    """
+    connection = runtime.connect(home, ANSWER_TIMEOUT_S)
+    return AgentSession(home, connection) if connection is not None else None
+
+
+def open_session(home: Home, password: PasswordSource | None = None) -> Session:
+    """Open the wallet: through its agent, or else here with the keyring or the password.
+
+    Args:
+        home: whose wallet.
+        password: asked for the password if nothing else opens the vault; None: nobody can be asked.
+
+    Raises:
+        VaultError: ``wallet.missing``, ``wallet.locked``, ``vault.*``.
+    """
+    home.require()
+    agent = find_agent(home)
+    if agent is not None:
+        return agent
+    from walletcli.wallet.opening import open_here
+
+    return open_here(home, password)

@@ -1,0 +1,95 @@
+"""What the vault holds: the secrets, and beside them the public half that an agent may show.
+
+Spec: docs/spec/wallet-state.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from walletcli.core import cbor
+from walletcli.core.secret import Secret
+from walletcli.errors import FormatError
+from walletcli.wallet.fields import Fields
+from walletcli.wallet.view import MAX_INDEX
+from walletcli.wallet.wallet_view import WalletView
+
+VERSION = 1
+"""Version of the format."""
+
+SEED_BYTES = 64
+"""Length of the BIP39 seed."""
+
+DEVICE_SEED_BYTES = 32
+"""Length of each device key's private half."""
+
+MAX_STATE_BYTES = 256 << 20
+"""Longest encoded state: some sixty thousand identities with a record each."""
+
+_WHAT = "wallet-state"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSecrets:
+    """The private halves of this device's keys for one identity; random, never derived from the seed.
+
+    Attributes:
+        signing: Ed25519 seed, 32 bytes.
+        sealing: X25519 scalar, 32 bytes.
+    """
+
+    signing: Secret
+    sealing: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class WalletState:
+    """Everything that a wallet knows.
+
+    Attributes:
+        seed: the BIP39 seed, 64 bytes.
+        devices: this device's secrets by identity index; exactly one entry for each identity.
+        public: the rest; holds no secret key.
+    """
+
+    seed: Secret
+    devices: dict[int, DeviceSecrets]
+    public: WalletView
+
+    def __post_init__(self) -> None:
+        indices = [identity.index for identity in self.public.identities]
+        if indices != sorted(set(indices)) or set(indices) != self.devices.keys():
+            raise FormatError(f"{_WHAT}.malformed", "malformed wallet-state: identities and device keys do not match")
+
+    def to_bytes(self) -> bytes:
+        """Encode the state. The result holds every secret: it goes into the vault and nowhere else."""
+        devices = [
+            [index, keys.signing.reveal(), keys.sealing.reveal()] for index, keys in sorted(self.devices.items())
+        ]
+        return cbor.encode({1: VERSION, 2: self.seed.reveal(), 3: devices, 4: self.public.to_cbor()})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> WalletState:
+        """Decode a state.
+
+        Raises:
+            FormatError: ``wallet-state.unknown-version``, ``wallet-state.*``, ``wallet-view.*`` or ``cbor.*``.
+        """
+        fields = Fields(cbor.decode(data, MAX_STATE_BYTES), _WHAT)
+        if fields.integer(1) != VERSION:
+            raise FormatError(
+                f"{_WHAT}.unknown-version", "the vault was written by a newer version of walletcli", "update walletcli"
+            )
+        seed = Secret(fields.raw(2, SEED_BYTES))
+        devices = dict(_device(item) for item in fields.items(3))
+        public = WalletView.from_cbor(fields.fields(4))
+        fields.end()
+        return cls(seed, devices, public)
+
+
+def _device(item: object) -> tuple[int, DeviceSecrets]:
+    row = Fields.of_row(item, _WHAT)
+    index = row.integer(0, high=MAX_INDEX)
+    secrets = DeviceSecrets(Secret(row.raw(1, DEVICE_SEED_BYTES)), Secret(row.raw(2, DEVICE_SEED_BYTES)))
+    row.end()
+    return index, secrets

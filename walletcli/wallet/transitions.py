@@ -1,0 +1,216 @@
+"""What each change does to the state: pure functions from one valid state to the next.
+
+Spec: docs/spec/agent.md, "Changes".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from walletcli.core.document import check_attribute
+from walletcli.core.document_parts import LAST_DAY, RETIREMENT_REASONS
+from walletcli.core.record import Record
+from walletcli.errors import InputError, VerificationError
+from walletcli.wallet.changes import (
+    AddIdentity,
+    Adopt,
+    Change,
+    MarkStored,
+    PlanPublish,
+    Remember,
+    Rename,
+    Retire,
+    SetAttribute,
+    UnsetAttribute,
+)
+from walletcli.wallet.labels import check_label, same_label
+from walletcli.wallet.sections import MAX_ATTRIBUTES, OwnerSection
+from walletcli.wallet.state import DeviceSecrets, WalletState
+from walletcli.wallet.view import MAX_INDEX, IdentityView, Retired, Stored
+from walletcli.wallet.wallet_view import Seen, WalletView
+
+IdentityChange = Rename | SetAttribute | UnsetAttribute | Retire | PlanPublish | MarkStored
+"""The changes that touch one identity and need nothing but the state."""
+
+
+def apply(state: WalletState, change: Change, found_section: OwnerSection | None = None) -> WalletState:
+    """Return the state after `change`, which is not `AddIdentity` (that needs keys: see `add_identity`).
+
+    Args:
+        state: the state before.
+        change: what the user decided.
+        found_section: for `Adopt`, the owner's section of the record's document, opened; None if it has none of ours.
+
+    Raises:
+        InputError: ``identity.*``, ``label.*`` or ``attribute.*``.
+        FormatError: ``document.profile``, ``record.*``.
+        VerificationError: ``record.*`` for an adopted record.
+    """
+    if isinstance(change, Remember):
+        return _with_public(state, replace(state.public, seen=_remember(state.public, change)))
+    if isinstance(change, AddIdentity):
+        raise TypeError("an identity is added with its keys")
+    before = state.public.by_index(change.index)
+    if isinstance(change, Adopt):
+        return _with_identity(state, _adopt(before, change, found_section))
+    return _with_identity(state, _changed(state.public, before, change))
+
+
+def _changed(wallet: WalletView, identity: IdentityView, change: IdentityChange) -> IdentityView:
+    match change:
+        case Rename():
+            return replace(identity, label=free_label(wallet, change.label, identity.index), changed=True)
+        case SetAttribute():
+            return _set_attribute(identity, change)
+        case UnsetAttribute():
+            return _unset_attribute(identity, change)
+        case Retire():
+            return _retire(identity, change)
+        case PlanPublish():
+            links = _union(identity.accepted_links, change.accepted_links)
+            return replace(identity, contacted=_union(identity.contacted, change.relays), accepted_links=links)
+        case MarkStored():
+            return _mark_stored(identity, change)
+
+
+def add_identity(state: WalletState, identity: IdentityView, secrets: DeviceSecrets) -> WalletState:
+    """Return the state with one more identity."""
+    identities = sorted((*state.public.identities, identity), key=lambda item: item.index)
+    public = replace(state.public, identities=tuple(identities))
+    return WalletState(state.seed, {**state.devices, identity.index: secrets}, public)
+
+
+def free_index(wallet: WalletView, wanted: int | None) -> int:
+    """Return `wanted`, or else the first index above all that are in use.
+
+    Raises:
+        InputError: ``identity.exists`` or ``identity.index``.
+    """
+    used = {identity.index for identity in wallet.identities}
+    index = max(used, default=-1) + 1 if wanted is None else wanted
+    if index in used:
+        raise InputError(
+            "identity.exists", f"this wallet already holds identity {index}", "see: walletcli identity list"
+        )
+    if not 0 <= index <= MAX_INDEX:
+        raise InputError("identity.index", f"the index of an identity is 0 to {MAX_INDEX}, found {index}")
+    return index
+
+
+def free_label(wallet: WalletView, text: str, index: int | None) -> str:
+    """Return `text` as a label that no identity but `index` has.
+
+    Raises:
+        InputError: ``label.malformed`` or ``label.exists``.
+    """
+    label = check_label(text)
+    if any(same_label(label, other.label) and other.index != index for other in wallet.identities):
+        raise InputError("label.exists", "another identity of this wallet has this label", "choose another label")
+    return label
+
+
+def record_signed(state: WalletState, index: int, record: bytes) -> WalletState:
+    """Return the state after a record of this wallet's own has been signed."""
+    identity = state.public.by_index(index)
+    return _with_identity(state, replace(identity, record=record, stored=None, changed=False, unseen=False))
+
+
+def _set_attribute(identity: IdentityView, change: SetAttribute) -> IdentityView:
+    _require_alive(identity)
+    check_attribute(change.name, change.value)
+    public, sealed = dict(identity.profile), dict(identity.sealed_profile)
+    into, out_of = (sealed, public) if change.sealed else (public, sealed)
+    into[change.name] = change.value
+    out_of.pop(change.name, None)
+    if len(into) > MAX_ATTRIBUTES:
+        raise InputError("attribute.too-many", f"an identity has at most {MAX_ATTRIBUTES} attributes of a kind")
+    return replace(identity, profile=public, sealed_profile=sealed, changed=True)
+
+
+def _unset_attribute(identity: IdentityView, change: UnsetAttribute) -> IdentityView:
+    _require_alive(identity)
+    public, sealed = dict(identity.profile), dict(identity.sealed_profile)
+    if public.pop(change.name, None) is None and sealed.pop(change.name, None) is None:
+        raise InputError(
+            "attribute.unknown", f"the identity has no attribute {change.name!r}", "see: walletcli identity show"
+        )
+    return replace(identity, profile=public, sealed_profile=sealed, changed=True)
+
+
+def _retire(identity: IdentityView, change: Retire) -> IdentityView:
+    _require_alive(identity)
+    if change.reason >= len(RETIREMENT_REASONS) or change.day > LAST_DAY:
+        raise InputError("identity.retire-reason", "there is no such reason or day for retiring")
+    return replace(identity, retired=Retired(change.day, change.reason), changed=True)
+
+
+def _require_alive(identity: IdentityView) -> None:
+    if identity.retired is not None:
+        raise InputError(
+            "identity.retired", "the identity has been retired: nothing about it changes any more", "create a new one"
+        )
+
+
+def _mark_stored(identity: IdentityView, change: MarkStored) -> IdentityView:
+    if identity.record is None or Record.from_bytes(identity.record).packet.seq != change.seq:
+        return identity  # a newer record has been signed meanwhile
+    before = identity.stored.relays if identity.stored is not None else ()
+    stored = Stored(change.seq, _union(before, change.relays), change.day)
+    return replace(identity, stored=stored, contacted=_union(identity.contacted, change.relays))
+
+
+def _adopt(identity: IdentityView, change: Adopt, section: OwnerSection | None) -> IdentityView:
+    """Take over a record from the network; what the wallet has of its own goes on top with the next one."""
+    if change.record is None:
+        return replace(identity, unseen=False)
+    found = Record.from_bytes(change.record)
+    if found.packet.public_key != identity.public_key:
+        raise VerificationError("record.identity-mismatch", "the record is another identity's")
+    if found.document is None:
+        raise VerificationError(
+            "record.pending", "the record's document is not there: nothing can be signed on top of it"
+        )
+    if identity.record is not None and found.packet.seq <= Record.from_bytes(identity.record).packet.seq:
+        raise VerificationError("record.not-newer", "the record is not newer than the one that this wallet has")
+    sealed = {**(section.attributes if section is not None else {}), **identity.sealed_profile}
+    sealed = {name: value for name, value in sealed.items() if name not in identity.profile}
+    profile = {name: value for name, value in found.document.profile.items() if name not in sealed}
+    retirement = found.document.retirement
+    return replace(
+        identity,
+        record=change.record,
+        profile={**profile, **identity.profile},
+        sealed_profile=sealed,
+        retired=Retired(retirement.day, retirement.reason) if retirement is not None else identity.retired,
+        stored=None,
+        changed=retirement is None,
+        unseen=False,
+    )
+
+
+def _remember(wallet: WalletView, change: Remember) -> dict[bytes, Seen]:
+    known = dict(wallet.seen)
+    for identity, seen in change.seen:
+        before = known.get(identity)
+        if before is None or before.seq < seen.seq or _completes(before, seen):
+            known[identity] = seen
+    return known
+
+
+def _completes(before: Seen, seen: Seen) -> bool:
+    """Tell whether `seen` is the remembered state, with the record that was missing."""
+    same = (before.seq, before.document_hash) == (seen.seq, seen.document_hash)
+    return same and before.record is None and seen.record is not None
+
+
+def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*one, *other}))
+
+
+def _with_identity(state: WalletState, identity: IdentityView) -> WalletState:
+    identities = tuple(identity if item.index == identity.index else item for item in state.public.identities)
+    return _with_public(state, replace(state.public, identities=identities))
+
+
+def _with_public(state: WalletState, public: WalletView) -> WalletState:
+    return WalletState(state.seed, state.devices, public)

@@ -1,0 +1,264 @@
+"""What an open wallet may show: everything but the seed and the private halves of device keys.
+
+The agent gives these values to any program of its user, so nothing here may ever hold a secret key. They are still
+private (labels, sealed attributes): they live in the vault and in memory, never in clear on disk.
+
+Spec: docs/spec/wallet-state.md, "Public half".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from walletcli.errors import InputError
+from walletcli.wallet.fields import Fields
+
+MAX_INDEX = 2**31 - 2
+"""Largest identity index: the one after it holds the wallet index (DESIGN section 2)."""
+
+_WHAT = "wallet-view"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySummary:
+    """One line of a list of identities.
+
+    Attributes:
+        index: identity index in the key tree.
+        label: local name, or None for a derived identity that the wallet does not hold.
+        did: ``did:key:…``, the id.
+        did_dht: ``did:dht:…``, the same key on the network.
+        pk: ``pk:…``, the same key for pkarr.
+        z32: the key in z-base-32.
+        path: derivation path.
+        aliases: key ids of the original network.
+        published: whether its latest record has been stored by a relay.
+        retired: whether it has been retired.
+    """
+
+    index: int
+    label: str | None
+    did: str
+    did_dht: str
+    pk: str
+    z32: str
+    path: str
+    aliases: tuple[str, ...]
+    published: bool
+    retired: bool
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields under their names."""
+        return {
+            "label": self.label,
+            "did": self.did,
+            "did_dht": self.did_dht,
+            "pk": self.pk,
+            "z32": self.z32,
+            "path": self.path,
+            "aliases": list(self.aliases),
+            "published": self.published,
+            "retired": self.retired,
+            "index": self.index,
+        }
+
+    @classmethod
+    def of(
+        cls,
+        index: int,
+        public_key: bytes,
+        path: str,
+        label: str | None = None,
+        *,
+        published: bool = False,
+        retired: bool = False,
+    ) -> IdentitySummary:
+        """Return the line for a root public key (32 bytes)."""
+        from walletcli.core.identity_id import IdentityId
+
+        key_id = IdentityId(public_key)
+        texts = (key_id.did, key_id.did_dht, key_id.pk, key_id.z32, path, key_id.aliases)
+        return cls(index, label, *texts, published, retired)
+
+    def to_cbor(self) -> list[object]:
+        """Return the row that the agent sends."""
+        texts = [self.did, self.did_dht, self.pk, self.z32, self.path]
+        return [self.index, self.label, *texts, list(self.aliases), self.published, self.retired]
+
+    @classmethod
+    def from_cbor(cls, row: object) -> IdentitySummary:
+        """Take a row from our own agent; checked no further than its shape."""
+        index, label, did, did_dht, pk, z32, path, aliases, published, retired = cast("list[Any]", row)
+        return cls(index, label, did, did_dht, pk, z32, path, tuple(aliases), published, retired)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where the latest record has been stored.
+
+    Attributes:
+        seq: `seq` of that record.
+        relays: addresses that acknowledged it.
+        day: day of the last publish, days since 1970-01-01 UTC.
+    """
+
+    seq: int
+    relays: tuple[str, ...]
+    day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """The owner's decision to end an identity; signed with the next record.
+
+    Attributes:
+        day: days since 1970-01-01 UTC.
+        reason: index into the reasons of docs/spec/record.md.
+    """
+
+    day: int
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityView:
+    """The public half of one identity.
+
+    Attributes:
+        index: identity index in the key tree.
+        public_key: root public key, 32 bytes.
+        label: local name.
+        created_day: days since 1970-01-01 UTC; never published.
+        device_signing_key: Ed25519 public key of this device, 32 bytes.
+        device_sealing_key: X25519 public key of this device, 32 bytes.
+        recovery_key: X25519 public key of the recovery recipient, 32 bytes.
+        recovery_generation: its generation.
+        profile: attributes that are published in clear.
+        sealed_profile: attributes that are published sealed to the owner.
+        retired: set once the owner has retired it.
+        changed: something is newer here than in `record`.
+        unseen: made from restored words, and not yet looked up: it may have a record out there.
+        record: latest signed record (file form), or None before the first.
+        stored: where that record has been stored, or None.
+        contacted: relays that have ever been told of this identity by this wallet.
+        accepted_links: linking settings that the user accepted for it.
+        path: derivation path of the root key.
+    """
+
+    index: int
+    public_key: bytes
+    label: str
+    created_day: int
+    device_signing_key: bytes
+    device_sealing_key: bytes
+    recovery_key: bytes
+    recovery_generation: int
+    profile: dict[str, str]
+    sealed_profile: dict[str, str]
+    retired: Retired | None
+    changed: bool
+    unseen: bool
+    record: bytes | None
+    stored: Stored | None
+    contacted: tuple[str, ...]
+    accepted_links: tuple[str, ...]
+    path: str
+
+    def summary(self) -> IdentitySummary:
+        """Return the identity as a line of a list."""
+        published, retired = self.stored is not None, self.retired is not None
+        return IdentitySummary.of(
+            self.index, self.public_key, self.path, self.label, published=published, retired=retired
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Return the summary and what else the owner may want to know."""
+        stored = self.stored
+        return {
+            **self.summary().to_json(),
+            "profile": dict(self.profile),
+            "sealed_profile": dict(self.sealed_profile),
+            "device": {"signing_key": self.device_signing_key.hex(), "sealing_key": self.device_sealing_key.hex()},
+            "recovery_key": self.recovery_key.hex(),
+            "stored": {"seq": stored.seq, "relays": list(stored.relays), "day": stored.day}
+            if stored is not None
+            else None,
+            "changed": self.changed,
+            "accepted_links": list(self.accepted_links),
+        }
+
+    def to_cbor(self) -> dict[int, object]:
+        """Return the CBOR map of the public half."""
+        fields: dict[int, object] = {
+            1: self.index,
+            2: self.public_key,
+            3: self.label,
+            4: self.created_day,
+            5: self.device_signing_key,
+            6: self.device_sealing_key,
+            7: self.recovery_key,
+            8: self.recovery_generation,
+            9: self.profile,
+            10: self.sealed_profile,
+            12: self.changed,
+            13: self.unseen,
+            16: list(self.contacted),
+            17: list(self.accepted_links),
+            18: self.path,
+        }
+        if self.retired is not None:
+            fields[11] = {1: self.retired.day, 2: self.retired.reason}
+        if self.record is not None:
+            fields[14] = self.record
+        if self.stored is not None:
+            fields[15] = {1: self.stored.seq, 2: list(self.stored.relays), 3: self.stored.day}
+        return fields
+
+    @classmethod
+    def from_cbor(cls, value: object) -> IdentityView:
+        """Read the CBOR map of the public half.
+
+        Raises:
+            FormatError: ``wallet-view.malformed``.
+        """
+        fields = Fields(value, _WHAT)
+        view = cls(
+            index=fields.integer(1, high=MAX_INDEX),
+            public_key=fields.raw(2, 32),
+            label=fields.text(3),
+            created_day=fields.integer(4),
+            device_signing_key=fields.raw(5, 32),
+            device_sealing_key=fields.raw(6, 32),
+            recovery_key=fields.raw(7, 32),
+            recovery_generation=fields.integer(8),
+            profile=fields.text_map(9),
+            sealed_profile=fields.text_map(10),
+            retired=_retired(fields.fields(11)) if fields.has(11) else None,
+            changed=fields.flag(12),
+            unseen=fields.flag(13),
+            record=fields.raw(14) if fields.has(14) else None,
+            stored=_stored(fields.fields(15)) if fields.has(15) else None,
+            contacted=fields.texts(16),
+            accepted_links=fields.texts(17),
+            path=fields.text(18),
+        )
+        fields.end()
+        return view
+
+
+def _retired(fields: Fields) -> Retired:
+    retired = Retired(fields.integer(1), fields.integer(2))
+    fields.end()
+    return retired
+
+
+def _stored(fields: Fields) -> Stored:
+    stored = Stored(fields.integer(1), fields.texts(2), fields.integer(3))
+    fields.end()
+    return stored
+
+
+def unknown_identity(who: str) -> InputError:
+    """Return the error for an identity that this wallet does not hold."""
+    return InputError("identity.unknown", f"this wallet holds no identity {who}", "see: walletcli identity list")

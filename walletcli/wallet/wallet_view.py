@@ -1,0 +1,179 @@
+"""The public half of the wallet as a whole, what it remembers of others, and the wallet in one line.
+
+Spec: docs/spec/wallet-state.md, "Public half".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from walletcli.wallet.fields import Fields
+from walletcli.wallet.view import IdentityView, unknown_identity
+
+MAX_SEEN_RECORD_BYTES = 10_000
+"""Longest record (file form) that is kept of somebody else's identity: a document of 8192 bytes fits. Of a longer one,
+`seq` and hash are."""
+
+_WHAT = "wallet-view"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The newest that this wallet has verified of somebody's identity.
+
+    Attributes:
+        seq: highest `seq`.
+        document_hash: SHA-256 of its document (32 bytes), or None for a packet that names none.
+        record: the record itself (file form), or None where it was too long to keep.
+    """
+
+    seq: int
+    document_hash: bytes | None
+    record: bytes | None
+
+    def to_row(self, identity: bytes) -> list[object]:
+        """Return the CBOR list that stands for what was seen of `identity`."""
+        return [identity, self.seq, self.document_hash, self.record]
+
+    @classmethod
+    def from_row(cls, value: object, what: str) -> tuple[bytes, Seen]:
+        """Read the list that `to_row` wrote; raises FormatError ``WHAT.malformed``."""
+        row = Fields.of_row(value, what)
+        identity = row.raw(0, 32)
+        seen = cls(row.integer(1), row.optional_raw(2, 32), row.optional_raw(3, max_bytes=MAX_SEEN_RECORD_BYTES))
+        row.end()
+        return identity, seen
+
+
+@dataclass(frozen=True, slots=True)
+class WalletView:
+    """The public half of the wallet.
+
+    Attributes:
+        scheme: restore scheme, such as ``walletcli``.
+        language: language of the mnemonic (its words are nowhere).
+        word_count: number of words of the mnemonic.
+        check: 16 bytes; the same words and passphrase give the same value.
+        created_day: days since 1970-01-01 UTC; never published.
+        restored: made from words that were in use before.
+        identities: in order of their index.
+        seen: newest `seq` and document of other identities, by public key.
+    """
+
+    scheme: str
+    language: str
+    word_count: int
+    check: bytes
+    created_day: int
+    restored: bool
+    identities: tuple[IdentityView, ...]
+    seen: dict[bytes, Seen]
+
+    def by_index(self, index: int) -> IdentityView:
+        """Return the identity with this index.
+
+        Raises:
+            InputError: ``identity.unknown``.
+        """
+        for identity in self.identities:
+            if identity.index == index:
+                return identity
+        raise unknown_identity(f"index {index}")
+
+    def to_cbor(self) -> dict[int, object]:
+        """Return the CBOR map of the public half."""
+        return {
+            1: self.scheme,
+            2: self.language,
+            3: self.word_count,
+            4: self.check,
+            5: self.created_day,
+            6: self.restored,
+            7: [identity.to_cbor() for identity in self.identities],
+            8: [seen.to_row(key) for key, seen in sorted(self.seen.items(), key=lambda item: item[0])],
+        }
+
+    @classmethod
+    def from_cbor(cls, value: object) -> WalletView:
+        """Read the CBOR map of the public half.
+
+        Raises:
+            FormatError: ``wallet-view.malformed``.
+        """
+        fields = Fields(value, _WHAT)
+        view = cls(
+            scheme=fields.text(1),
+            language=fields.text(2),
+            word_count=fields.integer(3, 12, 24),
+            check=fields.raw(4, 16),
+            created_day=fields.integer(5),
+            restored=fields.flag(6),
+            identities=tuple(IdentityView.from_cbor(item) for item in fields.items(7)),
+            seen=dict(Seen.from_row(item, _WHAT) for item in fields.items(8)),
+        )
+        fields.end()
+        return view
+
+
+@dataclass(frozen=True, slots=True)
+class WalletFacts:
+    """The wallet in one line, without its identities.
+
+    Attributes:
+        scheme: restore scheme.
+        language: language of the mnemonic.
+        word_count: number of words of the mnemonic.
+        check: 16 bytes that the same words and passphrase always give.
+        created_day: days since 1970-01-01 UTC.
+        restored: made from words that were in use before.
+        identity_count: how many identities it holds.
+        generation: how often the vault has been written.
+    """
+
+    scheme: str
+    language: str
+    word_count: int
+    check: bytes
+    created_day: int
+    restored: bool
+    identity_count: int
+    generation: int
+
+    def to_cbor(self) -> list[object]:
+        """Return the row that the agent sends."""
+        head: list[object] = [self.scheme, self.language, self.word_count, self.check]
+        return [*head, self.created_day, self.restored, self.identity_count, self.generation]
+
+    @classmethod
+    def from_cbor(cls, value: object) -> WalletFacts:
+        """Read the row that the agent sends.
+
+        Raises:
+            FormatError: ``wallet-view.malformed``.
+        """
+        row = Fields.of_row(value, _WHAT)
+        facts = cls(
+            row.text(0),
+            row.text(1),
+            row.integer(2),
+            row.raw(3, 16),
+            row.integer(4),
+            row.flag(5),
+            row.integer(6),
+            row.integer(7),
+        )
+        row.end()
+        return facts
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields, the check value in hex."""
+        return {
+            "scheme": self.scheme,
+            "language": self.language,
+            "word_count": self.word_count,
+            "check": self.check.hex(),
+            "created_day": self.created_day,
+            "restored": self.restored,
+            "identities": self.identity_count,
+            "generation": self.generation,
+        }
