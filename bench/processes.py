@@ -37,7 +37,7 @@ class Server:
 
     def __init__(self, command: list[str], cwd: Path, core: int = 0) -> None:
         self._process = subprocess.Popen(
-            command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=lambda: _pin(core)
+            command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=lambda: pin(core)
         )
         self.ready_line = self._first_line(command)
 
@@ -84,7 +84,8 @@ class Server:
         self.stop()
 
 
-def _pin(core: int) -> None:
+def pin(core: int) -> None:
+    """Keep the calling process on one processor core."""
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[core % len(cores)]})
 

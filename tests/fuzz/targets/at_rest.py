@@ -12,7 +12,8 @@ from walletcli.vault.padding import SMALLEST_STEP_BYTES
 from walletcli.vault.slots import FactorRecord, Slot
 from walletcli.wallet import changes, messages
 from walletcli.wallet.state import DeviceSecrets, WalletState
-from walletcli.wallet.view import IdentityView, Retired, Seen, Stored, WalletView
+from walletcli.wallet.view import IdentityView, Retired, Stored
+from walletcli.wallet.wallet_view import Seen, WalletView
 
 
 def check_vault_header(data: bytes) -> bool:

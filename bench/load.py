@@ -1,0 +1,71 @@
+"""The load: wrk, one thread, on a processor core of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.processes import pin
+
+HERE = Path(__file__).parent
+CONNECTIONS = 64
+LOAD_CORE = 1
+LONGEST_S = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What wrk saw.
+
+    Args:
+        answered: how many answers came.
+        seconds: in which time.
+    """
+
+    answered: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Answers per second."""
+        return self.answered / self.seconds
+
+
+def _wrk(script: str, url: str, seconds: int, **env: str) -> subprocess.Popen[str]:
+    command = ["wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", str(seconds), "--timeout", "30"]
+    return subprocess.Popen(
+        [*command, "-s", str(HERE / script), url],
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: pin(LOAD_CORE),
+    )
+
+
+def _result(process: subprocess.Popen[str], what: str) -> Load:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("{"):
+            seen = json.loads(line)
+            if seen["refused"]:
+                raise RuntimeError(f"{seen['refused']} of {seen['answered']} requests failed: {what}")
+            return Load(seen["answered"], seen["seconds"])
+    raise RuntimeError(f"wrk ended without a result: {what}")
+
+
+def put_all(url: str, packets: Path) -> Load:
+    """PUT every packet of a file once."""
+    with _wrk("put.lua", url, LONGEST_S, PACKETS=str(packets)) as process:
+        try:
+            return _result(process, f"PUT {url}")
+        finally:
+            process.kill()
+
+
+def get_all(url: str, keys: Path, seconds: int) -> Load:
+    """GET the keys of a file, over and over, for a time."""
+    with _wrk("get.lua", url, seconds, KEYS=str(keys)) as process:
+        return _result(process, f"GET {url}")
