@@ -9,13 +9,13 @@ from walletcli.core import dice
 from walletcli.core.secret import Secret
 from walletcli.errors import InputError, UsageError
 
-NAMES: dict[dice.Kind, str] = {"dice": "dice rolls (1 to 6)", "coin": "coin flips (H or T)"}
+NAMES: dict[str, str] = {"dice": "dice rolls (1 to 6)", "coin": "coin flips (0 or 1)"}
 """What is asked for, by kind."""
 
 
 def read_rolls(
-    invocation: Invocation, typed: dict[dice.Kind, bool], files: dict[dice.Kind, SecretFile | None], length_bytes: int
-) -> tuple[dice.Kind, Secret] | None:
+    invocation: Invocation, typed: dict[str, bool], files: dict[str, SecretFile | None], length_bytes: int
+) -> tuple[str, Secret] | None:
     """Return the kind and the rolls that the options ask for, or None when they ask for none.
 
     Args:
@@ -27,7 +27,7 @@ def read_rolls(
     Raises:
         UsageError: ``dice.twice`` for more than one source.
     """
-    wanted: list[dice.Kind] = [kind for kind, flag in typed.items() if flag]
+    wanted: list[str] = [kind for kind, flag in typed.items() if flag]
     named = [(kind, file) for kind, file in files.items() if file is not None]
     if len(wanted) + len(named) > 1:
         raise UsageError("dice.twice", "dice and coins come from one source only", "give one of these options")
@@ -37,8 +37,8 @@ def read_rolls(
     return (wanted[0], _type_rolls(invocation, wanted[0], length_bytes)) if wanted else None
 
 
-def _type_rolls(invocation: Invocation, kind: dice.Kind, length_bytes: int) -> Secret:
-    needed = dice.minimum_rolls(kind, length_bytes)
+def _type_rolls(invocation: Invocation, kind: str, length_bytes: int) -> Secret:
+    needed = dice.needed(kind, length_bytes)
     rolls = ""
     instead = f"give --{'dice' if kind == 'dice' else 'coins'}-file FILE"
     with open_terminal(invocation, "type the rolls", instead) as terminal, terminal.private_screen():

@@ -15,7 +15,6 @@ from walletcli.core.secret import Secret
 from walletcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from walletcli.core.dice import Kind
     from walletcli.wallet.create import NewMnemonic
 
 _ENTROPY_BYTES = {12: 16, 15: 20, 18: 24, 21: 28, 24: 32}
@@ -32,8 +31,8 @@ def new_words(invocation: Invocation, options: Mapping[str, Any]) -> NewMnemonic
     from walletcli.wallet.create import new_mnemonic
 
     count = int(options["words"])
-    typed: dict[Kind, bool] = {"dice": options["dice"], "coin": options["coins"]}
-    files: dict[Kind, SecretFile | None] = {"dice": options["dice_file"], "coin": options["coins_file"]}
+    typed: dict[str, bool] = {"dice": options["dice"], "coin": options["coins"]}
+    files: dict[str, SecretFile | None] = {"dice": options["dice_file"], "coin": options["coins_file"]}
     if options["recipe_out"] and not (options["words_out"] and any([*typed.values(), *files.values()])):
         raise UsageError("words.recipe-alone", "--recipe-out goes with --words-out and dice or coins", "add them")
     if options["words_out"] is None:

@@ -13,9 +13,6 @@ from walletcli.errors import StorageError, WalletError
 BROKEN_PIPE_EXIT_CODE = 141
 """128 + SIGPIPE: what a shell reports for a program whose reader has gone away."""
 
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-"""Unicode categories that a terminal obeys, hides or reorders by: never written as they are."""
-
 _RED, _BLUE, _RESET = "\x1b[1;31m", "\x1b[36m", "\x1b[0m"
 
 
@@ -33,11 +30,10 @@ def safe(text: str) -> str:
 
     Labels, profiles and error texts of others pass through here on their way to a terminal.
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
-    from unicodedata import category
-
-    return "".join(_escaped(letter) if category(letter) in _HIDDEN_CATEGORIES else letter for letter in text)
+    # Not printable: control, format (bidi), surrogate, private and unassigned characters, and separators but the space.
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
 
 
 def _escaped(character: str) -> str:

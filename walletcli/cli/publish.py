@@ -14,18 +14,21 @@ from walletcli.cli.output import pairs, warn
 @click.option("--relay", "relays", metavar="URL", multiple=True, help="Store it here, not on your list of relays.")
 @click.option("--copies", type=click.IntRange(min=1), metavar="N", help="Fail unless N relays hold it (all of them).")
 @click.option("--accept-link", is_flag=True, help="Go ahead where that ties identities together; remembered.")
+@click.option("--on-top", is_flag=True, help="If relays have a newer record of yours, continue from that one.")
 @pass_invocation
 def publish(
-    invocation: Invocation, who: str, relays: tuple[str, ...], copies: int | None, accept_link: bool
+    invocation: Invocation, who: str, relays: tuple[str, ...], copies: int | None, accept_link: bool, on_top: bool
 ) -> None:
     """Sign an identity's record and store it on relays."""
     from walletcli.wallet.publish import publish_identity
 
     with invocation.session() as session:
         published = publish_identity(
-            session, who, relays, accept_link, copies, offline=invocation.offline, progress=invocation.step
-        )
+            session, who, relays, accept_link, copies,
+            on_top=on_top, offline=invocation.offline, progress=invocation.step,
+        )  # fmt: skip
     for failure in published.failed:
-        warn(f"{failure.relay} did not store it: {failure.error}")
+        warn(f"{failure.address} did not store it: {failure.message}")
     stored = [("stored on", relay) for relay in published.relays]
+    stored += [("packet only on", relay) for relay in published.stored.packet_only]
     invocation.answer(published.to_json(), pairs([("did", published.did), ("seq", str(published.seq)), *stored]))

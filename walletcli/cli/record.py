@@ -24,7 +24,7 @@ def record() -> None:
 @click.argument("file", metavar="FILE")
 @pass_invocation
 def show(invocation: Invocation, file: str) -> None:
-    """Show what a record file says; nothing in it is trusted by this."""
+    """Show what a record file says, once it is verified."""
     from walletcli.wallet.records import show_record
 
     shown = show_record(file)
@@ -45,13 +45,14 @@ def verify(invocation: Invocation, file: str) -> None:
 @record.command("export", unlocks=True, example="walletcli record export alice alice.record")
 @click.argument("who", metavar="ID")
 @click.argument("file", metavar="FILE")
+@click.option("--accept-link", is_flag=True, help="Go ahead where that ties identities together; remembered.")
 @pass_invocation
-def export(invocation: Invocation, who: str, file: str) -> None:
+def export(invocation: Invocation, who: str, file: str, accept_link: bool) -> None:
     """Write an identity's latest record to a file."""
     from walletcli.wallet.records import export_record
 
     with invocation.session() as session:
-        check = export_record(session, who, file)
+        check = export_record(session, who, file, accept_link)
     _answer(invocation, check, f"exported to {file}")
 
 

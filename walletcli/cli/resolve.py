@@ -13,8 +13,17 @@ from walletcli.cli.output import pairs
 from walletcli.errors import InputError, VaultError
 
 if TYPE_CHECKING:
+    from walletcli.client.resolution import SourceReport
     from walletcli.wallet.resolve import Resolved
     from walletcli.wallet.session import Session
+
+FRESHNESS = {
+    "checked": "at or above what this wallet has seen before",
+    "first-seen": "first time that this wallet sees it: a source could have held back something newer",
+    "newest-known": "what this wallet has seen before; the sources had nothing that could be used",
+    "not-checked": "not checked, as the wallet is locked or there is none: a source could have given an older state",
+}
+"""How a state stands to what was known before, in words."""
 
 
 @click.command("resolve", cls=Verb, unlocks=True, example="walletcli resolve did:key:z6Mk…")
@@ -58,9 +67,23 @@ def _is_id(who: str) -> bool:
 
 
 def _lines(found: Resolved) -> list[str]:
+    resolution = found.resolution
+    document = resolution.record.document
     fields = [("did", found.did), ("seq", str(found.seq))]
-    if found.document is not None:
-        fields += [(f"{name} (public)", value) for name, value in sorted(found.document.profile.items())]
-    fields += [("verified", line) for line in found.verified]
-    fields += [("from", source) for source in found.sources]
-    return pairs([*fields, ("freshness", found.freshness)])
+    if found.label is not None:
+        fields.insert(1, ("label", found.label))
+    if document is not None:
+        fields += [(f"{name} (public)", value) for name, value in sorted(document.profile.items())]
+    fields += [("verified", statement) for statement in resolution.verified]
+    fields += [("source", _source_line(source)) for source in resolution.sources]
+    fields.append(("freshness", FRESHNESS[resolution.freshness.value]))
+    if resolution.pending is not None:
+        fields.append(("pending", f"seq {resolution.pending.seq} is newer, and its document cannot be had or used"))
+    fields += [("split", f"two states were signed with seq {split.seq}") for split in resolution.splits]
+    return pairs(fields)
+
+
+def _source_line(source: SourceReport) -> str:
+    seq = f", seq {source.seq}" if source.seq is not None else ""
+    why = f": {source.message}" if source.message else ""
+    return f"{source.address} ({source.outcome.value}{seq}){why}"

@@ -35,9 +35,9 @@ DURATION = Duration()
 def for_people(seconds: float) -> str:
     """Return a length of time in its largest whole unit."""
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= 2 * size or seconds == size:
-            return _counted(int(seconds // size), unit)
-    return _counted(int(seconds), "second")
+        if (count := round(seconds / size)) >= 2 or seconds == size:
+            return _counted(count, unit)
+    return _counted(round(seconds), "second")
 
 
 def _counted(number: int, unit: str) -> str:

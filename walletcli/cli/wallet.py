@@ -46,7 +46,7 @@ def wallet() -> None:
 @click.option("--dice", is_flag=True, help="Mix in dice rolls that you type.")
 @click.option("--dice-file", type=SECRET_FILE, help="Mix in dice rolls (1 to 6) from this file.")
 @click.option("--coins", is_flag=True, help="Mix in coin flips that you type.")
-@click.option("--coins-file", type=SECRET_FILE, help="Mix in coin flips (H or T) from this file.")
+@click.option("--coins-file", type=SECRET_FILE, help="Mix in coin flips (0 or 1) from this file.")
 @click.option("--ask-back", type=click.Choice(["some", "all"]), default="some", show_default=True,
               help="How many of the words are asked back.")  # fmt: skip
 @click.option("--words-out", metavar="FILE", help="Unattended: write the words to this new file, show nothing.")
