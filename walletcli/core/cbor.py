@@ -40,10 +40,11 @@ def encode(value: object) -> bytes:
     """Encode `value` in the one form that `decode` accepts.
 
     Raises:
-        FormatError: ``cbor.unsupported`` for a type or number outside the subset.
+        FormatError: ``cbor.unsupported`` for a type or number outside the subset, ``cbor.text`` for a text that is not
+            valid Unicode, ``cbor.too-deep``.
     """
     out = bytearray()
-    _encode(value, out)
+    _encode(value, out, 0)
     return bytes(out)
 
 
@@ -65,7 +66,7 @@ def _head(major: int, number: int, out: bytearray) -> None:
         raise FormatError("cbor.unsupported", "an integer needs more than 64 bits")
 
 
-def _encode(value: object, out: bytearray) -> None:
+def _encode(value: object, out: bytearray, depth: int) -> None:
     if isinstance(value, bool):
         out.append(0xF5 if value else 0xF4)
     elif isinstance(value, int):
@@ -80,22 +81,28 @@ def _encode(value: object, out: bytearray) -> None:
             raise FormatError("cbor.text", "a text is not valid Unicode") from None
         _head(3, len(text), out)
         out += text
+    elif value is None:
+        out.append(0xF6)
+    elif depth >= MAX_DEPTH:
+        raise _too_deep()
     elif isinstance(value, list | tuple):
         _head(4, len(value), out)
         for item in value:
-            _encode(item, out)
+            _encode(item, out, depth + 1)
     elif isinstance(value, dict):
-        _encode_map(value, out)
-    elif value is None:
-        out.append(0xF6)
+        _encode_map(value, out, depth + 1)
     elif isinstance(value, Tagged) and value.tag == TAG_COSE_SIGN1:
         out.append(0xC0 | TAG_COSE_SIGN1)
-        _encode(value.value, out)
+        _encode(value.value, out, depth + 1)
     else:
         raise FormatError("cbor.unsupported", f"no encoding for a value of type {type(value).__name__}")
 
 
-def _encode_map(value: dict[object, object], out: bytearray) -> None:
+def _too_deep() -> FormatError:
+    return FormatError("cbor.too-deep", f"values are nested more than {MAX_DEPTH} deep")
+
+
+def _encode_map(value: dict[object, object], out: bytearray, depth: int) -> None:
     pairs = []
     for key, item in value.items():
         if isinstance(key, bool) or not isinstance(key, int | str):
@@ -105,7 +112,7 @@ def _encode_map(value: dict[object, object], out: bytearray) -> None:
     _head(5, len(pairs), out)
     for encoded_key, item in pairs:
         out += encoded_key
-        _encode(item, out)
+        _encode(item, out, depth)
 
 
 def decode(data: bytes, max_bytes: int) -> Value:
@@ -173,7 +180,7 @@ def _item(data: bytes, at: int, depth: int) -> tuple[Value, int]:
     if major < 2:
         return number if major == 0 else -1 - number, at
     if depth >= MAX_DEPTH:
-        raise FormatError("cbor.too-deep", f"values are nested more than {MAX_DEPTH} deep")
+        raise _too_deep()
     if major == 4:
         return _array(data, at, number, depth + 1)
     if major == 5:

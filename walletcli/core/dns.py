@@ -1,12 +1,14 @@
 """DNS answers as signed packets carry them: a strict decoder, and an encoder for the TXT records that we write.
 
-Only the answer section is used.
+Only the answer section is used. What a stranger's message costs is bounded: names may share their ends, and so a short
+message can spell long ones many times over.
 
 Spec: RFC 1035 sections 3.2, 3.3 and 4.1 (message, names, compression); docs/spec/record.md, "Packet".
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import NamedTuple
@@ -22,12 +24,16 @@ MAX_LABEL_BYTES = 63
 MAX_NAME_BYTES = 255
 """RFC 1035 section 2.3.4, length bytes included."""
 
+MAX_STEPS = 1024
+"""Labels and compression pointers that are followed in one message, at most; 61 addresses of one service take 370."""
+
 _HEADER = Struct(">HHHHHH")
 _RECORD = Struct(">HHIH")
 _FLAG_RESPONSE = 0x8000
 _FLAGS_ALLOWED = 0x8580
 """QR, AA, RD and RA may be set; an opcode, TC, a response code or the reserved bits may not."""
 
+_ADDRESS_BYTES = {TYPE_A: 4, TYPE_AAAA: 16}
 _TYPE_NAMES = {
     TYPE_A: "A",
     TYPE_NS: "NS",
@@ -40,10 +46,11 @@ _TYPE_NAMES = {
 
 
 class ResourceRecord(NamedTuple):
-    """One answer.
+    r"""One answer, of class IN.
 
     Attributes:
-        name: owner name in raw label form without the final root label, labels joined by ``.`` bytes.
+        name: owner name without the final root label, labels joined by ``.`` bytes; a ``.`` or ``\`` inside a label is
+            written as ``\046`` or ``\092`` (RFC 1035 section 5.1), all other bytes are as they came.
         type: the RR type number.
         ttl_s: time to live in seconds, 0 to 2^32 - 1.
         data: TXT: its strings joined; NS and CNAME: the target in the form of `name`; else the RDATA as it is.
@@ -57,24 +64,26 @@ class ResourceRecord(NamedTuple):
     def to_json(self) -> dict[str, object]:
         """Return the record for people and scripts: type by name, data as text where its type has one."""
         return {
-            "name": _printable(self.name),
+            "name": _printable_name(self.name),
             "type": _TYPE_NAMES.get(self.type, f"TYPE{self.type}"),
             "ttl": self.ttl_s,
             "data": self._data_text(),
         }
 
     def _data_text(self) -> str:
-        if self.type in (TYPE_TXT, TYPE_NS, TYPE_CNAME):
-            return _printable(self.data)
-        if self.type == TYPE_A and len(self.data) == 4:
+        if self.type == TYPE_TXT:
+            return "".join(chr(c) if 32 <= c < 127 and c != 92 else f"\\{c:03d}" for c in self.data)
+        if self.type in (TYPE_NS, TYPE_CNAME):
+            return _printable_name(self.data)
+        if self.type == TYPE_A:
             return str(IPv4Address(self.data))
-        if self.type == TYPE_AAAA and len(self.data) == 16:
+        if self.type == TYPE_AAAA:
             return str(IPv6Address(self.data))
         return self.data.hex()
 
 
-def _printable(raw: bytes) -> str:
-    return "".join(chr(c) if 32 <= c < 127 and c != 92 else f"\\{c:03d}" for c in raw)
+def _printable_name(name: bytes) -> str:
+    return "".join(chr(c) if 32 <= c < 127 else f"\\{c:03d}" for c in name)
 
 
 def decode(message: bytes) -> list[ResourceRecord]:
@@ -82,7 +91,8 @@ def decode(message: bytes) -> list[ResourceRecord]:
 
     Raises:
         FormatError: ``dns.truncated``, ``dns.header`` (not a plain response, or other sections than answers),
-            ``dns.name`` (label, length or compression pointer out of bounds), ``dns.rdata``, ``dns.trailing``.
+            ``dns.name`` (label, length or compression pointer out of bounds, or too many of them), ``dns.class``
+            (another than IN), ``dns.rdata``, ``dns.trailing``.
     """
     if len(message) < 12:
         raise FormatError("dns.truncated", f"a DNS message has a header of 12 bytes, found {len(message)} bytes")
@@ -91,71 +101,96 @@ def decode(message: bytes) -> list[ResourceRecord]:
         raise FormatError("dns.header", f"flags {flags:#06x} are not those of a plain response")
     if questions or authorities or additionals:
         raise FormatError("dns.header", "only the answer section may be used")
-    records = []
-    at = 12
-    size = len(message)
-    for _ in range(answers):
-        name, at = _name(message, at)
-        start = at + 10
-        if start > size:
-            raise FormatError("dns.truncated", "a resource record ends early")
-        rr_type, _, ttl_s, length = _RECORD.unpack_from(message, at)
-        at = start + length
-        if at > size:
-            raise FormatError("dns.truncated", "the data of a resource record ends early")
-        records.append(ResourceRecord(name, rr_type, ttl_s, _data(message, rr_type, start, at)))
-    if at != size:
-        raise FormatError("dns.trailing", f"{size - at} bytes follow the last answer")
+    try:
+        records, end = _records(message, answers)
+    except IndexError:
+        raise FormatError("dns.truncated", "the message ends in the middle of a name") from None
+    if end != len(message):
+        raise FormatError("dns.trailing", f"{len(message) - end} bytes follow the last answer")
     return records
 
 
-def _data(message: bytes, rr_type: int, start: int, end: int) -> bytes:
-    if rr_type == TYPE_TXT:
-        if start < end and start + 1 + message[start] == end:
-            return message[start + 1 : end]
-        return _txt(message, start, end)
-    if rr_type in (TYPE_NS, TYPE_CNAME):
-        target, name_end = _name(message, start)
-        if name_end != end:
-            raise FormatError("dns.rdata", "the name in a record's data does not fill it")
-        return target
-    return message[start:end]
-
-
-def _name(message: bytes, at: int) -> tuple[bytes, int]:
-    """Read a name; pointers may only go back before everything read so far, so that every name ends."""
+def _records(message: bytes, answers: int) -> tuple[list[ResourceRecord], int]:
+    records = []
+    at = 12
     size = len(message)
+    steps = MAX_STEPS
+    joined = _escaped if b"." in message or b"\\" in message else b".".join
+    for _ in range(answers):
+        name, at, steps = _name(message, at, steps, joined)
+        start = at + 10
+        if start > size:
+            raise FormatError("dns.truncated", "a resource record ends early")
+        rr_type, rr_class, ttl_s, length = _RECORD.unpack_from(message, at)
+        at = start + length
+        if at > size:
+            raise FormatError("dns.truncated", "the data of a resource record ends early")
+        if rr_class != CLASS_IN:
+            raise FormatError("dns.class", f"a resource record is of class {rr_class}, only IN (1) may be used")
+        if rr_type == TYPE_TXT:
+            if length and message[start] == length - 1:  # nearly always: one string
+                data = message[start + 1 : at]
+            else:
+                data = _txt(message, start, at)
+        elif rr_type in (TYPE_NS, TYPE_CNAME):
+            data, name_end, steps = _name(message, start, steps, joined)
+            if name_end != at:
+                raise FormatError("dns.rdata", "the name in a record's data does not fill it")
+        elif length == _ADDRESS_BYTES.get(rr_type, length):
+            data = message[start:at]
+        else:
+            raise FormatError("dns.rdata", f"an address of type {_TYPE_NAMES[rr_type]} has {length} bytes")
+        records.append(ResourceRecord(name, rr_type, ttl_s, data))
+    return records, at
+
+
+def _name(
+    message: bytes, at: int, steps: int, joined: Callable[[list[bytes]], bytes]
+) -> tuple[bytes, int, int]:
+    """Read a name; pointers may only go back before everything read so far, so that every name ends.
+
+    Args:
+        message: all of it.
+        at: where the name starts.
+        steps: how many labels and pointers may still be read.
+        joined: makes one name of labels.
+
+    Returns:
+        The name, where it ends in the message, and the steps left.
+
+    Raises:
+        IndexError: the message ends first.
+    """
     end = 0
     lowest = at
     total = 1
     labels: list[bytes] = []
-    while True:
-        if at >= size:
-            raise FormatError("dns.truncated", "a name ends early")
-        length = message[at]
-        if length == 0:
-            return b".".join(labels), end or at + 1
-        if length >= 0xC0:
-            if at + 1 >= size:
-                raise FormatError("dns.truncated", "a compression pointer ends early")
+    while length := message[at]:
+        steps -= 1
+        if length <= MAX_LABEL_BYTES:
+            start = at + 1
+            at = start + length
+            labels.append(message[start:at])
+            total += length + 1
+        elif length >= 0xC0:
             target = (length & 0x3F) << 8 | message[at + 1]
             if not 12 <= target < lowest:
                 raise FormatError("dns.name", "a compression pointer does not point back")
             end = end or at + 2
             at = lowest = target
-            continue
-        if length > MAX_LABEL_BYTES:
+        else:
             raise FormatError(
                 "dns.name", f"label types other than length and pointer are not allowed, found {length:#04x}"
             )
-        total += length + 1
-        if total > MAX_NAME_BYTES:
-            raise FormatError("dns.name", f"a name is longer than {MAX_NAME_BYTES} bytes")
-        label = message[at + 1 : at + 1 + length]
-        if len(label) != length:
-            raise FormatError("dns.truncated", "a label ends early")
-        labels.append(label)
-        at += length + 1
+    if total > MAX_NAME_BYTES:
+        raise FormatError("dns.name", f"a name is longer than {MAX_NAME_BYTES} bytes")
+    if steps < 0:
+        raise FormatError("dns.name", f"the names have more than {MAX_STEPS} labels and pointers in all")
+    return joined(labels), end or at + 1, steps
+
+
+def _escaped(labels: list[bytes]) -> bytes:
+    return b".".join(label.replace(b"\\", b"\\092").replace(b".", b"\\046") for label in labels)
 
 
 def _txt(message: bytes, at: int, end: int) -> bytes:

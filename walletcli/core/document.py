@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import ge
 from typing import Final, TypeVar
 
 from walletcli.core import cbor, ed25519
@@ -29,7 +29,8 @@ from walletcli.core.document_parts import (
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import FormatError
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bytes, tuple[bytes, bytes])
+_Item = TypeVar("_Item")
 
 VERSION = 1
 """Version of the document format."""
@@ -43,6 +44,9 @@ MAX_DOCUMENT_BYTES = STEPS[-1]
 MAX_EXTENSION_BYTES = 8192
 """Longest encoded map of extensions."""
 
+MAX_GRANT_BYTES = 4096
+"""Longest grant."""
+
 MAX_SECTION_BYTES = 16_384
 """Longest sealed section."""
 
@@ -50,8 +54,16 @@ MAX_VALUE_BYTES = 1024
 """Longest value of a public attribute, in bytes of UTF-8."""
 
 _ATTRIBUTE = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+_FORBIDDEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f"  # controls, but line feed
+    "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # unseen, or turning text
+    "\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e00ff\U000f0000-\U0010ffff]"  # private, unseen, none
+)
+_BARE_BYTES: Final = 20_000
+"""More than a document takes without its sections, bindings and profile's values."""
+
 _REQUIRED: Final = frozenset({1, 2, 3, 16})
-_OPTIONAL: Final = frozenset({4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15})
+_KNOWN: Final = _REQUIRED | {4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15}
 
 
 def check_attribute(name: str, value: str) -> None:
@@ -59,7 +71,8 @@ def check_attribute(name: str, value: str) -> None:
 
     Args:
         name: 1 to 32 characters: a lower case letter or digit, then those and ``._-``.
-        value: 1 to 1024 bytes of UTF-8 in NFC; line feed is the only control character allowed.
+        value: 1 to 1024 bytes of UTF-8 without control characters but line feed, and without what cannot be seen or
+            turns text around. The rule does not depend on a version of Unicode: all verifiers must agree.
 
     Raises:
         FormatError: ``document.profile``.
@@ -73,12 +86,22 @@ def check_attribute(name: str, value: str) -> None:
             size = len(value.encode())
         except UnicodeEncodeError:
             raise wrong("profile", "a value is not valid Unicode") from None
-        if not unicodedata.is_normalized("NFC", value):
-            raise wrong("profile", "a value is not in Unicode form NFC")
-        if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn") for c in value if c != "\n"):
-            raise wrong("profile", "a value holds control, format or unassigned characters")
+        if _FORBIDDEN.search(value):
+            raise wrong("profile", "a value holds control, private or invisible characters")
     if not 1 <= size <= MAX_VALUE_BYTES:
         raise wrong("profile", f"a value has 1 to {MAX_VALUE_BYTES} bytes")
+
+
+def check_document_size(data: bytes) -> None:
+    """Refuse a document that is too long to look at.
+
+    Raises:
+        FormatError: ``document.too-long``.
+    """
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise FormatError(
+            "document.too-long", f"a document has at most {MAX_DOCUMENT_BYTES} bytes, found {len(data)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +112,15 @@ class Document:
         identity: root key, Ed25519, 32 bytes.
         seq: 0 to 2^63 - 1, the packet's.
         previous: SHA-256 of the document that this one replaces, or None for a first one.
-        bindings: grants, each a COSE_Sign1 of 1 to 4096 bytes, at most 16.
-        delegations: device keys, at most 32, ascending by signing key.
+        bindings: grants, each a COSE_Sign1 of 1 to 4096 bytes, at most 16, no two alike.
+        delegations: device keys, at most 32, ascending by signing key; never the root key.
         approvers: who must approve, or None.
         succession: commitment to a successor, or None.
         profile: public attributes, at most 64; see `check_attribute`.
         sections: sealed sections of 1 to 16,384 bytes, at most 64, ascending.
-        addresses: where it can be reached, at most 16, best first.
+        addresses: where it can be reached, at most 16, best first, no two alike.
         retirement: the signed end, or None.
-        healed: pairs of hashes of split documents, at most 8, each ascending.
+        healed: pairs of hashes of split documents, at most 8; ascending, and so is each.
         extensions: kept and ignored, at most 32 keys.
     """
 
@@ -120,28 +143,71 @@ class Document:
         uint(self.seq, 0, MAX_SEQ, "seq")
         if self.previous is not None:
             sized(self.previous, HASH_BYTES, HASH_BYTES, "previous")
-        _check_list(self.bindings, 16, "bindings", lambda item: sized(item, 1, 4096, "bindings"))
-        _check_list(self.sections, 64, "sections", lambda item: sized(item, 1, MAX_SECTION_BYTES, "sections"))
-        _check_ascending(self.sections, "sections")
-        if (
-            len(self.delegations) > 32
-            or len(self.addresses) > 16
-            or len(self.profile) > 64
-            or len(self.extensions) > 32
-        ):
-            raise wrong("too-many", "at most 32 delegations, 16 addresses, 64 attributes and 32 extensions")
-        _check_ascending([item.signing_key for item in self.delegations], "delegations")
+        keys = [item.signing_key for item in self.delegations]
+        _check_ascending(keys, 32, "delegations")
+        if self.identity in keys:
+            raise wrong("delegations", "the root key cannot be a device key")
+        if self.approvers or self.succession:
+            self._check_other_keys()
+        if self.profile:
+            self._check_profile()
+        if self.bindings or self.sections:
+            self._check_blobs()
+        if self.addresses or self.healed or self.extensions:
+            self._check_rarer_parts()
+
+    def _check_other_keys(self) -> None:
+        """Refuse the root key where the format asks for a second one: it would stand for itself."""
+        if self.approvers and any(item.public_key == self.identity for item in self.approvers.approvers):
+            raise wrong("approvers", "the root key cannot approve")
+        if self.succession and self.succession.veto_key == self.identity:
+            raise wrong("succession", "the root key cannot be the veto key")
+
+    def _check_profile(self) -> None:
+        if len(self.profile) > 64:
+            raise wrong("profile", "at most 64")
         for name, value in self.profile.items():
             check_attribute(name, value)
-        _check_list(self.healed, 8, "healed", _check_split)
-        if self.extensions and len(cbor.encode(dict(self.extensions))) > MAX_EXTENSION_BYTES:
+        if len(self.profile) > 8:
+            self._check_size()
+
+    def _check_blobs(self) -> None:
+        for grant in self.bindings:
+            sized(grant, 1, MAX_GRANT_BYTES, "bindings")
+        if len(self.bindings) > 16 or len(set(self.bindings)) < len(self.bindings):
+            raise wrong("bindings", "at most 16, no two alike")
+        for section in self.sections:
+            sized(section, 1, MAX_SECTION_BYTES, "sections")
+        _check_ascending(self.sections, 64, "sections")
+        self._check_size()
+
+    def _check_rarer_parts(self) -> None:
+        if len(self.addresses) > 16 or len(set(self.addresses)) < len(self.addresses):
+            raise wrong("addresses", "at most 16, no two alike")
+        for pair in self.healed:
+            if len(pair) != 2:
+                raise wrong("healed", "needs pairs of hashes")
+            _check_ascending([sized(half, HASH_BYTES, HASH_BYTES, "healed") for half in pair], 2, "healed")
+        _check_ascending(self.healed, 8, "healed")
+        if len(self.extensions) > 32:
+            raise wrong("extensions", "at most 32 keys")
+        # In a list, so that it is as deep as in the document.
+        if self.extensions and len(cbor.encode([dict(self.extensions)])) > MAX_EXTENSION_BYTES + 1:
             raise wrong("extensions", f"at most {MAX_EXTENSION_BYTES} bytes")
+
+    def _check_size(self) -> None:
+        values_bytes = 4 * sum(map(len, self.profile.values()))  # UTF-8 has at most 4 bytes for a character
+        blobs_bytes = sum(map(len, self.bindings)) + sum(map(len, self.sections))
+        if _BARE_BYTES + values_bytes + blobs_bytes > MAX_DOCUMENT_BYTES:
+            self.to_bytes()
 
     def to_bytes(self) -> bytes:
         """Encode and pad the document.
 
+        A document that was constructed can be encoded.
+
         Raises:
-            FormatError: ``document.too-long`` over 65,536 bytes.
+            FormatError: ``document.too-long`` over 65,536 bytes; only while it is constructed.
         """
         data = self._to_cbor()
         bare = len(cbor.encode(data)) + 1
@@ -178,10 +244,7 @@ class Document:
             FormatError: ``document.too-long``, ``document.unknown-version``, ``document.padding``, other
                 ``document.*`` by field, ``cbor.*`` or ``key.malformed``.
         """
-        if len(data) > MAX_DOCUMENT_BYTES:
-            raise FormatError(
-                "document.too-long", f"a document has at most {MAX_DOCUMENT_BYTES} bytes, found {len(data)}"
-            )
+        check_document_size(data)
         fields = cbor.decode(data, MAX_DOCUMENT_BYTES)
         if type(fields) is not dict:
             raise wrong("form", "needs a map")
@@ -190,23 +253,23 @@ class Document:
                 "document.unknown-version", "the document is of a version that is not known here", "update walletcli"
             )
         keys = fields.keys()
-        if not keys >= _REQUIRED or not keys <= _REQUIRED | _OPTIONAL:
+        if not keys >= _REQUIRED or not keys <= _KNOWN:
             raise wrong("form", "a field is missing or unknown")
         _check_padding(fields[16], len(data))
         return cls(
             sized(fields[2], 32, 32, "identity"),
             uint(fields[3], 0, MAX_SEQ, "seq"),
             sized(fields[4], 32, 32, "previous") if 4 in fields else None,
-            tuple(sized(item, 1, 4096, "bindings") for item in _list(fields, 5, "bindings")),
-            tuple(Delegation.from_cbor(item) for item in _list(fields, 6, "delegations")),
+            _each(fields, 5, "bindings", _grant),
+            _each(fields, 6, "delegations", Delegation.from_cbor),
             Approvers.from_cbor(fields[7]) if 7 in fields else None,
             Succession.from_cbor(fields[8]) if 8 in fields else None,
             _profile(fields),
-            tuple(sized(item, 1, MAX_SECTION_BYTES, "sections") for item in _list(fields, 10, "sections")),
-            tuple(Address.from_cbor(item) for item in _list(fields, 11, "addresses")),
+            _each(fields, 10, "sections", _section),
+            _each(fields, 11, "addresses", Address.from_cbor),
             Retirement.from_cbor(fields[12]) if 12 in fields else None,
-            tuple(_split(item) for item in _list(fields, 13, "healed")),
-            _extensions(fields),
+            _each(fields, 13, "healed", _split),
+            _map(fields, 15, "extensions"),
         )
 
     def to_json(self) -> dict[str, object]:
@@ -248,19 +311,27 @@ def _check_padding(padding: Value, size: int) -> None:
         raise wrong("padding", "does not reach the smallest size step")
 
 
-def _list(fields: Map, key: int, name: str) -> list[Value]:
-    value = fields.get(key)
-    if value is None and key not in fields:
-        return []
+def _each(fields: Map, key: int, name: str, read: Callable[[Value], _Item]) -> tuple[_Item, ...]:
+    if key not in fields:
+        return ()
+    value = fields[key]
     if type(value) is not list or not 1 <= len(value) <= 64:
-        raise wrong(name, "needs a list that is not empty")
-    return value
+        raise wrong(name, "needs a list that is not empty, nor too long")
+    return tuple(map(read, value))
+
+
+def _grant(value: Value) -> bytes:
+    return sized(value, 1, MAX_GRANT_BYTES, "bindings")
+
+
+def _section(value: Value) -> bytes:
+    return sized(value, 1, MAX_SECTION_BYTES, "sections")
 
 
 def _map(fields: Map, key: int, name: str) -> Map:
-    value = fields.get(key)
-    if value is None and key not in fields:
+    if key not in fields:
         return {}
+    value = fields[key]
     if type(value) is not dict or not value:
         raise wrong(name, "needs a map that is not empty")
     return value
@@ -281,35 +352,14 @@ def _profile(fields: Map) -> dict[str, str]:
     return profile
 
 
-def _extensions(fields: Map) -> Map:
-    return _map(fields, 15, "extensions")
-
-
 def _split(value: Value) -> tuple[bytes, bytes]:
     if type(value) is not list or len(value) != 2:
         raise wrong("healed", "needs pairs of hashes")
     return sized(value[0], 32, 32, "healed"), sized(value[1], 32, 32, "healed")
 
 
-def _check_split(pair: tuple[bytes, bytes]) -> None:
-    for half in pair:
-        sized(half, HASH_BYTES, HASH_BYTES, "healed")
-    if pair[0] >= pair[1]:
-        raise wrong("healed", "the hashes of a pair are out of order")
-
-
-def _check_list(items: tuple[_T, ...], most: int, name: str, check: Callable[[_T], object]) -> None:
-    if not items:
-        return
-    for count, item in enumerate(items, 1):
-        if count > most:
-            raise wrong(name, f"at most {most}")
-        check(item)
-
-
-def _check_ascending(items: Iterable[bytes], name: str) -> None:
-    previous = b""
-    for item in items:
-        if item <= previous:
-            raise wrong(name, "repeated or out of order")
-        previous = item
+def _check_ascending(items: Sequence[_T], most: int, name: str) -> None:
+    if len(items) > most:
+        raise wrong(name, f"at most {most}")
+    if any(map(ge, items, items[1:])):
+        raise wrong(name, "repeated or out of order")

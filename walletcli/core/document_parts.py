@@ -43,6 +43,8 @@ class Power(StrEnum):
 
 _POWER_BITS: Final = {Power.HOST: 1, Power.MESSAGE: 2, Power.SHARE: 4, Power.GRANT: 8}
 _POWER_SETS: Final = tuple(frozenset(p for p, bit in _POWER_BITS.items() if mask & bit) for mask in range(16))
+_POWER_MASKS: Final = {powers: mask for mask, powers in enumerate(_POWER_SETS) if mask}
+_P256_P: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
 
 
 def wrong(field: str, detail: str) -> FormatError:
@@ -95,8 +97,8 @@ class Delegation:
     def __post_init__(self) -> None:
         ed25519.check_encoding(self.signing_key)
         check_sealing_key(self.sealing_key)
-        if not self.powers:
-            raise wrong("delegation", "needs at least one power")
+        if self.powers not in _POWER_MASKS:
+            raise wrong("delegation", "needs at least one power, and known ones only")
         uint(self.not_before_day, 0, LAST_DAY, "delegation")
         uint(self.not_after_day, 0, LAST_DAY, "delegation")
         if not 1 <= self.not_after_day - self.not_before_day <= MAX_DELEGATION_DAYS:
@@ -108,7 +110,7 @@ class Delegation:
 
     def to_cbor(self) -> Map:
         """Return the map of the CDDL."""
-        mask = sum(_POWER_BITS[power] for power in self.powers)
+        mask = _POWER_MASKS[self.powers]
         return {1: self.signing_key, 2: self.sealing_key, 3: mask, 4: self.not_before_day, 5: self.not_after_day}
 
     @classmethod
@@ -152,7 +154,12 @@ class Approver:
     def __post_init__(self) -> None:
         if self.algorithm == -8:
             ed25519.check_encoding(self.public_key)
-        elif self.algorithm != -7 or len(self.public_key) != 33 or self.public_key[0] not in (2, 3):
+        elif (
+            self.algorithm != -7
+            or len(self.public_key) != 33
+            or self.public_key[0] not in (2, 3)
+            or int.from_bytes(self.public_key[1:], "big") >= _P256_P
+        ):
             raise wrong("approvers", "a key must be Ed25519 (-8) or a compressed P-256 point (-7)")
 
     def to_cbor(self) -> Map:
@@ -247,6 +254,9 @@ class Transport(StrEnum):
     HTTPS = "https"
 
 
+_TRANSPORTS: Final = {str(transport): transport for transport in Transport}
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where an identity (a node) can be reached.
@@ -277,10 +287,9 @@ class Address:
         """Read the array of the CDDL; raises FormatError ``document.address``."""
         if type(value) is not list or len(value) not in (2, 3) or type(value[1]) is not str:
             raise wrong("address", "needs a transport, a location and perhaps a pin")
-        try:
-            transport = Transport(str(value[0]))
-        except ValueError:
-            raise wrong("address", "an unknown transport") from None
+        transport = _TRANSPORTS.get(value[0]) if type(value[0]) is str else None
+        if transport is None:
+            raise wrong("address", "an unknown transport")
         return cls(transport, value[1], sized(value[2], 32, 32, "address") if len(value) == 3 else None)
 
     def to_json(self) -> dict[str, object]:

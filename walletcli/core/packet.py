@@ -5,10 +5,11 @@ Spec: docs/spec/record.md, "Packet"; BEP44 (signature); pkarr's relay payload (s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from walletcli.core import bep44, dns, ed25519
-from walletcli.core.encodings import b64url_decode
+from walletcli.core.encodings import b64url_decode, z32_encode
 from walletcli.errors import FormatError
 
 RELAY_HEADER_BYTES = 72
@@ -19,6 +20,8 @@ MAX_RELAY_PAYLOAD_BYTES = RELAY_HEADER_BYTES + bep44.MAX_VALUE_BYTES
 
 POINTER_PREFIX = b"v=1;h="
 """Start of the `_w` TXT that names a document: version 1, then its SHA-256 in base64url."""
+
+_ANY_POINTER_PREFIX = b"v="
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,11 @@ class SignedPacket:
         """The DNS answers."""
         return tuple(dns.decode(self.value))
 
+    @property
+    def is_of_unknown_version(self) -> bool:
+        """Whether it is a walletcli packet that names its document in a way that is not known here."""
+        return self.document_hash is None and bool(_pointers(self.public_key, dns.decode(self.value)))
+
     def to_relay_payload(self) -> bytes:
         """Return signature ‖ seq (8 bytes, big-endian) ‖ value."""
         return self.signature + self.seq.to_bytes(8, "big") + self.value
@@ -67,22 +75,20 @@ class SignedPacket:
         Raises:
             FormatError: ``packet.too-long``, ``packet.seq`` or ``dns.*``.
         """
-        document_hash = _check(seq, value)
+        document_hash = _check(key.public_key, seq, value)
         return cls(key.public_key, key.sign(bep44.signable(seq, value)), seq, value, document_hash)
 
     @classmethod
     def with_derived_value(cls, public_key: bytes, payload: bytes, document_hash: bytes) -> SignedPacket:
         """Verify a payload whose value is known to be the one that a valid document gives.
 
-        Such a value needs no DNS decoder: it was compared, byte for byte, with what the encoder writes.
+        Such a value needs no DNS decoder: it was compared, byte for byte, with what the encoder writes; and so was its
+        seq, with the document's.
 
         Raises:
-            FormatError: ``packet.seq``.
             VerificationError: ``signature.invalid``.
         """
         seq = int.from_bytes(payload[64:72], "big")
-        if seq > bep44.MAX_SEQ:
-            raise FormatError("packet.seq", "seq is not between 0 and 2^63 - 1")
         signature, value = payload[:64], payload[RELAY_HEADER_BYTES:]
         ed25519.verify(public_key, bep44.signable(seq, value), signature)
         return cls(public_key, signature, seq, value, document_hash)
@@ -105,13 +111,13 @@ class SignedPacket:
             )
         seq = int.from_bytes(payload[64:72], "big")
         value = payload[72:]
-        document_hash = _check(seq, value)
+        document_hash = _check(public_key, seq, value)
         signature = payload[:64]
         ed25519.verify(public_key, bep44.signable(seq, value), signature)
         return cls(public_key, signature, seq, value, document_hash)
 
 
-def _check(seq: int, value: bytes) -> bytes | None:
+def _check(public_key: bytes, seq: int, value: bytes) -> bytes | None:
     """Check everything but the signature; return the hash of the document that the packet names."""
     if len(value) > bep44.MAX_VALUE_BYTES:
         raise FormatError(
@@ -119,7 +125,7 @@ def _check(seq: int, value: bytes) -> bytes | None:
         )
     if not 0 <= seq <= bep44.MAX_SEQ:
         raise FormatError("packet.seq", "seq is not between 0 and 2^63 - 1")
-    pointers = [data for name, rr_type, _, data in dns.decode(value) if name[:3] == b"_w." and rr_type == dns.TYPE_TXT]
+    pointers = _pointers(public_key, dns.decode(value))
     if len(pointers) != 1 or not pointers[0].startswith(POINTER_PREFIX):
         return None
     try:
@@ -127,3 +133,10 @@ def _check(seq: int, value: bytes) -> bytes | None:
     except (UnicodeDecodeError, FormatError):
         return None
     return digest if len(digest) == 32 else None
+
+
+def _pointers(public_key: bytes, records: Iterable[dns.ResourceRecord]) -> list[bytes]:
+    """Return the texts at `_w` below the identity's own name that say a version, whichever it is."""
+    near = [(name, data) for name, rr_type, _, data in records if rr_type == dns.TYPE_TXT and name[:3] == b"_w."]
+    own_name = b"_w." + z32_encode(public_key).encode("ascii") if near else b""
+    return [data for name, data in near if name == own_name and data.startswith(_ANY_POINTER_PREFIX)]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from walletcli.core import bep44, cbor, dns
-from walletcli.core.document import MAX_DOCUMENT_BYTES, Document
+from walletcli.core.document import MAX_DOCUMENT_BYTES, Document, check_document_size
 from walletcli.core.encodings import z32_encode
 from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, POINTER_PREFIX, SignedPacket
 from walletcli.errors import FormatError, InputError, VerificationError
@@ -81,17 +81,17 @@ def _b64url(data: bytes) -> bytes:
     return b2a_base64(data, newline=False)[:_B64_BYTES].translate(_URL_SAFE)
 
 
-def _deriving(public_key: bytes, payload: bytes, document_bytes: bytes) -> Document | None:
-    """Return the document if it is `public_key`'s and gives exactly this payload's seq and value."""
+def _deriving(public_key: bytes, payload: bytes, document_bytes: bytes) -> tuple[Document, bytes] | None:
+    """Return the document and its hash if it is `public_key`'s and gives exactly this payload's seq and value."""
     if len(payload) > MAX_RELAY_PAYLOAD_BYTES or len(document_bytes) > MAX_DOCUMENT_BYTES:
         return None
     try:
         document = Document.from_bytes(document_bytes)
     except FormatError:
         return None
-    derived = _packet_value(document, hashlib.sha256(document_bytes).digest())
-    same = document.identity == public_key and payload[64:72] == document.seq.to_bytes(8, "big")
-    return document if same and payload[72:] == derived else None
+    document_hash = hashlib.sha256(document_bytes).digest()
+    derived = document.seq.to_bytes(8, "big") + _packet_value(document, document_hash)
+    return (document, document_hash) if document.identity == public_key and payload[64:] == derived else None
 
 
 def next_seq(last: int | None, now_s: float, entropy: Callable[[int], bytes]) -> int:
@@ -133,18 +133,22 @@ class Record:
         """Join a verified packet and a document that claims to be its.
 
         Raises:
-            FormatError: the document's form, ``document.*``, ``cbor.*``.
+            FormatError: ``record.unknown-version`` for a packet that names its document in a way not known here; the
+                document's form, ``document.*``, ``key.malformed``, ``cbor.*``.
             VerificationError: ``record.hash-mismatch``, ``record.identity-mismatch``, ``record.seq-mismatch``,
                 ``record.not-derived``, ``record.no-document`` for a document where the packet names none.
         """
+        if packet.document_hash is None and packet.is_of_unknown_version:
+            raise FormatError(
+                "record.unknown-version",
+                "the packet names its document in a way that is not known here",
+                "update walletcli",
+            )
         if document_bytes is None:
             return cls(packet, None)
         if packet.document_hash is None:
             raise VerificationError("record.no-document", "the packet names no document, but one came with it")
-        if len(document_bytes) > MAX_DOCUMENT_BYTES:
-            raise FormatError(
-                "document.too-long", f"a document has at most {MAX_DOCUMENT_BYTES} bytes, found {len(document_bytes)}"
-            )
+        check_document_size(document_bytes)
         if hashlib.sha256(document_bytes).digest() != packet.document_hash:
             raise VerificationError("record.hash-mismatch", "the document is not the one that the packet names")
         document = Document.from_bytes(document_bytes)
@@ -168,10 +172,10 @@ class Record:
         Raises:
             FormatError, VerificationError: as `SignedPacket.from_relay_payload` and `verified`.
         """
-        document = _deriving(public_key, payload, document_bytes) if document_bytes else None
-        if document is None:  # no document, or something is wrong: find out what, in the order of the specification
+        found = _deriving(public_key, payload, document_bytes) if document_bytes else None
+        if found is None:  # no document, or something is wrong: find out what, in the order of the specification
             return cls.verified(SignedPacket.from_relay_payload(public_key, payload), document_bytes)
-        document_hash = hashlib.sha256(document_bytes or b"").digest()
+        document, document_hash = found
         return cls(SignedPacket.with_derived_value(public_key, payload, document_hash), document)
 
     def to_bytes(self) -> bytes:
