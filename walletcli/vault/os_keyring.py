@@ -9,6 +9,7 @@ Spec: docs/spec/vault.md, "Kinds of factor".
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
@@ -65,6 +66,8 @@ class OsKeyring:
         """
         self._call(lambda backend: backend.set_password(SERVICE, name, value.reveal_text()))
         if self.load(name) != value:
+            with contextlib.suppress(VaultError):
+                self.delete(name)
             raise VaultError("keyring.not-kept", "the keyring did not keep what was stored", _HINT)
 
     def load(self, name: str) -> Secret | None:
@@ -92,7 +95,9 @@ class OsKeyring:
 
     def _secure_backend(self) -> _Backend:
         if self._backend is None:
-            self._backend = _choose_backend()
+            import keyring
+
+            self._backend = choose_backend(keyring.get_keyring())
         return self._backend
 
 
@@ -110,23 +115,32 @@ def check_backend(backend: object) -> None:
     """
     name = backend_name(backend)
     if name == _FAIL:
-        raise VaultError("keyring.unavailable", "no keyring of the operating system can be reached", _HINT)
-    if name == _CHAINER:
-        # It stores in the first that accepts, and reads from all: one that is not trusted spoils it.
-        for member in getattr(backend, "backends", ()):
-            check_backend(member)
-    elif name not in TRUSTED_BACKENDS:
+        raise _unavailable()
+    if name not in TRUSTED_BACKENDS:
         message = f"the keyring is set to {name}, which is not known to keep secrets sealed"
         hint = "use the desktop's own keyring (keyring --list-backends), or a password"
         raise VaultError("keyring.insecure-backend", message, hint)
 
 
-def _choose_backend() -> _Backend:
-    import keyring
+def choose_backend(backend: _Backend) -> _Backend:
+    """Return the keyring to use: `backend` itself, or the first member if it stands for several.
 
-    backend: _Backend = keyring.get_keyring()
-    check_backend(backend)
-    return backend
+    Raises:
+        VaultError: ``keyring.unavailable``, ``keyring.insecure-backend``.
+    """
+    members = [backend]
+    if backend_name(backend) == _CHAINER:
+        # It writes to the first member that accepts and reads from all, so one that is not trusted spoils it.
+        members = list(getattr(backend, "backends", ()))
+    for member in members:
+        check_backend(member)
+    if not members:
+        raise _unavailable()
+    return members[0]
+
+
+def _unavailable() -> VaultError:
+    return VaultError("keyring.unavailable", "no keyring of the operating system can be reached", _HINT)
 
 
 def _in_time(action: Callable[[], _T], timeout_s: float) -> _T:
@@ -160,7 +174,7 @@ def _keyring_error(error: Exception) -> VaultError:
         hint = "unlock it in your desktop session, or use the password"
         wrapped = VaultError("keyring.locked", "the keyring is locked", hint)
     elif name in ("NoKeyringError", "InitError", "ImportError", "ModuleNotFoundError"):
-        wrapped = VaultError("keyring.unavailable", "no keyring of the operating system can be reached", _HINT)
+        wrapped = _unavailable()
     else:
         wrapped = VaultError("keyring.failed", f"the keyring refused ({name})", _HINT)
     wrapped.__cause__ = error
