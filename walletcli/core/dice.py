@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from typing import Final, Literal
+from typing import Final
 
 from walletcli.core.secret import Secret
 from walletcli.errors import InputError
-
-Kind = Literal["dice", "coin"]
-"""What is thrown."""
 
 OS_ENTROPY_BYTES: Final = 64
 """Bytes to take from the operating system: twice the longest result, so that hashing loses nothing that counts."""
@@ -26,10 +23,11 @@ MAX_ROLLS: Final = 4096
 """Most rolls that are taken."""
 
 _LENGTHS_BYTES: Final = (16, 20, 24, 28, 32)
-_SYMBOLS: Final[dict[Kind, str]] = {"dice": "123456", "coin": "HT"}
-_NAMES: Final[dict[Kind, str]] = {"dice": "die", "coin": "coin"}
-_PLURALS: Final[dict[Kind, str]] = {"dice": "dice rolls", "coin": "coin flips"}
-_COIN_DIGITS: Final = str.maketrans("10", "HT")
+_SYMBOLS: Final = {"dice": "123456", "coin": "01"}
+_NAMES: Final = {"dice": "die", "coin": "coin"}
+_PLURALS: Final = {"dice": "dice rolls", "coin": "coin flips"}
+_HINTS: Final = {"dice": "a die gives 1 to 6", "coin": "write 1 for heads and 0 for tails, or H and T"}
+_COIN_LETTERS: Final = str.maketrans("HT", "10")
 
 _RECIPE: Final = """\
 # {title}: {length_bytes} bytes, {word_count} words.
@@ -52,81 +50,80 @@ done
 """
 
 
-def minimum_rolls(kind: Kind, length_bytes: int) -> int:
+def needed(kind: str, length_bytes: int) -> int:
     """Return how many fair rolls hold at least `length_bytes` bytes of entropy: 50 dice for 16, 100 for 32.
 
     Raises:
-        InputError: `entropy.length`: not 16, 20, 24, 28 or 32.
+        InputError: `entropy.length`: not 16, 20, 24, 28 or 32; `dice.kind`.
     """
-    _check_length(length_bytes)
+    _check(kind, length_bytes)
     sides = len(_SYMBOLS[kind])
-    needed = 1 << (8 * length_bytes)
+    enough = 1 << (8 * length_bytes)
     count, reach = 0, 1
-    while reach < needed:
+    while reach < enough:
         count, reach = count + 1, reach * sides
     return count
 
 
-def canonical_rolls(rolls: str, kind: Kind) -> str:
-    """Return the rolls as they are hashed: ``123456`` or ``HT``, nothing between them.
+def canonical_rolls(rolls: str, kind: str) -> str:
+    """Return the rolls as they are hashed: digits 1 to 6, or 1 for heads and 0 for tails, nothing between.
 
     Args:
-        rolls: digits 1 to 6, or letters H and T (heads, tails), or 1 and 0 for the same; any case and Unicode form,
-            with white space, commas or hyphens anywhere.
-        kind: what was thrown.
+        rolls: digits 1 to 6; for coins 1 and 0, or the letters H and T for the same; any case and Unicode form, with
+            white space, commas or hyphens anywhere.
+        kind: ``dice`` or ``coin``.
 
     Raises:
         InputError: `dice.malformed`: another character, or too many; the rolls are secret and not repeated.
     """
     text = "".join(letter for letter in unicodedata.normalize("NFKC", rolls).upper() if letter not in " \t\r\n,-")
-    if kind == "coin" and not set(text) & set("HT"):
-        text = text.translate(_COIN_DIGITS)
+    if kind == "coin" and not set(text) & set("01"):
+        text = text.translate(_COIN_LETTERS)
     allowed = _SYMBOLS[kind]
     for at, letter in enumerate(text, start=1):
         if letter not in allowed:
-            hint = "a die gives 1 to 6" if kind == "dice" else "write H for heads and T for tails, or 1 and 0"
-            raise InputError("dice.malformed", f"roll {at} is not a result of a {_NAMES[kind]}", hint)
+            raise InputError("dice.malformed", f"roll {at} is not a result of a {_NAMES[kind]}", _HINTS[kind])
     if len(text) > MAX_ROLLS:
         raise InputError("dice.malformed", f"at most {MAX_ROLLS} rolls are taken, found {len(text)}")
     return text
 
 
-def mix(os_entropy: Secret, rolls: str, kind: Kind, length_bytes: int) -> Secret:
+def mix(os_entropy: Secret, rolls: str, kind: str, length_bytes: int) -> Secret:
     """Return the first `length_bytes` bytes of SHA-512(os_entropy ‖ rolls).
 
     Args:
         os_entropy: `OS_ENTROPY_BYTES` bytes from the operating system.
         rolls: what was thrown, as `canonical_rolls` takes it.
-        kind: dice or coin.
+        kind: ``dice`` or ``coin``.
         length_bytes: length of the result: 16, 20, 24, 28 or 32.
 
     Raises:
-        InputError: `entropy.length`, `dice.malformed`, or `dice.too-few`: fewer rolls than `minimum_rolls`.
+        InputError: `entropy.length`, `dice.malformed`, or `dice.too-few`: fewer rolls than `needed` says; `dice.kind`.
     """
     if len(os_entropy) != OS_ENTROPY_BYTES:
         raise InputError(
             "entropy.length", f"mixing takes {OS_ENTROPY_BYTES} bytes of system entropy, found {len(os_entropy)}"
         )
-    needed = minimum_rolls(kind, length_bytes)
+    enough = needed(kind, length_bytes)
     text = canonical_rolls(rolls, kind)
-    if len(text) < needed:
+    if len(text) < enough:
         raise InputError(
-            "dice.too-few", f"{needed} rolls needed, found {len(text)}", f"throw {needed - len(text)} more times"
+            "dice.too-few", f"{enough} rolls needed, found {len(text)}", f"{enough - len(text)} are missing"
         )
     return Secret(hashlib.sha512(os_entropy.reveal() + text.encode("ascii")).digest()[:length_bytes])
 
 
-def recipe(kind: Kind, length_bytes: int) -> str:
+def recipe(kind: str, length_bytes: int) -> str:
     """Return a bash script, with two values to fill in, that recomputes the entropy and the words by other means.
 
     Raises:
-        InputError: `entropy.length`.
+        InputError: `entropy.length`, `dice.kind`.
     """
-    _check_length(length_bytes)
+    _check(kind, length_bytes)
     return _RECIPE.format(
         title=f"Recompute the words from system entropy and {_PLURALS[kind]}",
         throws=_PLURALS[kind],
-        symbols="digits 1 to 6" if kind == "dice" else "letters H and T",
+        symbols="digits 1 to 6" if kind == "dice" else "1 for heads, 0 for tails",
         os_digits=2 * OS_ENTROPY_BYTES,
         length_bytes=length_bytes,
         hex_digits=2 * length_bytes,
@@ -134,6 +131,8 @@ def recipe(kind: Kind, length_bytes: int) -> str:
     )
 
 
-def _check_length(length_bytes: int) -> None:
+def _check(kind: str, length_bytes: int) -> None:
+    if kind not in _SYMBOLS:
+        raise InputError("dice.kind", "dice and coins can be thrown, nothing else", "choose dice or coin")
     if length_bytes not in _LENGTHS_BYTES:
         raise InputError("entropy.length", f"entropy has 16, 20, 24, 28 or 32 bytes, {length_bytes} asked for")

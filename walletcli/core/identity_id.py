@@ -26,6 +26,7 @@ MAX_TEXT_LETTERS: Final = 128
 
 _ED25519_MULTICODEC: Final = b"\xed\x01"
 _LEGACY_DIGEST_KEY: Final = b"open social graph"
+_Z32_LETTERS: Final = 52
 _HINT: Final = "give did:key:z6Mk…, did:dht:… or pk:… as another person or program shows it"
 
 
@@ -108,6 +109,10 @@ def _decode(text: str) -> bytes:
     for prefix in (DID_DHT_PREFIX, PK_PREFIX):
         if text.startswith(prefix):
             return z32_decode(text[len(prefix) :], 32)
-    if ":" in text:
-        raise FormatError("identity.malformed", "unknown kind of id")
+    if text.startswith(("iez", "Iez")):
+        raise FormatError(
+            "identity.malformed", "a key id of the original network is a digest, the key cannot be had from it"
+        )
+    if len(text) != _Z32_LETTERS:
+        raise FormatError("identity.malformed", "it has none of the forms of an id")
     return z32_decode(text, 32)
