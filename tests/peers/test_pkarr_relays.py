@@ -1,0 +1,111 @@
+"""npm pkarr and walletcli use each other's relays over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.client.records import identity, record, unsigned
+from tests.conftest import NodeProcess
+from walletcli.client.publish import PublishedShortError, publish
+from walletcli.client.relay import RelayClient
+from walletcli.client.resolve import resolve
+from walletcli.core.encodings import z32_decode
+from walletcli.core.identity_id import IdentityId
+from walletcli.errors import NetworkError
+from walletcli.net.addresses import NodeAddress
+from walletcli.net.tcp import TcpDialer
+
+ALICE = record("alice", 1_700_000_000_000_000, profile={"name": "Alice"})
+Z32 = identity("alice").z32
+
+
+def at(url: str) -> NodeAddress:
+    return NodeAddress.from_text(url)
+
+
+# --- our client, their relay
+
+
+def test_our_client_stores_at_npm_pkarrs_relay_and_npm_pkarr_finds_it(
+    npm_relay: str, npm_pkarr: Callable[..., Any]
+) -> None:
+    with RelayClient(at(npm_relay), TcpDialer()) as relay:
+        relay.put_packet(ALICE.packet)
+        assert relay.get_packet(ALICE.packet.public_key) == ALICE.packet
+    assert npm_pkarr("get", npm_relay, Z32)["payload"] == ALICE.packet.to_relay_payload().hex()
+
+
+def test_our_client_resolves_npm_pkarrs_packet_at_its_relay(npm_relay: str, npm_pkarr: Callable[..., Any]) -> None:
+    made = npm_pkarr("put", npm_relay, "hello", "1700000000000000")
+    assert made["status"] == 200
+    found = resolve(IdentityId(z32_decode(made["z32"], 32)), [at(npm_relay)], dialer=TcpDialer())
+    assert found.record.document is None
+    assert found.pending is None
+    assert found.record.packet.to_relay_payload().hex() == made["payload"]
+
+
+def test_npm_pkarrs_relay_knows_nothing_of_documents_and_we_say_so(npm_relay: str) -> None:
+    with RelayClient(at(npm_relay), TcpDialer()) as relay:
+        assert relay.get_packet(ALICE.packet.public_key) is None
+        assert relay.get_document(bytes(32)) is None
+        with pytest.raises(NetworkError) as caught:
+            relay.put_document(b"x" * 1024)
+    assert caught.value.code == "relay.no-documents"
+    with pytest.raises(PublishedShortError) as short:
+        publish(ALICE, [at(npm_relay)], dialer=TcpDialer())
+    assert "keeps no documents" in short.value.message
+
+
+def test_not_found_at_npm_pkarrs_relay_is_not_found(npm_relay: str) -> None:
+    with pytest.raises(NetworkError) as caught:
+        resolve(identity("nobody"), [at(npm_relay)], dialer=TcpDialer())
+    assert caught.value.code == "resolve.not-found"
+
+
+def test_a_record_is_published_to_our_node_and_npm_pkarrs_relay_together(
+    node: NodeProcess, npm_relay: str, npm_pkarr: Callable[..., Any]
+) -> None:
+    stored = publish(ALICE, [at(node.address), at(npm_relay)], dialer=TcpDialer())
+    assert stored.relays == (node.address,)
+    assert stored.packet_only == (npm_relay,)
+    for url in (node.url, npm_relay):
+        assert npm_pkarr("get", url, Z32)["payload"] == ALICE.packet.to_relay_payload().hex()
+    found = resolve(identity("alice"), [at(npm_relay), at(node.url)], dialer=TcpDialer())
+    assert found.record == ALICE
+
+
+# --- their client, our relay
+
+
+def test_npm_pkarr_stores_at_our_node_and_both_find_it(node: NodeProcess, npm_pkarr: Callable[..., Any]) -> None:
+    made = npm_pkarr("put", node.url, "hello", "1700000000000000")
+    assert made["status"] == 204
+    assert npm_pkarr("get", node.url, made["z32"]) == {k: v for k, v in made.items() if k != "status"}
+    found = resolve(IdentityId(z32_decode(made["z32"], 32)), [at(node.address)], dialer=TcpDialer())
+    assert found.record.packet.to_relay_payload().hex() == made["payload"]
+
+
+def test_npm_pkarr_sends_our_packet_to_our_node(node: NodeProcess, npm_pkarr: Callable[..., Any]) -> None:
+    assert npm_pkarr("send", node.url, Z32, ALICE.packet.to_relay_payload().hex())["status"] == 204
+    with RelayClient(at(node.url), TcpDialer()) as relay:
+        assert relay.get_packet(ALICE.packet.public_key) == ALICE.packet
+
+
+def test_our_node_refuses_npm_pkarrs_older_packet(node: NodeProcess, npm_pkarr: Callable[..., Any]) -> None:
+    with RelayClient(at(node.url), TcpDialer()) as relay:
+        relay.put_packet(ALICE.packet)
+    older = record("alice", 1_600_000_000_000_000).packet
+    assert npm_pkarr("send", node.url, Z32, older.to_relay_payload().hex())["status"] == 409
+    assert npm_pkarr("get", node.url, Z32)["seq"] == ALICE.packet.seq
+
+
+def test_our_node_refuses_a_tampered_packet(node: NodeProcess) -> None:
+    import http.client
+
+    connection = http.client.HTTPConnection(node.url.removeprefix("http://"), timeout=10)
+    connection.request("PUT", f"/{Z32}", unsigned(ALICE.packet))
+    assert connection.getresponse().status == 400
+    connection.close()
