@@ -64,7 +64,7 @@ class Keeper:
         vault: the open vault.
         vault_path: where it lies, to notice that another process wrote it.
         entropy: gives as many random bytes as asked.
-        now: gives Unix time in seconds.
+        now: gives Unix time in seconds; None: the machine's clock.
 
     Raises:
         FormatError: ``wallet-state.*`` if the payload is not a wallet's.
@@ -75,19 +75,20 @@ class Keeper:
         vault: OpenVault,
         vault_path: str,
         entropy: Callable[[int], bytes] = os.urandom,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self._vault = vault
         self._vault_path = vault_path
         self._entropy = entropy
-        self._now = now
+        self._now = now if now is not None else lambda: time.time()
         self._summaries: dict[bytes, IdentitySummary] = {}
         self._load()
 
     def _load(self) -> None:
-        self._stamp = self._file_stamp()
-        self._state = WalletState.from_bytes(self._vault.read())
-        self._tree = KeyTree(self._state.seed, Scheme(self._state.public.scheme))
+        stamp = self._file_stamp()
+        state = WalletState.from_bytes(self._vault.read())
+        self._tree = KeyTree(state.seed, Scheme(state.public.scheme))
+        self._state, self._stamp = state, stamp
 
     def _file_stamp(self) -> tuple[int, int, int]:
         try:

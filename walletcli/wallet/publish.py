@@ -118,9 +118,9 @@ def publish_identity(
     route = dialer if dialer is not None else dialer_for(offline)
     snapshot = _planned(session, who, addresses, accept_link)
     identity = find(snapshot.wallet, who)
-    if identity.unseen or on_top:
+    if identity.unseen or on_top or needs_document(identity, time.time()):
         progress(f"looking up what has been published of {identity.label}")
-        _catch_up(session, snapshot, identity, addresses, route)
+        _look_before_signing(session, snapshot, identity, addresses, route, on_top=on_top)
     record, new = _signed(session, identity.index, progress)
     progress(f"storing the record on {len(addresses)} relay(s)")
     memory = WalletMemory(snapshot.wallet)
@@ -146,28 +146,57 @@ def _planned(session: Session, who: str, addresses: Sequence[NodeAddress], accep
     return session.snapshot()
 
 
-def _catch_up(
-    session: Session, snapshot: Snapshot, identity: IdentityView, addresses: Sequence[NodeAddress], dialer: Dialer
+def _look_before_signing(
+    session: Session,
+    snapshot: Snapshot,
+    identity: IdentityView,
+    addresses: Sequence[NodeAddress],
+    dialer: Dialer,
+    *,
+    on_top: bool,
 ) -> None:
-    """Continue from the newest record of this identity that relays have; silence does not count as having none."""
-    memory = WalletMemory(snapshot.wallet)
-    try:
-        found: Resolution = resolve(IdentityId(identity.public_key), addresses, dialer=dialer, memory=memory)
-    except NetworkError as error:
-        if error.code != "resolve.not-found":
-            raise
-        if identity.unseen:
-            session.apply(Adopt(identity.index, None))
-        return
-    if found.pending is not None:
+    """See whether another device of the owner has published something newer, which a new record would silently undo.
+
+    `seq` alone does not tell: a record made from an older state may well get a higher one.
+    """
+    found = _newest_found(snapshot, identity, addresses, dialer)
+    known = Record.from_bytes(identity.record).packet.seq if identity.record is not None else -1
+    if found is not None and found.pending is not None and found.pending.seq > known:
         raise VerificationError(
             "record.pending",
-            "there is a newer packet whose document cannot be had",
+            "there is a newer packet of this identity, whose document cannot be had",
             "try again later, or with other relays",
         )
-    known = Record.from_bytes(identity.record).packet.seq if identity.record is not None else -1
-    if found.record.packet.seq > known:
-        session.apply(Adopt(identity.index, found.record.to_bytes()))
+    if found is None or found.record.packet.seq <= known:
+        if identity.unseen and found is None:
+            session.apply(Adopt(identity.index, None))
+        return
+    if not (identity.unseen or on_top):
+        raise VerificationError(
+            "publish.newer-exists",
+            f"relays have a record of this identity that this wallet did not make (seq {found.record.packet.seq})",
+            "if another device of yours made it, continue from it with --on-top; else somebody has its root key",
+        )
+    session.apply(Adopt(identity.index, found.record.to_bytes()))
+
+
+def _newest_found(
+    snapshot: Snapshot, identity: IdentityView, addresses: Sequence[NodeAddress], dialer: Dialer
+) -> Resolution | None:
+    """Return what relays have of an identity; None if it is nothing, or nothing as new as what the wallet has.
+
+    A relay that cannot be reached is no obstacle (publishing will report it), but after a restore silence does not
+    count as having nothing.
+    """
+    try:
+        return resolve(IdentityId(identity.public_key), addresses, dialer=dialer, memory=WalletMemory(snapshot.wallet))
+    except NetworkError as error:
+        if identity.unseen and error.code != "resolve.not-found":
+            raise
+    except VerificationError as error:
+        if error.code != "record.stale":
+            raise
+    return None
 
 
 def _signed(session: Session, index: int, progress: Progress) -> tuple[Record, bool]:
