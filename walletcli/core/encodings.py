@@ -38,8 +38,8 @@ _Z32_DIGITS: Final = bytes(
 # Two letters at a time halve the work of base58.
 _BASE58_PAIRS: Final = tuple(high + low for high in BASE58_ALPHABET for low in BASE58_ALPHABET)
 _BASE58_VALUES: Final = {letter: value for value, letter in enumerate(BASE58_ALPHABET)}
-_BASE58_CHUNK_LETTERS: Final = 10
-_BASE58_CHUNK: Final = 58**_BASE58_CHUNK_LETTERS
+_BASE58_CHUNK: Final = 58**10
+_BASE58_HALF_CHUNK: Final = 58**5  # below 2^30: one digit of a Python integer. 58^2 = 3364, 58^4 = 11316496
 
 
 @lru_cache(maxsize=64)
@@ -103,16 +103,21 @@ def base58_encode(data: bytes) -> str:
     """Return `data` in base58btc; each leading zero byte is a leading ``1``."""
     value = int.from_bytes(data, "big")
     pairs = _BASE58_PAIRS
-    chunks: list[str] = []
+    parts: list[str] = []  # from the end
     while value:
-        value, chunk = divmod(value, _BASE58_CHUNK)  # long division once per ten letters, the rest in machine words
-        chunk, e = divmod(chunk, 3364)
-        chunk, d = divmod(chunk, 3364)
-        chunk, c = divmod(chunk, 3364)
-        a, b = divmod(chunk, 3364)
-        chunks.append(pairs[a] + pairs[b] + pairs[c] + pairs[d] + pairs[e])
+        value, ten = divmod(value, _BASE58_CHUNK)  # long division once per ten letters, the rest in machine words
+        upper, lower = divmod(ten, _BASE58_HALF_CHUNK)
+        parts += (
+            pairs[lower % 3364],
+            pairs[lower // 3364 % 3364],
+            BASE58_ALPHABET[lower // 11316496],
+            pairs[upper % 3364],
+            pairs[upper // 3364 % 3364],
+            BASE58_ALPHABET[upper // 11316496],
+        )
+    parts.reverse()
     zero_count = len(data) - len(data.lstrip(b"\0"))
-    return "1" * zero_count + "".join(reversed(chunks)).lstrip("1")
+    return "1" * zero_count + "".join(parts).lstrip("1")
 
 
 def base58_decode(text: str, max_bytes: int = MAX_BASE58_BYTES) -> bytes:

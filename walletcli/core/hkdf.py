@@ -1,6 +1,6 @@
 """HKDF-SHA-512: from one secret to others, each with a label of its own.
 
-Spec: RFC 5869 with SHA-512. Every label that walletcli uses is listed in docs/spec/keys.md.
+Spec: RFC 5869 with SHA-512. Labels are listed in docs/spec/keys.md.
 """
 
 from __future__ import annotations
