@@ -78,9 +78,12 @@ def _texts(records: tuple[dns.ResourceRecord, ...]) -> dict[str, str]:
     for record in records:
         if record.type == dns.TYPE_TXT:
             try:
-                texts[record.name.decode("ascii")] = record.data.decode("utf-8")
+                name, text = record.name.decode("ascii"), record.data.decode("utf-8")
             except UnicodeDecodeError:
                 continue
+            if name in texts and "_did" in name.split("."):
+                raise _malformed(f"{name} is there twice")
+            texts[name] = text
     return texts
 
 
@@ -92,7 +95,11 @@ def _names(listing: str) -> list[str]:
 
 
 def _properties(text: str) -> dict[str, str]:
-    return dict(part.split("=", 1) for part in text.split(";") if "=" in part)
+    parts = [part.split("=", 1) for part in text.split(";") if "=" in part]
+    properties = dict(parts)
+    if len(properties) < len(parts):
+        raise _malformed("a property is there twice")
+    return properties
 
 
 def _one_or_many(text: str) -> str | list[str]:
@@ -108,7 +115,11 @@ def _method(did: str, name: str, texts: Mapping[str, str]) -> dict[str, object]:
     fields = _properties(texts.get(f"_{name}._did", ""))
     if "t" not in fields or "k" not in fields:
         raise _malformed(f"key {name} is not there")
-    jwk = _jwk(fields["t"], b64url_decode(fields["k"]))
+    try:
+        key = b64url_decode(fields["k"])
+    except FormatError as error:
+        raise _malformed(f"key {name} is not base64url") from error
+    jwk = _jwk(fields["t"], key)
     thumbprint = hashlib.sha256(json.dumps(jwk, sort_keys=True, separators=(",", ":")).encode()).digest()
     kid = "0" if name == "k0" else b64url_encode(thumbprint)
     algorithm = fields.get("a", _ALGORITHMS[fields["t"]])

@@ -5,6 +5,7 @@ Spec: docs/spec/sealed.md.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Sequence
 
 from nacl.bindings import (
@@ -32,10 +33,11 @@ MIN_PADDED_BYTES = 64
 
 _WRAP_BYTES = 48
 _WRAP_COUNTS = (4, 8, 16)
-_HEAD_BYTES = 34
+_HEAD_BYTES = 66
 _TAG_BYTES = 16
 _NONCE = bytes(12)
 _WRAP_LABEL = b"walletcli sealed 1 wrap"
+_COMMITMENT_LABEL = b"walletcli sealed 1 commitment"
 
 
 def padme(length: int) -> int:
@@ -65,24 +67,35 @@ def seal(plaintext: bytes, recipients: Sequence[bytes], entropy: Callable[[int],
     """
     if not 1 <= len(recipients) <= MAX_RECIPIENTS:
         raise FormatError("sealed.recipients", f"a blob is sealed to 1 to {MAX_RECIPIENTS} keys, not {len(recipients)}")
-    padded = plaintext + b"\x80" + bytes(_padded_bytes(len(plaintext)) - len(plaintext) - 1)
+    for recipient in recipients:
+        x25519.check_public_key(recipient)
     count = next(n for n in _WRAP_COUNTS if n >= len(recipients))
-    if _HEAD_BYTES + count * _WRAP_BYTES + len(padded) + _TAG_BYTES > MAX_BYTES:
+    padded_bytes = _padded_bytes(len(plaintext))
+    if _HEAD_BYTES + count * _WRAP_BYTES + padded_bytes + _TAG_BYTES > MAX_BYTES:
         raise FormatError("sealed.too-long", f"a sealed blob has at most {MAX_BYTES} bytes")
+    padded = (plaintext + b"\x80").ljust(padded_bytes, b"\0")
     scalar, content_key = Secret(entropy(32)), entropy(32)
     ephemeral = x25519.public_key(scalar)
     wraps = [entropy(_WRAP_BYTES) for _ in range(count - len(recipients))]
     for recipient in recipients:
-        x25519.check_public_key(recipient)
         wrap_key = _wrap_key(scalar, recipient, ephemeral, recipient)
         wraps.append(crypto_aead_chacha20poly1305_ietf_encrypt(content_key, context, _NONCE, wrap_key))
-    head = bytes((VERSION, count)) + ephemeral + b"".join(_shuffled(wraps, entropy))
+    head = bytes((VERSION, count)) + ephemeral + _commitment(ephemeral, content_key)
+    head += b"".join(_shuffled(wraps, entropy))
     return head + crypto_aead_chacha20poly1305_ietf_encrypt(padded, context + head, _NONCE, content_key)
 
 
 def _wrap_key(scalar: Secret, other: bytes, ephemeral: bytes, recipient: bytes) -> bytes:
     shared = x25519.shared_secret(scalar, other)
     return hkdf_sha512(shared, _WRAP_LABEL, 32, salt=ephemeral + recipient).reveal()
+
+
+def _commitment(ephemeral: bytes, content_key: bytes) -> bytes:
+    """Return what shows to all recipients that they hold the same content key.
+
+    The cipher alone does not: one ciphertext can be made to open under two keys, to two contents.
+    """
+    return hkdf_sha512(Secret(content_key), _COMMITMENT_LABEL, 32, salt=ephemeral).reveal()
 
 
 def _shuffled(items: list[bytes], entropy: Callable[[int], bytes]) -> list[bytes]:
@@ -98,11 +111,11 @@ def unseal(blob: bytes, secret: Secret, context: bytes) -> bytes:
         context: the one it was sealed with.
 
     Raises:
-        FormatError: ``sealed.malformed``.
+        FormatError: ``sealed.malformed`` or ``key.malformed``.
         VerificationError: ``sealed.not-for-you``, ``sealed.damaged`` or ``sealed.weak-key``.
     """
     head_bytes = _check_form(blob)
-    ephemeral = blob[2:_HEAD_BYTES]
+    ephemeral = blob[2:34]
     wrap_key = _wrap_key(secret, ephemeral, ephemeral, x25519.public_key(secret))
     for at in range(_HEAD_BYTES, head_bytes, _WRAP_BYTES):
         try:
@@ -113,6 +126,8 @@ def unseal(blob: bytes, secret: Secret, context: bytes) -> bytes:
             continue
     else:
         raise VerificationError("sealed.not-for-you", "the blob is not sealed to this key, or stands in another place")
+    if not hmac.compare_digest(blob[34:_HEAD_BYTES], _commitment(ephemeral, content_key)):
+        raise VerificationError("sealed.damaged", "the blob does not say the same to all of its recipients")
     try:
         aad = context + blob[:head_bytes]
         padded = crypto_aead_chacha20poly1305_ietf_decrypt(blob[head_bytes:], aad, _NONCE, content_key)
@@ -129,7 +144,7 @@ def _check_form(blob: bytes) -> int:
     head_bytes = _HEAD_BYTES + blob[1] * _WRAP_BYTES
     if len(blob) < head_bytes + MIN_PADDED_BYTES + _TAG_BYTES:
         raise FormatError("sealed.malformed", "the sealed blob ends early")
-    x25519.check_public_key(blob[2:_HEAD_BYTES])
+    x25519.check_public_key(blob[2:34])
     return head_bytes
 
 

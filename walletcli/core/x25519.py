@@ -41,7 +41,12 @@ def check_public_key(public_key: bytes) -> None:
 
 
 def public_key(scalar: Secret) -> bytes:
-    """Return the public key (32 bytes) of a scalar (32 bytes, clamped on use)."""
+    """Return the public key (32 bytes) of a scalar (32 bytes, clamped on use).
+
+    Raises:
+        FormatError: ``key.malformed`` for a scalar of another length.
+    """
+    _check_scalar(scalar)
     return crypto_scalarmult_base(scalar.reveal())
 
 
@@ -49,9 +54,18 @@ def shared_secret(scalar: Secret, other: bytes) -> Secret:
     """Agree on a shared secret of 32 bytes.
 
     Raises:
+        FormatError: ``key.malformed`` for a scalar or key of another length.
         VerificationError: ``sealed.weak-key`` if the result would be all zero.
     """
+    _check_scalar(scalar)
+    if len(other) != KEY_BYTES:
+        raise FormatError("key.malformed", f"an X25519 key has {KEY_BYTES} bytes, found {len(other)}")
     try:
         return Secret(crypto_scalarmult(scalar.reveal(), other))
     except (CryptoError, RuntimeError) as error:
         raise VerificationError("sealed.weak-key", "the key agreement gave no secret") from error
+
+
+def _check_scalar(scalar: Secret) -> None:
+    if len(scalar) != KEY_BYTES:
+        raise FormatError("key.malformed", f"an X25519 scalar has {KEY_BYTES} bytes, found {len(scalar)}")
