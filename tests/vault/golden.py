@@ -15,7 +15,7 @@ from typing import Any
 from tests.vault.parts import CHEAP, fixed_entropy
 from walletcli.core import cbor
 from walletcli.core.secret import Secret
-from walletcli.vault.factors import Enrolment, KeyringFactor, PasswordFactor
+from walletcli.vault.factors import Enrolment, Factor, KeyringFactor, PasswordFactor
 from walletcli.vault.header import MAGIC, Header
 from walletcli.vault.keys import KEY_BYTES
 from walletcli.vault.sealing import VaultState
@@ -57,7 +57,8 @@ def golden_vault() -> tuple[bytes, VaultState, dict[str, str]]:
     state = VaultState.new(PAYLOAD, entropy)
     store = _Recording()
     word, ring = PasswordFactor(Secret.from_text(PASSWORD), CHEAP), KeyringFactor(store)
-    for factors in ([word], [ring], [word, ring]):
+    several: list[list[Factor]] = [[word], [ring], [word, ring]]
+    for factors in several:
         state = state.with_slot([factor.enrol(state.vault_id, entropy) for factor in factors], DAY, entropy)
     future = [word.enrol(state.vault_id, entropy), _future(state.vault_id, entropy)]
     state = state.with_slot(future, DAY + 1, entropy).with_payload(PAYLOAD)
@@ -85,7 +86,9 @@ def _header() -> Fields:
     header, end = Header.from_bytes(golden_vault()[0])
     value = cbor.decode(header.to_bytes()[len(MAGIC) + 4 : end], 65_536)
     assert isinstance(value, dict)
-    return {**value, 6: value[6][:2]}
+    slots = value[6]
+    assert isinstance(slots, list)
+    return {**value, 6: slots[:2]}
 
 
 def _slot(**changes: Any) -> Callable[[Fields], None]:

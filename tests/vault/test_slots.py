@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.vault.parts import KeysInMemory, keyring, password
 from walletcli.errors import StorageError, UsageError, VaultError
-from walletcli.vault import storage
+from walletcli.vault.factors import KeyringFactor
 from walletcli.vault.file import Vault
 from walletcli.vault.slots import SlotInfo
 
@@ -143,7 +145,11 @@ def test_a_slot_that_comes_to_nothing_leaves_nothing_in_the_keyring(
         raise StorageError("storage.full", "no room", "free some")
 
     monkeypatch.setattr("walletcli.vault.file.replace_file", refuse)
-    for action in (lambda: vault.add_slot([keyring(keys)]), lambda: vault.replace_slot(1, [keyring(keys)])):
+    actions: list[Callable[[], object]] = [
+        lambda: vault.add_slot([keyring(keys)]),
+        lambda: vault.replace_slot(1, [keyring(keys)]),
+    ]
+    for action in actions:
         with pytest.raises(StorageError):
             action()
         assert keys.entries == before
@@ -157,7 +163,7 @@ def test_a_factor_that_refuses_takes_the_others_back(vault: Vault, keys: KeysInM
     other.failing = "keyring.unavailable"
     before = dict(keys.entries)
 
-    class Late(type(keyring(other))):  # type: ignore[misc]  # a second kind of store
+    class Late(KeyringFactor):
         kind = "late"
 
     with pytest.raises(VaultError):
@@ -237,7 +243,7 @@ def test_without_hard_links_the_state_before_is_a_copy(vault: Vault, monkeypatch
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(storage.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     before = vault.path.read_bytes()
     vault.write(b"second")
     assert vault.previous_path.read_bytes() == before
