@@ -1,7 +1,7 @@
 """HTTP/1.1 on one connection: parse, bound, hand over, write back in order.
 
-httptools (llhttp) parses. Everything that a client can make large or slow is bounded here: target, head, number of fields, body,
-time for each of them, and how far requests are read ahead of their answers.
+httptools (llhttp) parses. Everything that a client can make large or slow is bounded here: target, head, number of
+fields, body, time for each of them, and how far requests are read ahead of their answers.
 
 Spec: docs/spec/node-api.md, "Limits"; RFC 9112.
 """
@@ -14,6 +14,7 @@ from typing import Final, Protocol, cast
 
 import httptools
 
+from walletcli.node.clock import Clock
 from walletcli.node.request import Client, Request
 from walletcli.node.wire import Answers, closing, head_only
 
@@ -21,8 +22,8 @@ MAX_TARGET_BYTES: Final = 1024
 MAX_HEAD_BYTES: Final = 8192
 MAX_FIELDS: Final = 64
 SLICE_BYTES: Final = 4096
-"""How much is parsed at once. Nothing more is parsed while an answer is outstanding or the client does not read, so that this
-also bounds how many pipelined requests can wait."""
+"""How much is parsed at once. Nothing more is parsed while an answer is outstanding or the client does not read, so
+that this also bounds how many pipelined requests can wait."""
 
 HEAD_S: Final = 10.0
 BODY_S: Final = 20.0
@@ -51,19 +52,6 @@ _KEPT: Final = frozenset(
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Clock:
-    """The server's coarse clock: a float of the event loop's time that one timer keeps up to date.
-
-    Attributes:
-        now: seconds, monotonic.
-    """
-
-    __slots__ = ("now",)
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-
 class Handler(Protocol):
     """What a connection hands its requests to."""
 
@@ -76,8 +64,8 @@ class Handler(Protocol):
     def handle(self, request: Request, connection: Connection) -> bytes | None:
         """Answer at once, or return None and call `Connection.finish` later."""
 
-    def refused(self, status: int) -> None:
-        """Count a request that ended before it reached `handle`."""
+    def answered(self, method: bytes, status: bytes) -> None:
+        """Count an answer by the request's method (empty if it was not read) and the status, three digits."""
 
     def closed(self, connection: Connection) -> None:
         """Forget the connection."""
@@ -284,17 +272,17 @@ class Connection(asyncio.Protocol):
         """Answer after everything that came before, then close."""
         if self._deaf:
             return
-        self._handler.refused(status)
         self._deaf = True
         self._backlog = b""
         answer = self._handler.answers.error(status, code, message)
+        self._handler.answered(b"", answer[9:12])
         if self._waiting is not None:
             self._refusal = answer
         else:
             self._close_refused(answer)
 
     def _close_refused(self, answer: bytes) -> None:
-        """Write the last answer and give the client LINGER_S to read it: a close with input unread would reset the connection."""
+        """Write the last answer, and give the client LINGER_S to read it: closing with input unread would reset."""
         transport = self._transport
         if transport is None:
             return
@@ -392,6 +380,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
+        self._handler.answered(request.method, answer[9:12])
         if request.method == b"HEAD":
             answer = head_only(answer)
         if request.keep_alive and not self._stopping:

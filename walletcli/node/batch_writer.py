@@ -1,0 +1,148 @@
+"""Group commit: writes that come together share one fsync, and nobody is answered before it is over.
+
+While one batch is being fsynced, on a thread that holds no Python lock meanwhile, the event loop collects the next.
+What needs Python is done on the event loop's thread in one go: two threads that take turns at the interpreter would
+spend their time on that (docs/decisions/0005-node.md has the numbers).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from walletcli.errors import StorageError, WalletError
+from walletcli.node.store import Outcome, Store, Write
+
+MAX_BATCH = 256
+"""Most writes in one batch; it bounds how long staging keeps the event loop."""
+
+Done = Callable[[Outcome | WalletError], None]
+"""Told what became of a write; on the event loop's thread."""
+
+
+@dataclass(slots=True)
+class WriterState:
+    """What metrics and health checks want to know.
+
+    Attributes:
+        batches: batches that were stored.
+        writes: writes in them.
+        failures: batches that were not stored.
+        error: the last batch's error, or None if it was stored.
+        last_commit_s: how long the last commit took, in seconds.
+        stored_at: when a batch was last stored, monotonic seconds.
+    """
+
+    batches: int = 0
+    writes: int = 0
+    failures: int = 0
+    error: StorageError | None = None
+    last_commit_s: float = 0.0
+    stored_at: float = float("-inf")
+
+
+class BatchWriter:
+    """Writes batches to a store; the only one that does.
+
+    Args:
+        store: where to.
+        loop: the event loop whose thread calls `submit`.
+    """
+
+    def __init__(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
+        self._store = store
+        self._loop = loop
+        self._next: list[tuple[Write, Done]] = []
+        self._busy = False
+        self._idle: asyncio.Event = asyncio.Event()
+        self._idle.set()
+        self._jobs: queue.SimpleQueue[list[tuple[Write, Done]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+        self.state = WriterState()
+        self._thread.start()
+
+    def submit(self, write: Write, done: Done) -> None:
+        """Put a write into the next batch; `done` is called when that is on disk, or has failed."""
+        self._next.append((write, done))
+        if not self._busy:
+            self._busy = True
+            self._idle.clear()
+            # After everything that has already arrived in this turn of the loop.
+            self._loop.call_soon(self._start)
+
+    async def write(self, write: Write) -> Outcome:
+        """Submit a write and wait for it.
+
+        Raises:
+            StorageError: as `Store.stage`.
+        """
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+
+        def done(result: Outcome | WalletError) -> None:
+            if future.cancelled():
+                return
+            if isinstance(result, Outcome):
+                future.set_result(result)
+            else:
+                future.set_exception(result)
+
+        self.submit(write, done)
+        return await future
+
+    async def stop(self) -> None:
+        """Wait until everything submitted is stored or failed, then end the thread."""
+        await self._idle.wait()
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _start(self) -> None:
+        batch, self._next = self._next[:MAX_BATCH], self._next[MAX_BATCH:]
+        if not batch:
+            self._busy = False
+            self._idle.set()
+            return
+        try:
+            self._store.stage([write for write, _ in batch], int(time.time()))
+        except StorageError as error:
+            self._finish(batch, error, 0.0)
+            self._loop.call_soon(self._start)
+        else:
+            self._jobs.put(batch)
+
+    def _work(self) -> None:
+        """Commit batch after batch; the writer's thread."""
+        while (batch := self._jobs.get()) is not None:
+            started = time.monotonic()
+            result: list[Outcome] | StorageError
+            try:
+                result = self._store.commit()
+            except StorageError as error:
+                result = error
+            took_s = time.monotonic() - started
+            self._loop.call_soon_threadsafe(self._finish, batch, result, took_s)
+            try:
+                self._store.settle()
+            except StorageError as error:
+                self.state.error = error
+            self._loop.call_soon_threadsafe(self._start)
+
+    def _finish(self, batch: list[tuple[Write, Done]], result: list[Outcome] | StorageError, took_s: float) -> None:
+        state = self.state
+        state.last_commit_s = took_s
+        if isinstance(result, StorageError):
+            state.failures += 1
+            state.error = result
+            for _, done in batch:
+                done(result)
+            return
+        self._store.committed()
+        state.batches += 1
+        state.writes += len(batch)
+        state.error = None
+        state.stored_at = time.monotonic()
+        for (_, done), outcome in zip(batch, result, strict=True):
+            done(outcome)

@@ -1,0 +1,174 @@
+"""``/KEY``: packets in and out, by pkarr's relay API.
+
+Spec: docs/spec/node-api.md, "Packets".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, SignedPacket
+from walletcli.errors import StorageError, WalletError
+from walletcli.node.gate import Gate
+from walletcli.node.http import Connection
+from walletcli.node.request import Request
+from walletcli.node.store import Outcome, PutPacket
+from walletcli.node.wire import parse_http_date
+
+CODE_TOO_LONG: Final = "packet.too-long"
+
+_REFUSALS: Final = {
+    Outcome.CONFLICT: (409, "packet.conflict", "a packet with this seq or a higher one is stored"),
+    Outcome.PRECONDITION: (412, "packet.precondition", "another packet is stored than the request expects"),
+}
+_NO_CONDITION: Final = (None, None)
+
+
+class _InFlight:
+    """A packet that is being written, and who else sent the same bytes meanwhile."""
+
+    __slots__ = ("joined", "payload", "seq")
+
+    def __init__(self, seq: int, payload: bytes) -> None:
+        self.seq = seq
+        self.payload = payload
+        self.joined: list[Connection] = []
+
+
+class PacketRoutes:
+    """Answers requests for packets.
+
+    Args:
+        gate: the store, the limits and the answers.
+        ask: looks for a packet at the sources and calls back with the payload to serve (or None); None without sources.
+            It is given the key and what the store has, and returns False if there is no need to ask.
+    """
+
+    def __init__(
+        self, gate: Gate, ask: Callable[[bytes, bytes | None, Callable[[bytes | None], None]], bool] | None = None
+    ) -> None:
+        self._gate = gate
+        self._ask = ask
+        self._in_flight: dict[bytes, _InFlight] = {}
+
+    # GET
+
+    def get(self, request: Request, connection: Connection, key: bytes, may_ask: bool) -> bytes | None:
+        """Answer GET and HEAD; None if a source is asked first.
+
+        Raises:
+            StorageError: the store cannot be read.
+        """
+        payload = self._gate.store.packet(key)
+        if self._ask is not None and may_ask and b"only-if-cached" not in request.headers.get(b"cache-control", b""):
+            asked = self._ask(key, payload, lambda found: connection.finish(self._render(request, found)))
+            if asked:
+                return None
+        return self._render(request, payload)
+
+    def _render(self, request: Request, payload: bytes | None) -> bytes:
+        answers = self._gate.answers
+        if payload is None:
+            return answers.error(404, "request.path", "no packet is stored for this key")
+        headers = request.headers
+        if b"if-none-match" in headers or b"if-modified-since" in headers:
+            seq = int.from_bytes(payload[64:72], "big")
+            if _is_unchanged(headers, seq):
+                return answers.packet_unchanged(seq)
+        return answers.packet(payload) + payload
+
+    # PUT
+
+    def put(self, request: Request, connection: Connection, key: bytes) -> bytes | None:
+        """Check a PUT and submit it; None as long as it is not on disk."""
+        gate = self._gate
+        refused = gate.refuse_write(request.client, key)
+        if refused is not None:
+            return refused
+        headers = request.headers
+        if b"if-match" in headers or b"if-unmodified-since" in headers:
+            condition = _condition(headers)
+            if condition is None:
+                return gate.answers.error(400, "request.precondition", "If-Match or If-Unmodified-Since cannot be read")
+        else:
+            condition = _NO_CONDITION
+        body = request.body
+        running = self._in_flight.get(key)
+        if running is not None:
+            if running.payload == body:
+                running.joined.append(connection)
+                return None
+            clash = self._clash(running, body, condition)
+            if clash is not None:
+                return clash
+        try:
+            packet = SignedPacket.from_relay_payload(key, body)
+        except WalletError as error:
+            return gate.answers.error(400, error.code, error.message)
+        flight = self._in_flight[key] = _InFlight(packet.seq, body)
+        write = PutPacket(key, body, packet.seq, packet.document_hash, condition[0], condition[1], True)
+        gate.writer.submit(write, partial(self._written, connection, key, flight))
+        return None
+
+    def _clash(self, running: _InFlight, body: bytes, condition: tuple[int | None, int | None]) -> bytes | None:
+        """Return the answer to a PUT that meets another one of its key under way, or None if it may follow it."""
+        answers = self._gate.answers
+        if condition[0] == running.seq:
+            return None
+        if condition != _NO_CONDITION:
+            return answers.error(*_REFUSALS[Outcome.PRECONDITION])
+        if int.from_bytes(body[64:72], "big") <= running.seq:
+            return answers.error(*_REFUSALS[Outcome.CONFLICT])
+        return answers.error(
+            428, "packet.in-flight", "another packet of this key is being stored: say which with If-Match"
+        )
+
+    def _written(self, connection: Connection, key: bytes, flight: _InFlight, result: Outcome | WalletError) -> None:
+        if self._in_flight.get(key) is flight:
+            del self._in_flight[key]
+        answer = self._answer(result)
+        if result is Outcome.STORED:
+            self._gate.stored(key)
+        connection.finish(answer)
+        for other in flight.joined:
+            other.finish(answer)
+
+    def _answer(self, result: Outcome | WalletError) -> bytes:
+        if result is Outcome.STORED or result is Outcome.SAME:
+            return self._gate.answers.no_content
+        if isinstance(result, Outcome):
+            return self._gate.answers.error(*_REFUSALS[result])
+        if isinstance(result, StorageError):
+            return self._gate.storage_failed(result)
+        raise result
+
+
+def body_limit() -> tuple[int, str]:
+    """Return the longest body of a packet and the code for a longer one."""
+    return MAX_RELAY_PAYLOAD_BYTES, CODE_TOO_LONG
+
+
+def _is_unchanged(headers: dict[bytes, bytes], seq: int) -> bool:
+    """Evaluate GET's preconditions (RFC 9110 section 13.2.2): a tag wins over a date."""
+    tags = headers.get(b"if-none-match")
+    if tags is not None:
+        own = b'"%d"' % seq
+        return tags.strip() == b"*" or any(tag.strip().removeprefix(b"W/") == own for tag in tags.split(b","))
+    since = parse_http_date(headers[b"if-modified-since"])
+    return since is not None and seq // 1_000_000 <= since
+
+
+def _condition(headers: dict[bytes, bytes]) -> tuple[int | None, int | None] | None:
+    """Return the `seq` and the second that a PUT expects (None: any), or None if they cannot be read."""
+    match = headers.get(b"if-match")
+    if match is not None:
+        text = match.strip()
+        if text == b"*":
+            return _NO_CONDITION
+        if len(text) >= 2 and text[:1] == text[-1:] == b'"':
+            text = text[1:-1]
+        return (int(text), None) if text.isdigit() and len(text) <= 20 else None
+    date = parse_http_date(headers[b"if-unmodified-since"])
+    return None if date is None else (None, date)

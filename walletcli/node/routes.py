@@ -1,0 +1,132 @@
+"""From a request to its answer: which path belongs to what.
+
+Spec: docs/spec/node-api.md, "Paths".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from walletcli.core.encodings import z32_decode
+from walletcli.errors import FormatError, StorageError
+from walletcli.node import documents, log, packets
+from walletcli.node.documents import DocumentRoutes
+from walletcli.node.gate import Gate
+from walletcli.node.http import Connection
+from walletcli.node.metrics import Metrics
+from walletcli.node.operator_pages import OperatorPages
+from walletcli.node.packets import PacketRoutes
+from walletcli.node.request import Request
+
+_KEY_TARGET_CHARS: Final = 53
+_READ: Final = b"GET, HEAD, OPTIONS"
+_READ_WRITE: Final = b"GET, HEAD, PUT, OPTIONS"
+_FROM_STORE: Final = (b"policy=LocalOrRelayCacheOnly", b"policy=cache_only", b"policy=CacheOnly")
+
+
+class Routes:
+    """The handler of every connection.
+
+    Args:
+        gate: store, limits and answers.
+        packet_routes: for ``/KEY``.
+        document_routes: for ``/document/HASH``.
+        pages: for ``/``, ``/metrics``, ``/healthz`` and ``/identity``.
+        metrics: counts answers.
+        closed: told about connections that end.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        packet_routes: PacketRoutes,
+        document_routes: DocumentRoutes,
+        pages: OperatorPages,
+        metrics: Metrics,
+        closed: Callable[[Connection], None],
+    ) -> None:
+        self.answers = gate.answers
+        self.clock = gate.clock
+        self.closed = closed
+        self.answered = metrics.answered
+        self._gate = gate
+        self._packets = packet_routes
+        self._documents = document_routes
+        self._pages = pages
+
+    def body_limit(self, method: bytes, target: bytes) -> tuple[int, str]:
+        """Return how many bytes a body may have, and the error code for a longer one."""
+        if method != b"PUT":
+            return 0, "request.body"
+        if target.startswith(documents.PREFIX):
+            return documents.body_limit()
+        return packets.body_limit()
+
+    def handle(self, request: Request, connection: Connection) -> bytes | None:
+        """Answer at once, or return None and have `Connection.finish` called later."""
+        try:
+            refused = self._gate.refuse_request(request.client)
+            if refused is not None:
+                return refused
+            target = request.target
+            if len(target) == _KEY_TARGET_CHARS and b"/" not in target[1:] and b"?" not in target:
+                return self._packet(request, connection, target[1:], True)
+            return self._other(request, connection, target)
+        except StorageError as error:
+            log.error("store.read-failed", code=error.code, message=error.message)
+            return self._gate.storage_failed(error)
+        except Exception:  # noqa: BLE001 - a bug costs one answer, not the connection, and never shows a traceback
+            log.LOGGER.exception("request.bug", extra={"fields": {"method": request.method.decode("ascii", "replace")}})
+            return self.answers.error(500, "node.bug", "something is wrong with this node")
+
+    def _packet(self, request: Request, connection: Connection, name: bytes, may_ask: bool) -> bytes | None:
+        try:
+            key = z32_decode(name.decode("latin-1"), 32)
+        except FormatError as error:
+            return self.answers.error(400, error.code, error.message)
+        method = request.method
+        if method == b"GET" or method == b"HEAD":
+            return self._packets.get(request, connection, key, may_ask)
+        if method == b"PUT":
+            return self._packets.put(request, connection, key)
+        return self._no_method(method, _READ_WRITE)
+
+    def _other(self, request: Request, connection: Connection, target: bytes) -> bytes | None:
+        if target[:1] != b"/":
+            target = _without_authority(target)
+        path, _, query = target.partition(b"?")
+        if len(path) == _KEY_TARGET_CHARS and path.count(b"/") == 1:
+            from_store = any(policy in query.split(b"&") for policy in _FROM_STORE)
+            return self._packet(request, connection, path[1:], not from_store)
+        if path.startswith(documents.PREFIX):
+            return self._document(request, connection, path[len(documents.PREFIX) :])
+        page = self._pages.find(path, request)
+        if page is None:
+            return self.answers.error(404, "request.path", "there is nothing here")
+        if request.method in (b"GET", b"HEAD"):
+            return page()
+        return self._no_method(request.method, _READ)
+
+    def _document(self, request: Request, connection: Connection, name: bytes) -> bytes | None:
+        document_hash = documents.hash_of(name)
+        if document_hash is None:
+            return self.answers.error(400, "document.hash", "a hash is 64 lower-case hexadecimal digits")
+        if request.method in (b"GET", b"HEAD"):
+            return self._documents.get(request, connection, document_hash)
+        if request.method == b"PUT":
+            return self._documents.put(request, connection, document_hash)
+        return self._no_method(request.method, _READ_WRITE)
+
+    def _no_method(self, method: bytes, allowed: bytes) -> bytes:
+        if method == b"OPTIONS":
+            return self.answers.options(allowed)
+        return self.answers.error(405, "request.method", "this method is not allowed here", b"Allow: %b\r\n" % allowed)
+
+
+def _without_authority(target: bytes) -> bytes:
+    """Return the path of a target in absolute form (RFC 9112 section 3.2.2), or one that leads nowhere."""
+    for scheme in (b"http://", b"https://"):
+        if target[: len(scheme)].lower() == scheme:
+            return b"/" + target[len(scheme) :].partition(b"/")[2]
+    return b"/*"

@@ -1,0 +1,213 @@
+"""Sources: who is asked for what this node does not have.
+
+Spec: docs/spec/node-api.md, "Between nodes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from walletcli.core.document import Document
+from walletcli.core.packet import SignedPacket
+from walletcli.errors import NetworkError, StorageError, WalletError
+from walletcli.node import log
+from walletcli.node.batch_writer import BatchWriter
+from walletcli.node.clock import Clock
+from walletcli.node.metrics import Peering
+from walletcli.node.peers import Peer
+from walletcli.node.store import PutDocument, PutPacket, Store
+from walletcli.node.workers import Workers
+
+ASK_AGAIN_S: Final = 300.0
+"""How long what is stored is taken as new enough, in seconds."""
+
+MISSING_S: Final = 60.0
+"""How long a key that no source had is not asked for, in seconds."""
+
+REFRESH_WAIT_S: Final = 2.0
+"""How long a client waits for something newer than what is stored, in seconds; a late answer still gets stored."""
+
+AT_ONCE: Final = 8
+PAUSE_S: Final = 30.0
+"""How long a source that could not be reached is left alone, in seconds."""
+
+_REMEMBERED: Final = 65_536
+_MAX_WAITING: Final = 256
+
+Found = Callable[[bytes | None], None]
+_T = TypeVar("_T")
+
+
+class Sources:
+    """Asks other nodes, verifies and stores what they give.
+
+    Args:
+        peers: who is asked.
+        store: where answers are looked up once they are stored.
+        writer: stores them.
+        clock: the server's clock.
+        workers: threads that ask.
+        counters: what is counted.
+        loop: the running event loop.
+    """
+
+    def __init__(
+        self,
+        peers: Sequence[Peer],
+        store: Store,
+        writer: BatchWriter,
+        clock: Clock,
+        workers: Workers,
+        counters: Peering,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._peers = list(peers)
+        self._store = store
+        self._writer = writer
+        self._clock = clock
+        self._workers = workers
+        self._counters = counters
+        self._loop = loop
+        self._not_before: dict[bytes, float] = {}
+        self._paused: dict[str, float] = {}
+        self._waiting: dict[bytes, list[Found]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask_packet(self, key: bytes, stored: bytes | None, found: Found) -> bool:
+        """Ask for a packet unless that was done lately.
+
+        Args:
+            key: 32 bytes.
+            stored: the payload that the store has.
+            found: called once with the payload to serve, or None.
+
+        Returns:
+            False, without a call, if the store's answer is to be served at once.
+        """
+        return self._ask(key, found, partial(self._fetch_packet, key, stored), stored)
+
+    def ask_document(self, document_hash: bytes, found: Found) -> bool:
+        """Ask for a document; as `ask_packet`."""
+        return self._ask(document_hash, found, partial(self._fetch_document, document_hash), None)
+
+    def is_fresh(self, key: bytes) -> None:
+        """Remember that a packet was just put here, so that nobody need be asked for it."""
+        self._remember(key, ASK_AGAIN_S)
+
+    def _remember(self, name: bytes, for_s: float) -> None:
+        self._not_before.pop(name, None)
+        if len(self._not_before) >= _REMEMBERED:
+            del self._not_before[next(iter(self._not_before))]
+        self._not_before[name] = self._clock.now + for_s
+
+    def _ask(
+        self, name: bytes, found: Found, fetch: Callable[[], Coroutine[Any, Any, bytes | None]], stored: bytes | None
+    ) -> bool:
+        waiting = self._waiting.get(name)
+        if waiting is not None:
+            if len(waiting) >= _MAX_WAITING:
+                return False
+            waiting.append(found)
+            return True
+        if self._not_before.get(name, 0.0) > self._clock.now or len(self._waiting) >= AT_ONCE:
+            return False
+        self._waiting[name] = [found]
+        task = self._loop.create_task(self._answer(name, fetch, stored))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _answer(
+        self, name: bytes, fetch: Callable[[], Coroutine[Any, Any, bytes | None]], stored: bytes | None
+    ) -> None:
+        """Fetch, and tell everybody who waits; those who have something stored wait only so long."""
+        early = self._loop.call_later(REFRESH_WAIT_S, self._tell, name, stored) if stored is not None else None
+        result: bytes | None = stored
+        try:
+            result = await fetch()
+        except StorageError as error:
+            log.error("source.not-stored", code=error.code)
+        finally:
+            if early is not None:
+                early.cancel()
+            self._remember(name, MISSING_S if result is None else ASK_AGAIN_S)
+            self._tell(name, result)
+            self._waiting.pop(name, None)
+
+    def _tell(self, name: bytes, result: bytes | None) -> None:
+        waiting = self._waiting.get(name, [])
+        for found in waiting:
+            found(result)
+        waiting.clear()
+
+    async def _each(self, ask: Callable[[Peer], _T]) -> list[_T]:
+        """Ask all sources that are not paused, and return what those gave that answered."""
+        now = self._clock.now
+        peers = [peer for peer in self._peers if self._paused.get(peer.name, 0.0) <= now]
+        self._counters.asked += len(peers)
+        answers = await asyncio.gather(
+            *(self._workers.run(partial(ask, peer)) for peer in peers), return_exceptions=True
+        )
+        good = []
+        for peer, answer in zip(peers, answers, strict=True):
+            if isinstance(answer, WalletError):
+                self._counters.source_errors += 1
+                if isinstance(answer, NetworkError):
+                    self._paused[peer.name] = now + PAUSE_S
+                log.warning("source.failed", source=peer.name, code=answer.code)
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                good.append(answer)
+        return good
+
+    async def _fetch_packet(self, key: bytes, stored: bytes | None) -> bytes | None:
+        def ask(peer: Peer) -> tuple[SignedPacket, bytes | None] | None:
+            packet = peer.call(lambda client: client.get_packet(key, from_store=True))
+            if packet is None or packet.seq <= stored_seq:
+                return None
+            document_hash = packet.document_hash
+            if document_hash is None:
+                return packet, None
+            return packet, peer.call(lambda client: client.get_document(document_hash))
+
+        stored_seq = -1 if stored is None else int.from_bytes(stored[64:72], "big")
+        answers = [answer for answer in await self._each(ask) if answer is not None]
+        if not answers:
+            return stored
+        self._counters.found += 1
+        packet, _ = max(answers, key=lambda answer: answer[0].seq)
+        bodies = [body for other, body in answers if other.document_hash == packet.document_hash and body is not None]
+        if bodies:
+            await self._store_document(bodies[0])
+        payload = packet.to_relay_payload()
+        await self._writer.write(PutPacket(key, payload, packet.seq, packet.document_hash))
+        return self._store.packet(key)
+
+    async def _fetch_document(self, document_hash: bytes) -> bytes | None:
+        def ask(peer: Peer) -> bytes | None:
+            return peer.call(lambda client: client.get_document(document_hash))
+
+        for body in await self._each(ask):
+            if body is not None and await self._store_document(body):
+                self._counters.found += 1
+                return body
+        return None
+
+    async def _store_document(self, body: bytes) -> bool:
+        """Store a document whose hash the client has checked; False if it does not decode."""
+        try:
+            document = Document.from_bytes(body)
+        except WalletError as error:
+            log.warning("source.bad-document", code=error.code)
+            return False
+        await self._writer.write(PutDocument(document.hash, document.identity, body))
+        return True
+
+    def stop(self) -> None:
+        """Give up what is being asked."""
+        for task in self._tasks:
+            task.cancel()

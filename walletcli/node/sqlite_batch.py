@@ -1,0 +1,236 @@
+"""One batch of writes inside a SQLite transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import apsw
+
+from walletcli.node.store import (
+    MAX_QUEUED,
+    MAX_UNREFERENCED_BYTES,
+    UNREFERENCED_S,
+    Expire,
+    Outcome,
+    Probe,
+    PutDocument,
+    PutPacket,
+    Sent,
+    Write,
+)
+
+_EXPIRE_AT_ONCE: Final = 500
+
+_FIND: Final = "SELECT id, payload, document FROM packet WHERE tag = ? AND key = ?"
+_INSERT: Final = "INSERT INTO packet(tag, key, stored_s, document, payload) VALUES(?, ?, ?, ?, ?)"
+_UPDATE: Final = "UPDATE packet SET stored_s = ?, document = ?, payload = ? WHERE id = ?"
+_FIND_DOCUMENT: Final = "SELECT id, expires_s, length(body), identity FROM document WHERE tag = ? AND hash = ?"
+_INSERT_DOCUMENT: Final = "INSERT INTO document(tag, hash, identity, expires_s, body) VALUES(?, ?, ?, ?, ?)"
+_SET_EXPIRY: Final = "UPDATE document SET expires_s = ? WHERE id = ?"
+_OLDEST_DOCUMENTS: Final = (
+    "SELECT id, length(body) FROM document WHERE expires_s IS NOT NULL AND expires_s <= ? ORDER BY expires_s LIMIT ?"
+)
+_QUEUE: Final = (
+    "INSERT INTO outbox(sink, key, queued_s, due_s, attempts) VALUES(?1, ?2, ?3, ?3, 0) "
+    "ON CONFLICT(sink, key) DO UPDATE SET queued_s = ?3, due_s = ?3, attempts = 0"
+)
+_FOREVER_S: Final = 1 << 62
+
+
+def tag_of(name: bytes) -> int:
+    """Return the first six bytes of a key or hash as a number: a small index, and two hardly ever meet."""
+    return int.from_bytes(name[:6], "big")
+
+
+class Batch:
+    """Applies writes on a connection that is inside a write transaction.
+
+    Args:
+        writer: the connection.
+        sinks: whose queues forwarded packets go to.
+        now_s: Unix seconds.
+    """
+
+    def __init__(self, writer: apsw.Connection, sinks: Sequence[str], now_s: int) -> None:
+        self._writer = writer
+        self._cursor = writer.cursor()
+        self._sinks = sinks
+        self._now_s = now_s
+        self._changes: dict[str, int] = {}
+
+    def apply(self, write: Write) -> Outcome:
+        """Apply one write and return what became of it, should the batch be committed."""
+        if type(write) is PutPacket:
+            return self._put_packet(write)
+        if isinstance(write, PutDocument):
+            return self._put_document(write)
+        if isinstance(write, Sent):
+            self._settle_sent(write)
+        elif isinstance(write, Expire):
+            self._evict(self._now_s, _EXPIRE_AT_ONCE)
+        elif isinstance(write, Probe):
+            self._cursor.execute("INSERT OR REPLACE INTO count(name, value) VALUES('probed_s', ?)", (self._now_s,))
+        return Outcome.STORED
+
+    def save_counts(self) -> None:
+        """Write the changed counts; the last step of a batch."""
+        for name, change in self._changes.items():
+            if change:
+                self._cursor.execute(
+                    "INSERT INTO count(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = value + ?2",
+                    (name, change),
+                )
+
+    def _count(self, name: str, change: int) -> None:
+        self._changes[name] = self._changes.get(name, 0) + change
+
+    # packets
+
+    def _put_packet(self, put: PutPacket) -> Outcome:
+        cursor = self._cursor
+        key = put.key
+        tag = int.from_bytes(key[:6], "big")
+        row = cursor.execute(_FIND, (tag, key)).fetchone()
+        if row is None:
+            cursor.execute(_INSERT, (tag, key, self._now_s, put.document_hash, put.payload))
+            self._count("packets", 1)
+        else:
+            row_id, payload, old_document = row
+            refusal = _refusal(put, payload)
+            if refusal is not None:
+                return refusal
+            cursor.execute(_UPDATE, (self._now_s, put.document_hash, put.payload, row_id))
+            if old_document is not None:
+                self._unreference(old_document, key)
+        if put.document_hash is not None:
+            self._reference(put.document_hash, key)
+        if put.forward:
+            self._queue(key)
+        return Outcome.STORED
+
+    def _document(self, document_hash: bytes, identity: bytes) -> tuple[int, int | None, int] | None:
+        """Return row id, expiry and size of the document if it is there and this identity's."""
+        row = self._cursor.execute(_FIND_DOCUMENT, (tag_of(document_hash), document_hash)).fetchone()
+        if row is None or row[3] != identity:
+            return None
+        found: tuple[int, int | None, int] = row[:3]  # as the query's columns are
+        return found
+
+    def _unreference(self, document_hash: bytes, identity: bytes) -> None:
+        """Start a document's last hour."""
+        found = self._document(document_hash, identity)
+        if found is None:
+            self._count("pending", -1)
+        elif found[1] is None:
+            self._cursor.execute(_SET_EXPIRY, (self._now_s + UNREFERENCED_S, found[0]))
+            self._count("unreferenced", 1)
+            self._count("unreferenced_bytes", found[2])
+            self._bound_unreferenced()
+
+    def _reference(self, document_hash: bytes, identity: bytes) -> None:
+        found = self._document(document_hash, identity)
+        if found is None:
+            self._count("pending", 1)
+        elif found[1] is not None:
+            self._cursor.execute(_SET_EXPIRY, (None, found[0]))
+            self._count("unreferenced", -1)
+            self._count("unreferenced_bytes", -found[2])
+
+    # documents
+
+    def _put_document(self, put: PutDocument) -> Outcome:
+        if self._document(put.document_hash, put.identity) is not None:
+            return Outcome.SAME
+        cursor = self._cursor
+        named = cursor.execute(_FIND, (tag_of(put.identity), put.identity)).fetchone()
+        is_named = named is not None and named[2] == put.document_hash
+        expires_s = None if is_named else self._now_s + UNREFERENCED_S
+        cursor.execute(
+            _INSERT_DOCUMENT, (tag_of(put.document_hash), put.document_hash, put.identity, expires_s, put.body)
+        )
+        self._count("documents", 1)
+        self._count("document_bytes", len(put.body))
+        if is_named:
+            self._count("pending", -1)
+            if put.forward:
+                self._queue(put.identity)
+        else:
+            self._count("unreferenced", 1)
+            self._count("unreferenced_bytes", len(put.body))
+            self._bound_unreferenced()
+        return Outcome.STORED
+
+    def _stored_count(self, name: str) -> int:
+        stored = self._cursor.execute("SELECT value FROM count WHERE name = ?", (name,)).get
+        return (stored or 0) + self._changes.get(name, 0)
+
+    def _bound_unreferenced(self) -> None:
+        while self._stored_count("unreferenced_bytes") > MAX_UNREFERENCED_BYTES:
+            if not self._evict(_FOREVER_S, 1):
+                return
+
+    def _evict(self, until_s: int, limit: int) -> int:
+        """Delete unreferenced documents that expire by `until_s`, the earliest first; return how many."""
+        rows: list[tuple[int, int]] = self._cursor.execute(_OLDEST_DOCUMENTS, (until_s, limit)).fetchall()
+        for row_id, size in rows:
+            self._cursor.execute("DELETE FROM document WHERE id = ?", (row_id,))
+            self._count("documents", -1)
+            self._count("document_bytes", -size)
+            self._count("unreferenced", -1)
+            self._count("unreferenced_bytes", -size)
+        return len(rows)
+
+    # the sinks' queues
+
+    def _queue(self, key: bytes) -> None:
+        for sink in self._sinks:
+            known = self._cursor.execute("SELECT 1 FROM outbox WHERE sink = ? AND key = ?", (sink, key)).get
+            self._cursor.execute(_QUEUE, (sink, key, self._now_s))
+            if known is None:
+                self._count("queued", 1)
+                self._count(f"queued {sink}", 1)
+                self._bound_queue(sink)
+
+    def _bound_queue(self, sink: str) -> None:
+        if self._stored_count(f"queued {sink}") <= MAX_QUEUED:
+            return
+        self._cursor.execute(
+            "DELETE FROM outbox WHERE id = (SELECT id FROM outbox WHERE sink = ? ORDER BY due_s LIMIT 1)", (sink,)
+        )
+        self._count("queued", -1)
+        self._count(f"queued {sink}", -1)
+        self._count("dropped", 1)
+
+    def _settle_sent(self, sent: Sent) -> None:
+        cursor = self._cursor
+        row_id = cursor.execute("SELECT id FROM outbox WHERE sink = ? AND key = ?", (sent.sink, sent.key)).get
+        if row_id is None:
+            return
+        if sent.retry_at_s is not None:
+            cursor.execute(
+                "UPDATE outbox SET due_s = ?, attempts = attempts + 1 WHERE id = ?", (sent.retry_at_s, row_id)
+            )
+            return
+        packet = cursor.execute(_FIND, (tag_of(sent.key), sent.key)).fetchone()
+        if packet is not None and _seq_of(packet[1]) > sent.seq:
+            return
+        cursor.execute("DELETE FROM outbox WHERE id = ?", (row_id,))
+        self._count("queued", -1)
+        self._count(f"queued {sent.sink}", -1)
+
+
+def _seq_of(payload: bytes) -> int:
+    return int.from_bytes(payload[64:72], "big")
+
+
+def _refusal(put: PutPacket, stored: bytes) -> Outcome | None:
+    """Return why `put` may not replace the payload `stored`, or None if it may."""
+    stored_seq = _seq_of(stored)
+    if put.payload == stored:
+        return Outcome.SAME
+    if put.cas_seq is not None and put.cas_seq != stored_seq:
+        return Outcome.PRECONDITION
+    if put.unmodified_since_s is not None and stored_seq // 1_000_000 > put.unmodified_since_s:
+        return Outcome.PRECONDITION
+    return Outcome.CONFLICT if put.seq <= stored_seq else None

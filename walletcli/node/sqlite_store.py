@@ -1,0 +1,242 @@
+"""The store in SQLite, through apsw.
+
+WAL with full fsync. One connection writes and checkpoints; another, read-only one, answers reads. Why the tables look
+as they do is measured in docs/decisions/0005-node.md: rows in order of arrival, found by an index over six bytes of
+the key, touch the fewest pages per write.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from walletcli.errors import StorageError
+from walletcli.node.sqlite_batch import Batch
+from walletcli.node.store import Counts, Outcome, QueuedPacket, Write
+
+APPLICATION_ID: Final = 0x77_63_6E_31
+"""SQLite's application_id of a store: ``wcn1``."""
+
+SCHEMA_VERSION: Final = 1
+READER_CACHE_KIB: Final = 16_384
+WRITER_CACHE_KIB: Final = 16_384
+CHECKPOINT_PAGES: Final = 4000
+"""Pages of 4 KiB in the log from which it is copied back."""
+
+_SCHEMA: Final = """
+CREATE TABLE packet(
+    id INTEGER PRIMARY KEY, tag INTEGER NOT NULL, key BLOB NOT NULL, stored_s INTEGER NOT NULL,
+    document BLOB, payload BLOB NOT NULL
+);
+CREATE INDEX packet_tag ON packet(tag);
+CREATE TABLE document(
+    id INTEGER PRIMARY KEY, tag INTEGER NOT NULL, hash BLOB NOT NULL, identity BLOB NOT NULL,
+    expires_s INTEGER, body BLOB NOT NULL
+);
+CREATE INDEX document_tag ON document(tag);
+CREATE INDEX document_expiry ON document(expires_s) WHERE expires_s IS NOT NULL;
+CREATE TABLE outbox(
+    id INTEGER PRIMARY KEY, sink TEXT NOT NULL, key BLOB NOT NULL, queued_s INTEGER NOT NULL,
+    due_s INTEGER NOT NULL, attempts INTEGER NOT NULL, UNIQUE(sink, key)
+);
+CREATE INDEX outbox_due ON outbox(sink, due_s);
+CREATE TABLE count(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_READ_PACKET: Final = "SELECT payload FROM packet WHERE tag = ? AND key = ?"
+_READ_DOCUMENT: Final = "SELECT body FROM document WHERE tag = ? AND hash = ?"
+
+
+def storage_error(error: Exception) -> StorageError:
+    """Return our error for one of apsw's or the system's."""
+    if isinstance(error, apsw.FullError):
+        return StorageError("storage.full", "the disk is full", "make room on the disk; the node goes on by itself")
+    if isinstance(error, apsw.NotADBError | apsw.CorruptError):
+        hint = "restore a backup with: walletcli node restore FILE DIR"
+        return StorageError("storage.damaged", f"the store is damaged ({error})", hint)
+    return StorageError("storage.failed", f"the store cannot be used ({error})", "look at the disk and its permissions")
+
+
+class SqliteStore:
+    """A `walletcli.node.store.Store` in one file.
+
+    Args:
+        path: the database file; made if it is not there.
+        sinks: addresses that newly accepted packets are queued for.
+
+    Raises:
+        StorageError: ``storage.failed``, ``storage.full``, ``storage.damaged``, ``storage.version``.
+    """
+
+    def __init__(self, path: Path, sinks: Sequence[str] = ()) -> None:
+        self._path = path
+        self._sinks = tuple(sinks)
+        self._wal_pages = 0
+        self._held = False  # the reader is inside a transaction, whose snapshot is current
+        self._outcomes: list[Outcome] = []
+        try:
+            self._writer = _open_writer(path)
+            self._writer.set_wal_hook(self._on_wal)
+            self._reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            self._reader.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+            self._cursor = self._reader.cursor()
+        except (apsw.Error, OSError) as error:
+            raise storage_error(error) from error
+
+    def _on_wal(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    # reads
+
+    def _begin_read(self) -> None:
+        """Hold one snapshot over many reads: opening one costs more than a look-up.
+
+        It is let go when a batch is staged or stored. While the log waits to be started anew none is held, as any would
+        keep the log growing.
+        """
+        if self._wal_pages < CHECKPOINT_PAGES:
+            self._cursor.execute("BEGIN")
+            self._held = True
+
+    def _end_read(self) -> None:
+        if self._held:
+            self._held = False
+            self._cursor.execute("COMMIT")
+
+    def packet(self, key: bytes) -> bytes | None:
+        """Return the relay payload stored for `key`, or None."""
+        try:
+            if not self._held:
+                self._begin_read()
+            payload: bytes | None = self._cursor.execute(_READ_PACKET, (int.from_bytes(key[:6], "big"), key)).get
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        return payload
+
+    def document(self, document_hash: bytes) -> bytes | None:
+        """Return the document with this hash, or None."""
+        try:
+            self._end_read()
+            tag = int.from_bytes(document_hash[:6], "big")
+            body: bytes | None = self._cursor.execute(_READ_DOCUMENT, (tag, document_hash)).get
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        return body
+
+    def counts(self) -> Counts:
+        """Return what the store holds."""
+        try:
+            self._end_read()
+            return read_counts(self._reader)
+        except apsw.Error as error:
+            raise storage_error(error) from error
+
+    def size_bytes(self) -> int:
+        """Return the size of the database file and its log."""
+        return store_size_bytes(self._path)
+
+    def due(self, sink: str, now_s: int, limit: int) -> list[QueuedPacket]:
+        """Return entries of a sink's queue that are due."""
+        query = "SELECT key, attempts, queued_s FROM outbox WHERE sink = ? AND due_s <= ? ORDER BY due_s LIMIT ?"
+        try:
+            self._end_read()
+            return [QueuedPacket(*row) for row in self._cursor.execute(query, (sink, now_s, limit))]
+        except apsw.Error as error:
+            raise storage_error(error) from error
+
+    # writes
+
+    def stage(self, writes: Sequence[Write], now_s: int) -> None:
+        """Begin a transaction and put the batch into it; nothing reaches the disk yet."""
+        try:
+            self._end_read()
+            self._writer.execute("BEGIN IMMEDIATE")
+            batch = Batch(self._writer, self._sinks, now_s)
+            self._outcomes = [batch.apply(write) for write in writes]
+            batch.save_counts()
+        except apsw.Error as error:
+            self._roll_back()
+            raise storage_error(error) from error
+
+    def commit(self) -> list[Outcome]:
+        """Commit: when this returns, the log is fsynced."""
+        try:
+            self._writer.execute("COMMIT")
+        except apsw.Error as error:
+            self._roll_back()
+            raise storage_error(error) from error
+        return self._outcomes
+
+    def committed(self) -> None:
+        """Let the next read see the batch; called on the event loop's thread."""
+        self._end_read()
+
+    def _roll_back(self) -> None:
+        try:
+            if not self._writer.get_autocommit():
+                self._writer.execute("ROLLBACK")
+        except apsw.Error:  # SQLite has rolled back by itself
+            return
+
+    def settle(self) -> None:
+        """Copy the log back when it has grown."""
+        if self._wal_pages < CHECKPOINT_PAGES:
+            return
+        try:
+            in_log, copied = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        if in_log == copied:  # readers no longer need the log now, so none can keep it from starting anew
+            self._wal_pages = 0
+
+    def close(self) -> None:
+        """Close; the last connection copies the log back and removes it."""
+        try:
+            self._end_read()
+            self._reader.close()
+            self._writer.close()
+        except apsw.Error as error:
+            raise storage_error(error) from error
+
+
+def _open_writer(path: Path) -> apsw.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # its log inherits the mode
+    writer = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    writer.set_busy_timeout(5000)
+    version = writer.execute("PRAGMA user_version").get
+    if version == 0 and writer.execute("SELECT count(*) FROM sqlite_schema").get == 0:
+        writer.execute("PRAGMA page_size = 4096")
+        writer.execute("PRAGMA journal_mode = WAL")
+        with writer:
+            writer.execute(_SCHEMA)
+            writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    elif version != SCHEMA_VERSION or writer.execute("PRAGMA application_id").get != APPLICATION_ID:
+        raise StorageError("storage.version", f"{path.name} is not a store of this version", "update walletcli")
+    writer.execute("PRAGMA synchronous = FULL")
+    writer.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+    writer.execute("PRAGMA cache_spill = OFF")  # nothing reaches the disk before COMMIT
+    writer.execute("PRAGMA wal_autocheckpoint = 0")  # `settle` does it, after the answers are out
+    writer.execute("PRAGMA journal_size_limit = 67108864")
+    return writer
+
+
+def read_counts(connection: apsw.Connection) -> Counts:
+    """Return what the store behind `connection` holds."""
+    values: dict[str, int] = dict(connection.execute("SELECT name, value FROM count"))
+    return Counts(**{name: values[name] for name in Counts.__slots__ if name in values})
+
+
+def store_size_bytes(path: Path) -> int:
+    """Return the size of a database file and its log."""
+    total = 0
+    for part in (path, path.with_name(path.name + "-wal")):
+        try:
+            total += part.stat().st_size
+        except FileNotFoundError:
+            continue
+    return total
