@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -117,6 +118,17 @@ def test_kana_are_not_read_without_their_sound_marks() -> None:
 def test_chinese_needs_no_spaces(language: str) -> None:
     made = Mnemonic.from_entropy(Secret(bytes(range(16))), language)
     assert Mnemonic.parse(made.words.reveal_text().replace(" ", ""), language).words == made.words
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_reference_implementation_agrees(language: str) -> None:
+    theirs = mnemonic.Mnemonic(language)
+    for length_bytes in bip39.ENTROPY_BYTES:
+        entropy = hashlib.sha512(f"{language} {length_bytes}".encode()).digest()[:length_bytes]
+        words = theirs.to_mnemonic(entropy)
+        read = Mnemonic.parse(words, language)
+        assert read.entropy() == Secret(entropy)
+        assert read.seed(Secret(b"extra")).reveal() == theirs.to_seed(words, "extra")
 
 
 def test_the_passphrase_is_hashed_in_nfkd() -> None:

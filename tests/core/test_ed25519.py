@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nacl import bindings
 
 from tests.core.vectors import load, name
-from walletcli.core.ed25519 import SigningKey, check_public_key, verify
+from walletcli.core.ed25519 import SigningKey, check_encoding, check_public_key, verify
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, VerificationError
 
@@ -100,9 +101,10 @@ def test_wycheproof(public_key_hex: str, test: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("label", "point"), BAD_POINTS, ids=POINT_IDS)
 def test_a_bad_point_is_no_public_key(label: str, point: bytes) -> None:
-    with pytest.raises(FormatError) as raised:
-        check_public_key(point)
-    assert raised.value.code == "key.malformed"
+    for check in (check_public_key, check_encoding):
+        with pytest.raises(FormatError) as raised:
+            check(point)
+        assert raised.value.code == "key.malformed"
 
 
 @pytest.mark.parametrize(("label", "point"), BAD_POINTS, ids=POINT_IDS)
@@ -156,8 +158,9 @@ def test_a_signature_of_another_length_is_refused(length_bytes: int) -> None:
 def test_a_key_of_another_length_is_refused(length_bytes: int) -> None:
     key = (KEY.public_key * 2)[:length_bytes]
     assert not _verifies(key, MESSAGE, KEY.sign(MESSAGE))
-    with pytest.raises(FormatError):
-        check_public_key(key)
+    for check in (check_public_key, check_encoding):
+        with pytest.raises(FormatError):
+            check(key)
 
 
 def test_a_refusal_has_the_code_that_callers_rely_on() -> None:
@@ -174,8 +177,24 @@ def test_a_signature_holds_for_its_message_and_key_only() -> None:
 
 
 def test_a_point_that_is_not_on_the_curve_is_no_key() -> None:
+    off_the_curve = (2).to_bytes(32, "little")
     with pytest.raises(FormatError):
-        check_public_key((2).to_bytes(32, "little"))
+        check_public_key(off_the_curve)
+    check_encoding(off_the_curve)  # the quick check does not look at the curve; such a key verifies nothing
+    assert not _verifies(off_the_curve, MESSAGE, KEY.sign(MESSAGE))
+
+
+def test_a_key_of_mixed_order_is_no_key() -> None:
+    mixed = bindings.crypto_core_ed25519_add(KEY.public_key, (P - 1).to_bytes(32, "little"))
+    with pytest.raises(FormatError):
+        check_public_key(mixed)
+
+
+@pytest.mark.parametrize("message", [b"", b"x", MESSAGE, bytes(5000)])
+def test_another_implementation_agrees(message: bytes) -> None:
+    theirs = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    assert theirs.sign(message) == KEY.sign(message)
+    theirs.public_key().verify(KEY.sign(message), message)
 
 
 @pytest.mark.parametrize("length_bytes", [0, 31, 33, 64])

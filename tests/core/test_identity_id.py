@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -71,6 +73,18 @@ def test_ids_are_values() -> None:
     assert len({identity, IdentityId(RFC_8032_KEY)}) == 1
     with pytest.raises(dataclasses.FrozenInstanceError):
         identity.public_key = bytes(32)  # type: ignore[misc]  # the point of the test
+
+
+def test_an_id_that_is_only_shown_loads_no_cryptography() -> None:
+    """Completion and `identity list` show ids, and have tens of milliseconds."""
+    code = f"""
+import sys
+from walletcli.core.identity_id import IdentityId
+assert IdentityId(bytes.fromhex({RFC_8032_KEY.hex()!r})).did
+print(sorted(set(sys.modules) & {{"nacl", "mnemonic", "cryptography"}}))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout.strip() == "[]"
 
 
 def test_an_alias_does_not_lead_to_a_key() -> None:

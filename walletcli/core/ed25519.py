@@ -108,10 +108,7 @@ def check_public_key(public_key: bytes) -> None:
     Raises:
         FormatError: `key.malformed`: not 32 bytes, y not below 2^255 - 19, not on the curve, of small or mixed order.
     """
-    if len(public_key) != PUBLIC_KEY_BYTES:
-        raise FormatError("key.malformed", f"a public key has {len(public_key)} bytes, {PUBLIC_KEY_BYTES} needed")
-    if not _is_canonical(public_key):
-        raise FormatError("key.malformed", "the public key is not in its one encoding")
+    check_encoding(public_key)
     if not bindings.crypto_core_ed25519_is_valid_point(public_key):
         raise FormatError("key.malformed", "the public key is not a point of the prime-order group of Ed25519")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from nacl import bindings
 
+from walletcli.core import x25519
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.hkdf import hkdf_sha512
 from walletcli.core.secret import Secret
@@ -144,7 +145,7 @@ class KeyTree:
 
     def recovery_public_key(self, index: int, generation: int) -> bytes:
         """Return the X25519 public key (32 bytes) that goes with `recovery_secret`."""
-        return bindings.crypto_scalarmult_base(self.recovery_secret(index, generation).reveal())
+        return x25519.public_key(self.recovery_secret(index, generation))
 
     def i2p_key(self, index: int, generation: int) -> SigningKey:
         """Return the long-term signing key of an identity's I2P destination.
