@@ -44,8 +44,8 @@ FIELDS["everything"] = {name: value for fields in FIELDS.values() for name, valu
 def in_order(value: Any) -> Any:
     """Sort every map by its keys' encodings, byte by byte (RFC 8949 section 4.2.1).
 
-    cbor2's own canonical form sorts shorter keys first (section 4.2.3). The two differ only where a map has numbers above
-    23 beside other kinds of keys, which only a document's extensions can have.
+    cbor2's own canonical form sorts shorter keys first (section 4.2.3). The two differ only where a map has numbers
+    above 23 beside other kinds of keys, which only a document's extensions can have.
     """
     if isinstance(value, dict):
         return {key: in_order(value[key]) for key in sorted(value, key=cbor2.dumps)}

@@ -5,6 +5,7 @@ Spec: docs/spec/resolution.md, "Freshness".
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,7 +33,10 @@ class Seen:
 
 
 class Freshness(Protocol):
-    """Remembers the newest state of each identity; kept sealed by whoever implements it."""
+    """Remembers the newest state of each identity; kept sealed by whoever implements it.
+
+    Called from several threads: relays are asked at once, and the records of pinned nodes are looked up there.
+    """
 
     def get(self, public_key: bytes) -> Seen | None:
         """Return what was seen of the identity with this root key (32 bytes), or None."""
@@ -46,6 +50,7 @@ class FreshnessMap:
 
     def __init__(self) -> None:
         self._seen: dict[bytes, Seen] = {}
+        self._lock = threading.Lock()
 
     def get(self, public_key: bytes) -> Seen | None:
         """Return what was seen of the identity with this root key (32 bytes), or None."""
@@ -53,6 +58,7 @@ class FreshnessMap:
 
     def put(self, public_key: bytes, seen: Seen) -> None:
         """Remember `seen`, unless something newer is remembered already."""
-        known = self._seen.get(public_key)
-        if known is None or known.seq <= seen.seq:
-            self._seen[public_key] = seen
+        with self._lock:
+            known = self._seen.get(public_key)
+            if known is None or known.seq <= seen.seq:
+                self._seen[public_key] = seen
