@@ -8,16 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import NoReturn
 
-from walletcli.client.answers import Answer, State, gather, states
+from walletcli.client.answers import gather
+from walletcli.client.choice import Choice
 from walletcli.client.freshness import Freshness, Seen
 from walletcli.client.relay import TIMEOUT_S, RelayClient
-from walletcli.client.resolution import FreshnessCheck, Outcome, Resolution, SourceReport, Split, statements
+from walletcli.client.resolution import FreshnessCheck, Resolution, statements
 from walletcli.core.identity_id import IdentityId
-from walletcli.core.packet import SignedPacket
-from walletcli.core.record import Record
-from walletcli.errors import NetworkError, VerificationError, WalletError
+from walletcli.errors import NetworkError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 
@@ -61,7 +59,7 @@ def resolve(
         ]
         answers = gather(clients, identity.public_key)
     seen = memory.get(identity.public_key) if memory is not None else None
-    choice = _Choice(identity, answers, seen)
+    choice = Choice(identity, answers, seen)
     record = choice.record
     if memory is not None and record is not choice.kept and not choice.is_bare_pending:
         memory.put(identity.public_key, Seen.of(record))
@@ -73,168 +71,4 @@ def resolve(
         FreshnessCheck.NOT_CHECKED if memory is None else choice.freshness,
         choice.pending,
         choice.splits,
-    )
-
-
-class _Choice:
-    """Picks one state out of what was answered and what is remembered.
-
-    Args:
-        identity: who was asked for.
-        answers: one from each relay.
-        seen: what is remembered, or None.
-    """
-
-    def __init__(self, identity: IdentityId, answers: Sequence[Answer], seen: Seen | None) -> None:
-        self._identity = identity
-        self._seen = seen
-        self._states = states(answers)
-        if not self._states:
-            _raise_nothing_found(identity, answers)
-        self._complete_from_memory()
-        floor = -1 if seen is None else seen.seq
-        self._candidates = [state for state in self._states if state.packet.seq >= floor]
-        if not self._candidates:
-            self._raise_stale()
-        self.splits = self._find_splits()
-        self.pending: SignedPacket | None = None
-        self.kept: Record | None = None
-        self.record = self._pick()
-
-    @property
-    def is_bare_pending(self) -> bool:
-        """Whether nothing better was found than a packet without its document."""
-        return self.pending is not None and self.record.packet == self.pending
-
-    @property
-    def freshness(self) -> FreshnessCheck:
-        """How the choice stands to what is remembered."""
-        if self._seen is None:
-            return FreshnessCheck.FIRST_SEEN
-        return FreshnessCheck.NEWEST_KNOWN if self.kept is not None else FreshnessCheck.CHECKED
-
-    def report(self, answer: Answer) -> SourceReport:
-        """Say what `answer` was worth."""
-        error = answer.error
-        code, message = (error.code, error.message) if error else (None, None)
-        if answer.packet is None:
-            return SourceReport(answer.address, Outcome.FAILED if error else Outcome.NOT_FOUND, None, code, message)
-        return SourceReport(answer.address, self._worth(answer.packet), answer.packet.seq, code, message)
-
-    def _worth(self, packet: SignedPacket) -> Outcome:
-        chosen = self.record.packet
-        if self._seen is not None and packet.seq < self._seen.seq:
-            return Outcome.STALE
-        if any(packet in split.packets for split in self.splits):
-            return Outcome.SPLIT
-        if self.pending is not None and packet.seq >= self.pending.seq:
-            return Outcome.PENDING
-        if packet.seq > chosen.seq:
-            return Outcome.SPLIT  # it comes after a split and does not heal it
-        return Outcome.OLDER if packet.seq < chosen.seq else Outcome.CURRENT
-
-    def _complete_from_memory(self) -> None:
-        seen = self._seen
-        if seen is None or seen.record is None:
-            return
-        for state in self._states:
-            if state.is_pending and (state.packet.seq, state.packet.document_hash) == (seen.seq, seen.document_hash):
-                state.record = seen.record
-
-    def _find_splits(self) -> tuple[Split, ...]:
-        """Find what was signed twice: among the candidates, and between them and the remembered state."""
-        splits = []
-        for seq in dict.fromkeys(state.packet.seq for state in self._candidates):
-            sides = {state.content: state for state in self._candidates if state.packet.seq == seq}
-            documents = {state.content: state.packet.document_hash for state in sides.values()}
-            packets = [state.packet for state in sides.values()]
-            if (seen := self._seen) is not None and seen.seq == seq:
-                remembered = seen.document_hash or (seen.record.packet.value if seen.record else None)
-                if remembered is not None and remembered not in documents:
-                    documents[remembered] = seen.document_hash
-                    packets += [seen.record.packet] if seen.record else []
-            if len(documents) > 1:
-                addresses = tuple(address for state in sides.values() for address in state.addresses)
-                splits.append(Split(seq, tuple(documents.values()), tuple(packets), addresses))
-        return tuple(splits)
-
-    def _pick(self) -> Record:
-        usable = [state for state in self._candidates if state.record is not None and self._heals_all(state)]
-        newest = self._candidates[0]
-        if self.splits and not usable:
-            return self._keep_or_refuse()
-        if usable and usable[0] is newest:
-            assert newest.record is not None
-            return newest.record
-        self.pending = newest.packet
-        if usable:
-            assert usable[0].record is not None
-            return usable[0].record
-        if self._seen is not None and self._seen.record is not None:
-            self.kept = self._seen.record
-            return self.kept
-        if newest.fault is not None:
-            raise newest.fault
-        return Record.verified(newest.packet, None)
-
-    def _heals_all(self, state: State) -> bool:
-        """Whether a state comes after every split and its document names both sides of each."""
-        document = state.record.document if state.record is not None else None
-        healed: set[bytes | None] = set()
-        if document is not None:
-            healed.update(half for pair in document.healed for half in pair)
-        for split in self.splits:
-            if state.packet.seq <= split.seq or not healed.issuperset(split.documents):
-                return False
-        return True
-
-    def _keep_or_refuse(self) -> Record:
-        """Stay at the remembered state in front of a split, wherever that state can be had."""
-        seen = self._seen
-        if seen is not None:
-            served = [
-                s for s in self._states if (s.packet.seq, s.packet.document_hash) == (seen.seq, seen.document_hash)
-            ]
-            record = seen.record or next((state.record for state in served if state.record is not None), None)
-            if record is not None:
-                self.kept = record
-                return record
-        sides = "; ".join(f"seq {split.seq} from {', '.join(split.addresses)}" for split in self.splits)
-        raise VerificationError(
-            "record.equivocation",
-            f"{self._identity.did} has signed different states with the same seq ({sides})",
-            "its key may be in two hands: ask its owner over another channel, and trust neither state",
-        )
-
-    def _raise_stale(self) -> NoReturn:
-        assert self._seen is not None
-        named = "; ".join(f"seq {s.packet.seq} from {', '.join(s.addresses)}" for s in self._states)
-        raise VerificationError(
-            "record.stale",
-            f"only older states than the known seq {self._seen.seq} were offered: {named}",
-            "ask other relays; these serve old answers or have lost the newer one",
-        )
-
-
-def _raise_nothing_found(identity: IdentityId, answers: Sequence[Answer]) -> NoReturn:
-    errors: list[tuple[str, WalletError]] = [(answer.address, answer.error) for answer in answers if answer.error]
-    if not errors:
-        raise NetworkError(
-            "resolve.not-found",
-            f"none of {len(answers)} relays knows {identity.did}"
-            if len(answers) > 1
-            else f"the relay does not know {identity.did}",
-            "check the id; or ask other relays with --relay",
-        )
-    if all(error.code == "network.offline" for _, error in errors):
-        raise errors[0][1]
-    listed = "; ".join(f"{error.message} ({error.code})" for _, error in errors)
-    if any(isinstance(error, VerificationError) for _, error in errors):
-        raise VerificationError(
-            "resolve.unverified", f"nothing that verifies was found: {listed}", "ask other relays with --relay"
-        )
-    raise NetworkError(
-        "resolve.unreachable",
-        f"not found, and not everybody answered: {listed}",
-        "try again, or ask other relays with --relay",
     )
