@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import datetime
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tests.client.records import identity
 from tests.client.servers import Conversation, Server, TlsFiles
@@ -15,6 +21,7 @@ from walletcli.net import tcp
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.offline import OfflineDialer
 from walletcli.net.tcp import TcpDialer
+from walletcli.net.tls import server_context
 
 DID = identity("node").did
 
@@ -171,3 +178,52 @@ def test_a_passed_deadline_is_a_timeout_before_anything_is_sent(serve: Callable[
             call()
         assert caught.value.code == "relay.timeout"
     stream.close()
+
+
+@pytest.fixture
+def web_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server for ``localhost`` whose certificate comes from an authority that this machine trusts."""
+    authority_key, authority = _certified("authority", None, None)
+    key, certificate = _certified("localhost", authority_key, authority)
+    trusted, chain, private = tmp_path / "trusted", tmp_path / "chain", tmp_path / "key"
+    trusted.write_bytes(authority.public_bytes(Encoding.PEM))
+    chain.write_bytes(certificate.public_bytes(Encoding.PEM))
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    server = Server(lambda c: c.send(c.sock.recv(10)), server_context(chain, private))
+    yield server
+    server.close()
+
+
+def _certified(
+    name: str, issuer_key: ec.EllipticCurvePrivateKey | None, issuer: x509.Certificate | None
+) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(issuer_key or key, hashes.SHA256())
+    )
+    return key, made
+
+
+def test_a_web_address_is_known_by_the_webs_pki(web_server: Server) -> None:
+    stream = TcpDialer().dial(NodeAddress.from_text(f"https://localhost:{web_server.port}"), None, soon())
+    stream.send(b"hello", soon())
+    assert stream.recv(soon()) == b"hello"
+    stream.close()
+
+
+def test_a_web_certificate_for_another_host_is_not_trusted(web_server: Server) -> None:
+    with pytest.raises(VerificationError) as caught:
+        dial(f"https://127.0.0.1:{web_server.port}")
+    assert caught.value.code == "tls.untrusted"

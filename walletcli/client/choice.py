@@ -174,7 +174,7 @@ def _raise_nothing_found(identity: IdentityId, answers: Sequence[Answer]) -> NoR
     if not errors:
         raise NetworkError(
             "resolve.not-found",
-            f"{len(answers)} asked, and none knows {identity.did}",
+            f"relays asked: {len(answers)}; none of them knows {identity.did}",
             "check the id; or ask other relays with --relay",
         )
     if all(error.code == "network.offline" for error in errors):
