@@ -92,10 +92,13 @@ def _describe_profile(document: Document, previous: Document | None) -> list[str
 
 
 def _describe_devices(document: Document, previous: Document | None) -> list[str]:
-    lines = [_describe_delegation(item) for item in document.delegations]
+    before = {item.signing_key: item for item in (previous.delegations if previous is not None else ())}
     kept = {item.signing_key for item in document.delegations}
-    gone = [item for item in (previous.delegations if previous is not None else ()) if item.signing_key not in kept]
-    return lines + [f"REMOVES the device {item.signing_key.hex()[:16]}" for item in gone]
+    lines = []
+    for item in document.delegations:
+        changed = item.signing_key in before and before[item.signing_key] != item
+        lines.append(_describe_delegation(item) + (" (changed)" if changed else ""))
+    return lines + [f"REMOVES the device {key.hex()[:16]}" for key in before if key not in kept]
 
 
 def _describe_delegation(item: Delegation) -> str:
@@ -105,23 +108,25 @@ def _describe_delegation(item: Delegation) -> str:
 
 
 def _describe_rest(document: Document, previous: Document | None) -> list[str]:
+    before = previous if previous is not None else Document(document.identity, 0)
     lines = [f"address {item.transport} {item.location}" for item in document.addresses]
+    gone = [item for item in before.addresses if item not in document.addresses]
+    lines += [f"REMOVES the address {item.transport} {item.location}" for item in gone]
     counted = (
-        ("binding", document.bindings, previous.bindings if previous is not None else ()),
-        ("extension", document.extensions, previous.extensions if previous is not None else ()),
-        ("healed split", document.healed, previous.healed if previous is not None else ()),
+        ("bindings", document.bindings, before.bindings),
+        ("extensions", document.extensions, before.extensions),
+        ("healed splits", document.healed, before.healed),
     )
-    for what, now, before in counted:
-        if now or before:
-            lines.append(f"{what}s: {len(now)} (before: {len(before)})")
-    had_approvers = previous is not None and previous.approvers is not None
+    lines += [f"{what}: {len(now)} (before: {len(then)})" for what, now, then in counted if now or then]
     if document.approvers is not None:
-        lines.append(f"approvers: {document.approvers.threshold} of {len(document.approvers.approvers)}")
-    elif had_approvers:
+        what = "approvers" if document.approvers == before.approvers else "CHANGES the approvers"
+        lines.append(f"{what}: {document.approvers.threshold} of {len(document.approvers.approvers)}")
+    elif before.approvers is not None:
         lines.append("REMOVES all approvers")
     if document.succession is not None:
-        lines.append(f"names a successor, who may take over after {document.succession.delay_days} days")
-    elif previous is not None and previous.succession is not None:
+        what = "a successor" if document.succession == before.succession else "CHANGES the successor"
+        lines.append(f"{what}, who may take over after {document.succession.delay_days} days")
+    elif before.succession is not None:
         lines.append("REMOVES the successor")
     if document.retirement is not None:
         reason = RETIREMENT_REASONS[document.retirement.reason]
