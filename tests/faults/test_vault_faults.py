@@ -30,6 +30,7 @@ OLD, NEW = b"old", b"new"
 CHANGING = ("write", "fsync", "rename", "link", "linkat", "unlink", "openat", "fchmod", "flock", "close")
 """System calls between which the state of the disk, or of the lock, is another."""
 
+_STEP = re.compile(r"\d+ +(\w+)\((?:\d+<([^>]*)>|\"([^\"]*)\")")
 _CALL = re.compile(r"(\w+)\(.*\) += ")
 
 
@@ -121,6 +122,24 @@ def each_point(subject: Subject, action: str) -> Iterator[Point]:
     for point in points:
         subject.reset(before)
         yield point
+
+
+def test_each_file_is_synced_before_its_rename_and_the_directory_after(subject: Subject) -> None:
+    for action in ("write", "replace_slot"):
+        log = subject.path.parent.with_suffix(".order")
+        done = subject.run(action, "-y", "-e", "trace=write,fsync,rename", "-o", str(log))
+        assert done.returncode == 0, done.stderr
+        steps = [_STEP.match(line) for line in log.read_text().splitlines()]
+        order = [(step[1], Path(step[2] or step[3]).name) for step in steps if step]
+        renamed = order.index(("rename", "wallet.vault.new"))
+        synced = order.index(("fsync", "wallet.vault.new"))
+        assert max(i for i, step in enumerate(order) if step == ("write", "wallet.vault.new")) < synced < renamed
+        assert order[-1] == ("fsync", "home")
+        assert order.index(("rename", "wallet.vault.previous.new")) < renamed
+        if action == "replace_slot":
+            first_rename = [call for call, _ in order].index("rename")
+            assert order.index(("fsync", "wallet.vault.previous.new")) < first_rename
+            assert synced < first_rename
 
 
 def inject(point: Point, what: str) -> list[str]:
