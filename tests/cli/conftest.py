@@ -69,8 +69,7 @@ def on_terminal(tmp_path: Path) -> Iterator[Callable[..., pexpect.spawn]]:
 
     def start(*args: str, term: str = "xterm", **more: str) -> pexpect.spawn:
         environment = clean_environment(
-            **{"HOME": str(tmp_path / "user"), "XDG_RUNTIME_DIR": str(tmp_path / "run"), "NO_COLOR": "1"},
-            **{"TERM": term, **more},
+            HOME=str(tmp_path / "user"), XDG_RUNTIME_DIR=str(tmp_path / "run"), NO_COLOR="1", TERM=term, **more
         )
         child = pexpect.spawn(
             sys.executable,

@@ -63,7 +63,8 @@ def test_completion_imports_nothing_heavy() -> None:
         "import sys, atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
         "from walletcli.cli.main import main; main([])"
     )
-    environment = clean_environment(_WALLETCLI_COMPLETE="bash_complete", COMP_WORDS="walletcli identity ", COMP_CWORD="2")
+    asked = {"_WALLETCLI_COMPLETE": "bash_complete", "COMP_WORDS": "walletcli identity ", "COMP_CWORD": "2"}
+    environment = clean_environment(**asked)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert "plain,create" in done.stdout.split("\n")
     assert HEAVY.isdisjoint(done.stderr.split())

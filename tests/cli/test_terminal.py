@@ -16,9 +16,9 @@ import pexpect
 import pytest
 
 from tests.cli.conftest import MNEMONIC, PASSWORD, Answer
-from tests.conftest import FAST_KDF, Run, clean_environment
+from tests.conftest import FAST_KDF, clean_environment
 
-Cli = Callable[..., Run]
+Write = Callable[[str, str | bytes], str]
 Spawn = Callable[..., pexpect.spawn]
 
 SCREEN, SCREEN_END = "\x1b[?1049h", "\x1b[?1049l"
@@ -55,7 +55,9 @@ def ended(child: pexpect.spawn) -> int:
     return int(child.exitstatus)
 
 
-def test_words_are_shown_asked_back_and_gone(on_terminal: Spawn, answer: Answer, home: Path, secret_file: Callable[..., str]) -> None:
+def test_words_are_shown_asked_back_and_gone(
+    on_terminal: Spawn, answer: Answer, home: Path, secret_file: Write
+) -> None:
     child = on_terminal("--home", str(home), "wallet", "create", "--words", "12", *FAST_KDF)
     child.expect_exact(SCREEN)
     words = shown_words(child)
@@ -172,7 +174,7 @@ def test_a_wrong_password_is_asked_again_three_times(on_terminal: Spawn, wallet:
     assert ended(child) == 5
 
 
-def test_a_wrong_password_from_a_file_is_not_tried_again(answer: Answer, wallet: Path, secret_file: Callable[..., str]) -> None:
+def test_a_wrong_password_from_a_file_is_not_tried_again(answer: Answer, wallet: Path, secret_file: Write) -> None:
     wrong = secret_file("wrong", "wrong")
     error = answer("identity", "list", "--password-file", wrong, home=wallet, code=5)["error"]
     assert error["code"] == "vault.wrong-password"
@@ -187,7 +189,8 @@ def test_end_of_input_at_a_question_is_an_interruption(on_terminal: Spawn, walle
 
 
 def test_echo_comes_back_after_an_interruption(tmp_path: Path, wallet: Path) -> None:
-    shell = pexpect.spawn("bash", ["--norc"], encoding="utf-8", timeout=30, env=clean_environment(PS1="$ ", TERM="xterm"))
+    environment = clean_environment(PS1="$ ", TERM="xterm")
+    shell = pexpect.spawn("bash", ["--norc"], encoding="utf-8", timeout=30, env=environment)
     shell.sendline(f"{sys.executable} -m walletcli --home {wallet} identity list")
     shell.expect("Password: ")
     shell.sendintr()
@@ -262,12 +265,12 @@ def restore(on_terminal: Spawn, home: Path, *options: str, **settings: str) -> p
     return child
 
 
-def restored_check(answer: Answer, home: Path, secret_file: Callable[..., str]) -> None:
+def restored_check(answer: Answer, home: Path, secret_file: Write) -> None:
     words, password = secret_file("check-words", MNEMONIC), secret_file("check-password", PASSWORD)
     answer("wallet", "verify-backup", "--mnemonic-file", words, "--password-file", password, home=home)
 
 
-def test_words_are_typed_one_by_one(on_terminal: Spawn, answer: Answer, home: Path, secret_file: Callable[..., str]) -> None:
+def test_words_are_typed_one_by_one(on_terminal: Spawn, answer: Answer, home: Path, secret_file: Write) -> None:
     child = restore(on_terminal, home)
     for number, word in enumerate(MNEMONIC.split()[:-1], start=2):
         child.send(word[:4] + "\r")
@@ -285,10 +288,16 @@ def test_words_are_typed_one_by_one(on_terminal: Spawn, answer: Answer, home: Pa
 
 
 @pytest.mark.parametrize(
-    "paste", [MNEMONIC + "\r", "\x1b[200~" + MNEMONIC + "\x1b[201~\r", "\x1b[200~" + MNEMONIC.replace(" ", "\n") + "\n\x1b[201~\r"]
+    "paste",
+    [
+        MNEMONIC + "\r",
+        "\x1b[200~" + MNEMONIC + "\x1b[201~\r",
+        "\x1b[200~" + MNEMONIC.replace(" ", "\n") + "\n\x1b[201~\r",
+    ],
+    ids=["typed", "one line", "lines"],
 )
 def test_the_whole_phrase_can_be_pasted(
-    on_terminal: Spawn, answer: Answer, home: Path, secret_file: Callable[..., str], paste: str
+    on_terminal: Spawn, answer: Answer, home: Path, secret_file: Write, paste: str
 ) -> None:
     child = restore(on_terminal, home)
     child.send(paste)
@@ -301,7 +310,7 @@ def test_the_whole_phrase_can_be_pasted(
 
 
 def test_a_wrong_checksum_is_explained_and_one_word_corrected(
-    on_terminal: Spawn, answer: Answer, home: Path, secret_file: Callable[..., str]
+    on_terminal: Spawn, answer: Answer, home: Path, secret_file: Write
 ) -> None:
     child = restore(on_terminal, home)
     child.send("abandon " * 12 + "\r")
@@ -359,7 +368,7 @@ def test_restore_works_on_a_terminal_that_cannot_draw(on_terminal: Spawn, home: 
     assert ended(child) == 0
 
 
-def test_the_passphrase_is_asked_twice(on_terminal: Spawn, answer: Answer, home: Path, secret_file: Callable[..., str], tmp_path: Path) -> None:
+def test_the_passphrase_is_asked_twice(on_terminal: Spawn, answer: Answer, home: Path, secret_file: Write) -> None:
     child = restore(on_terminal, home, "--passphrase")
     child.send(MNEMONIC + "\r")
     child.expect("word 13")
@@ -397,7 +406,7 @@ def test_dice_are_typed_and_the_recipe_shown(on_terminal: Spawn, home: Path) -> 
     assert ended(child) == 0
 
 
-def test_long_work_shows_progress_on_a_terminal_only(on_terminal: Spawn, cli: Cli, wallet: Path, tmp_path: Path) -> None:
+def test_long_work_shows_progress_on_a_terminal_only(on_terminal: Spawn, wallet: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "slow"
     os.mkfifo(pipe, stat.S_IRUSR | stat.S_IWUSR)
     child = on_terminal("--home", str(wallet), "identity", "list", "--password-file", str(pipe))

@@ -43,7 +43,12 @@ def test_a_word_of_another_language_is_refused_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("words", "language"),
-    [("abaco abbaglio", "italian"), ("あいこくしん あいさつ", "japanese"), ("가격 가끔", "korean"), ("ábaco abdomen", "spanish")],
+    [
+        ("abaco abbaglio", "italian"),
+        ("あいこくしん あいさつ", "japanese"),
+        ("가격 가끔", "korean"),
+        ("ábaco abdomen", "spanish"),
+    ],
 )
 def test_the_language_is_recognised(words: str, language: str) -> None:
     assert sheet_of(words).languages == [language]

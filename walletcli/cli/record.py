@@ -57,5 +57,6 @@ def export(invocation: Invocation, who: str, file: str, accept_link: bool) -> No
 
 
 def _answer(invocation: Invocation, check: RecordCheck, done: str) -> None:
-    fields = [("record", done), ("did", check.did), ("seq", str(check.seq)), ("checked", ", ".join(check.verified))]
+    fields = [("record", done), ("did", check.did), ("seq", str(check.seq))]
+    fields += [("verified", statement) for statement in check.verified]
     invocation.answer({**check.to_json(), "valid": True}, pairs(fields))

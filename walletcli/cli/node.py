@@ -1,0 +1,102 @@
+"""``walletcli node``: a node that stores and serves records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from walletcli.cli.commands import Noun
+from walletcli.cli.invocation import Invocation, pass_invocation
+from walletcli.cli.output import pairs
+
+_directory = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+_file = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+
+
+@click.group(cls=Noun)
+def node() -> None:
+    """Run a node that stores and serves records."""
+
+
+@node.command("init", example="walletcli node init my-node --address node.example:7411")
+@_directory
+@click.option("--address", "addresses", metavar="HOST:PORT", multiple=True,
+              help="Where the world reaches it; the address of --listen if not given.")  # fmt: skip
+@pass_invocation
+def init(invocation: Invocation, directory: Path, addresses: tuple[str, ...]) -> None:
+    """Make a node: its keys, its own record and its configuration."""
+    from walletcli.node.setup import init as make
+
+    made = make(directory, addresses)
+    lines = pairs([("node", str(made.directory)), ("did", made.did), ("root key", str(made.root_key))])
+    invocation.answer(made.to_json(), lines)
+
+
+@node.command("run", example="walletcli node run my-node --listen 0.0.0.0:7411")
+@_directory
+@click.option("--listen", metavar="HOST:PORT", required=True, help="Serve TLS here; port 0 takes a free one.")
+@click.option("--http", metavar="HOST:PORT", help="Serve the relay API in clear here, for other people's clients.")
+@click.option("--no-limits", is_flag=True, help="Without limits for clients: load tests on loopback only.")
+@click.option("--source", "sources", metavar="URL", multiple=True, help="Ask this node or relay for what is missing.")
+@click.option("--sink", "sinks", metavar="URL", multiple=True, help="Send what is new to this node or relay.")
+@pass_invocation
+def run(
+    invocation: Invocation, directory: Path, listen: str, http: str | None, no_limits: bool,
+    sources: tuple[str, ...], sinks: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Serve until told to stop (Ctrl-C or SIGTERM); prints one line when ready."""
+    from walletcli.node.run import run as serve
+
+    def tell(ready: dict[str, str | None]) -> None:
+        addresses = [address for address in (ready["listen"], ready["http"]) if address is not None]
+        invocation.answer({"addresses": addresses, "did": ready["did"]}, [f"ready: {' '.join(addresses)}"])
+
+    if invocation.progress is not None:
+        invocation.progress.pause()
+    serve(directory, listen, http, not no_limits, tell, sources=sources, sinks=sinks)
+
+
+@node.command("status", example="walletcli node status my-node")
+@_directory
+@pass_invocation
+def status(invocation: Invocation, directory: Path) -> None:
+    """Show what a node is and holds, running or not."""
+    from walletcli.node.status import status as read
+
+    found = read(directory)
+    fields = [(name.replace("_", " "), _shown(value)) for name, value in found.items() if value not in (None, [])]
+    invocation.answer(found, pairs(fields))
+
+
+@node.command("backup", example="walletcli node backup my-node my-node.backup")
+@_directory
+@_file
+@click.option("--without-keys", is_flag=True, help="Leave the node's keys out; it cannot be restored without them.")
+@pass_invocation
+def backup(invocation: Invocation, directory: Path, file: Path, without_keys: bool) -> None:
+    """Write a running or stopped node to one file."""
+    from walletcli.node.backup import backup as write
+
+    invocation.step("copying the store")
+    write(directory, file, keys=not without_keys)
+    invocation.answer({"backup": str(file), "keys": not without_keys}, pairs([("backup", str(file))]))
+
+
+@node.command("restore", example="walletcli node restore my-node.backup new-node")
+@_file
+@_directory
+@pass_invocation
+def restore(invocation: Invocation, file: Path, directory: Path) -> None:
+    """Make a node from a backup."""
+    from walletcli.node.backup import restore as make
+
+    invocation.step("copying the store")
+    make(file, directory)
+    invocation.answer({"directory": str(directory)}, pairs([("node", str(directory))]))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
