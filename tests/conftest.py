@@ -149,8 +149,10 @@ def start_node(directory: Path, *options: str, port: int = 0, http_port: int = 0
     """Start `node run` on `directory`, wait for its ready line and return it; port 0 lets the system choose."""
     command = [sys.executable, "-m", "walletcli", "--json", "node", "run", str(directory)]
     command += ["--listen", f"127.0.0.1:{port}", "--http", f"127.0.0.1:{http_port}", *options]
-    log = (directory.parent / f"{directory.name}.log").open("a")
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=clean_environment())
+    log = directory.parent / f"{directory.name}.log"
+    with log.open("a") as stderr:
+    log.close()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=clean_environment())
     assert process.stdout is not None
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:
@@ -160,7 +162,8 @@ def start_node(directory: Path, *options: str, port: int = 0, http_port: int = 0
                 return NodeProcess(directory, process, json.loads(line))
     process.kill()
     process.wait()
-    raise AssertionError(f"the node did not start: {Path(log.name).read_text()[-2000:]}")
+    process.stdout.close()
+    raise AssertionError(f"the node did not start: {log.read_text()[-2000:]}")
 
 
 @pytest.fixture
