@@ -151,7 +151,6 @@ def start_node(directory: Path, *options: str, port: int = 0, http_port: int = 0
     command += ["--listen", f"127.0.0.1:{port}", "--http", f"127.0.0.1:{http_port}", *options]
     log = directory.parent / f"{directory.name}.log"
     with log.open("a") as stderr:
-    log.close()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=clean_environment())
     assert process.stdout is not None
     deadline = time.monotonic() + READY_S
