@@ -116,34 +116,57 @@ def publish_identity(
     """
     addresses = chosen_relays(session.home, relays)
     route = dialer if dialer is not None else dialer_for(offline)
-    snapshot = _planned(session, who, addresses, accept_link)
-    identity = find(snapshot.wallet, who)
-    if identity.unseen or on_top or needs_document(identity, time.time()):
-        progress(f"looking up what has been published of {identity.label}")
-        _look_before_signing(session, snapshot, identity, addresses, route, on_top=on_top)
-    record, new = _signed(session, identity.index, progress)
+    index = _plan(session, who, addresses, accept_link)
+    for _ in range(MAX_ATTEMPTS):
+        snapshot = session.snapshot()
+        try:
+            _look_before_signing(session, snapshot, snapshot.wallet.by_index(index), addresses, route, on_top, progress)
+            return _publish_once(session, index, addresses, route, copies, progress)
+        except VerificationError as error:
+            if error.code != "publish.newer-exists" or not _has_moved_on(session, snapshot, index):
+                raise
+    raise _too_busy()
+
+
+def _publish_once(
+    session: Session,
+    index: int,
+    addresses: Sequence[NodeAddress],
+    dialer: Dialer,
+    copies: int | None,
+    progress: Progress,
+) -> Published:
+    record, new = _signed(session, index, progress)
     progress(f"storing the record on {len(addresses)} relay(s)")
-    memory = WalletMemory(snapshot.wallet)
+    memory = WalletMemory(session.snapshot().wallet)
     try:
-        stored = client.publish(record, addresses, dialer=route, copies=copies, memory=memory)
+        stored = client.publish(record, addresses, dialer=dialer, copies=copies, memory=memory)
     except client.PublishedShortError as error:
-        _mark(session, identity.index, record, error.stored)
+        _mark(session, index, record, error.stored)
         raise
-    _mark(session, identity.index, record, stored)
+    _mark(session, index, record, stored)
     memory.save(session)
     return Published(record, stored, new)
 
 
-def _planned(session: Session, who: str, addresses: Sequence[NodeAddress], accept_link: bool) -> Snapshot:
-    """Check what would link, and remember who will learn of the identity before anybody does."""
-    snapshot = session.snapshot()
-    identity = find(snapshot.wallet, who)
-    accepted = accepted_keys(find_links(snapshot.wallet, identity, addresses), accept=accept_link)
+def _has_moved_on(session: Session, before: Snapshot, index: int) -> bool:
+    """Tell whether the wallet has another record than it had: then the newer one at the relay may be its own."""
+    return session.snapshot().wallet.by_index(index).record != before.wallet.by_index(index).record
+
+
+def _too_busy() -> VaultError:
+    return VaultError("vault.busy", "other processes keep changing the wallet", "try again")
+
+
+def _plan(session: Session, who: str, addresses: Sequence[NodeAddress], accept_link: bool) -> int:
+    """Check what would link, and remember who will learn of the identity before anybody does; return its index."""
+    wallet = session.snapshot().wallet
+    identity = find(wallet, who)
+    accepted = accepted_keys(find_links(wallet, identity, addresses), accept=accept_link)
     names = tuple(address.to_text() for address in addresses)
-    if not accepted and set(names) <= set(identity.contacted):
-        return snapshot
-    session.apply(PlanPublish(identity.index, names, accepted))
-    return session.snapshot()
+    if accepted or not set(names) <= set(identity.contacted):
+        session.apply(PlanPublish(identity.index, names, accepted))
+    return identity.index
 
 
 def _look_before_signing(
@@ -152,13 +175,17 @@ def _look_before_signing(
     identity: IdentityView,
     addresses: Sequence[NodeAddress],
     dialer: Dialer,
-    *,
     on_top: bool,
+    progress: Progress,
 ) -> None:
     """See whether another device of the owner has published something newer, which a new record would silently undo.
 
-    `seq` alone does not tell: a record made from an older state may well get a higher one.
+    `seq` alone does not tell: a record made from an older state may well get a higher one. What is only stored again is
+    not looked up first.
     """
+    if not (identity.unseen or on_top or needs_document(identity, time.time())):
+        return
+    progress(f"looking up what has been published of {identity.label}")
     found = _newest_found(snapshot, identity, addresses, dialer)
     known = Record.from_bytes(identity.record).packet.seq if identity.record is not None else -1
     if found is not None and found.pending is not None and found.pending.seq > known:
@@ -213,7 +240,7 @@ def _signed(session: Session, index: int, progress: Progress) -> tuple[Record, b
         except VaultError as error:
             if error.code != "vault.changed":
                 raise
-    raise VaultError("vault.busy", "other processes keep changing the wallet", "try again")
+    raise _too_busy()
 
 
 def _foreign_sections(session: Session, identity: IdentityView) -> tuple[bytes, ...]:
