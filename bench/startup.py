@@ -34,17 +34,23 @@ def startup() -> list[Row]:
         here = [COMMAND, "--home", str(home)]
         make = ["wallet", "create", "--words-out", str(Path(scratch) / "words"), "--password-file", "-"]
         subprocess.run(
-            [*here, *make, "--kdf-memory-mib", "8", "--kdf-passes", "1"], input=PASSWORD, env=env, check=True, stdout=2
+            [*here, *make, "--kdf-memory-mib", "8", "--kdf-passes", "1"],
+            input=PASSWORD,
+            env=env,
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
         try:
             unlocked = [*here, "wallet", "unlock", "--password-file", "-"]
-            subprocess.run(unlocked, input=PASSWORD, env=env, check=True, stdout=2)
+            subprocess.run(unlocked, input=PASSWORD, env=env, check=True, stdout=subprocess.DEVNULL)
             for number in range(5):
-                subprocess.run([*here, "identity", "create", f"identity {number}"], env=env, check=True, stdout=2)
+                subprocess.run(
+                    [*here, "identity", "create", f"identity {number}"], env=env, check=True, stdout=subprocess.DEVNULL
+                )
             listing = _runs([*here, "identity", "list"], env)
             list_s, click_again_s = in_turn(listing, floor, ROUNDS, time.perf_counter)
         finally:
-            subprocess.run([*here, "wallet", "lock"], env=env, check=False, stdout=2)
+            subprocess.run([*here, "wallet", "lock"], env=env, check=False, stdout=subprocess.DEVNULL)
     floor_text = "`python -c 'import click'`"
     return [
         at_most(

@@ -21,6 +21,8 @@ from typing import Any
 
 COMMAND = Path(sys.executable).with_name("walletcli")
 WIDTH = 100
+LINK_EXIT = 3
+"""Exit code of a command that would tie identities together."""
 
 
 class StepFailedError(Exception):
@@ -181,11 +183,18 @@ def play(demo: Demo) -> None:
     )
     demo.write("bob.password", "another password\n")
     demo.run("walletcli --home bob wallet create --words-out bob.words --password-file bob.password", show=False)
-    demo.run(f"walletcli --home bob relay add {address}")
-    demo.run(f"walletcli --home bob resolve {did} --password-file bob.password")
-    found = demo.json(f"walletcli --home bob --json resolve {did} --password-file bob.password")
+    demo.run("walletcli --home bob wallet unlock --password-file bob.password")
+    demo.run(f"walletcli --home bob relay add {address}", show=False)
+    demo.run(f"walletcli --home bob resolve {did}")
+    found = demo.json(f"walletcli --home bob --json resolve {did}")
     demo.check("Bob has Alice's document, verified", found["did"] == did and found["document"] is not None)
     demo.check("and in it what she said in public", "Alice A." in json.dumps(found["document"], ensure_ascii=False))
+
+    demo.say(
+        "Two names, one owner",
+        "A node that one machine tells both identities can guess that they are one person. The tool says so first.",
+    )
+    demo.run(f"walletcli --home alice publish pseudonym --relay {address}", fails_with=LINK_EXIT)
 
     demo.say(
         "A copy as a file",
@@ -208,15 +217,22 @@ def play(demo: Demo) -> None:
         "the same record is there again", again["seq"] == stored["seq"] and again["document"] == found["document"]
     )
 
-    demo.say("Alice loses her computer", "Only the words are left. They give the same identities.")
+    demo.say(
+        "Alice loses her computer",
+        "Only the words are left. They give the same identities, and the same say over them.",
+    )
     demo.run("walletcli --home alice wallet wipe --yes", show=False)
     demo.run(
         "walletcli --home restored wallet restore --mnemonic-file alice.words --password-file alice.password",
         show=False,
     )
-    demo.run("walletcli --home restored identity list --derive 2 --password-file alice.password")
-    back = demo.json("walletcli --home restored --json identity list --derive 2 --password-file alice.password")
-    demo.check("the first of them is Alice", back["identities"][0]["did"] == did)
+    demo.run("walletcli --home restored wallet unlock --password-file alice.password", show=False)
+    demo.run("walletcli --home restored identity list --derive 2")
+    demo.run("walletcli --home restored identity create alice", show=False)
+    demo.run(f"walletcli --home restored resolve alice --relay {address}", show=False)
+    republished = demo.json(f"walletcli --home restored --json publish alice --relay {address}")
+    demo.check(f"the same identity, with a newer record: seq {republished['seq']}", republished["did"] == did)
+    demo.check("newer than the one before", republished["seq"] > stored["seq"])
 
     demo.say("The end", "The node stops as its operator would stop it.")
     demo.check("it stopped cleanly", demo.end_node(signal.SIGTERM) == 0)
