@@ -56,7 +56,9 @@ docs: $(VENV)/.dev  ## regenerate the pages that come from the program
 
 .PHONY: vectors
 vectors: $(VENV)/.dev  ## remake our own test vectors
-	$(BIN)/python scripts/make_vectors.py
+	$(BIN)/python -m tests.vectors.make_vectors
+	$(BIN)/python -m tests.vault.golden
+	$(BIN)/python scripts/make_key_vectors.py
 
 .PHONY: check
 check: lint type fuzz test  ## all of it: what continuous integration runs

@@ -1,0 +1,39 @@
+"""Makes the vector files of the formats of core; ``python -m tests.vectors.make_vectors`` writes them.
+
+They are the same in every run: keys and entropy follow from names, signatures are deterministic. What a case must end
+in is written down with it, not computed; the tests compare.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.vectors import cases_cbor, cases_document, cases_packet, cases_record, cases_sealed
+
+HERE = Path(__file__).parent
+
+MAKERS: dict[str, Callable[[], dict[str, object]]] = {
+    "cbor.json": cases_cbor.make,
+    "packet.json": cases_packet.make,
+    "document.json": cases_document.make,
+    "record.json": cases_record.make,
+    "sealed.json": cases_sealed.make,
+}
+"""What makes each file."""
+
+
+def text_of(name: str) -> str:
+    """Return what the file `name` must hold."""
+    return json.dumps(MAKERS[name](), ensure_ascii=False, indent=1) + "\n"
+
+
+def main() -> None:
+    """Write all files."""
+    for name in MAKERS:
+        (HERE / name).write_text(text_of(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
