@@ -61,8 +61,8 @@ class Handler(Protocol):
     def body_limit(self, method: bytes, target: bytes) -> tuple[int, str]:
         """Return how many bytes a body may have, and the error code for a longer one."""
 
-    def handle(self, request: Request, connection: Connection) -> bytes | None:
-        """Answer at once, or return None and call `Connection.finish` later."""
+    def submit(self, request: Request, connection: Connection) -> None:
+        """Take a request, and call `Connection.finish` with its answer, but not before returning."""
 
     def answered(self, method: bytes, status: bytes) -> None:
         """Count an answer by the request's method (empty if it was not read) and the status, three digits."""
@@ -184,7 +184,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on: the client has read."""
         self._write_blocked = False
-        self._set_deadline()
+        if self._waiting is None:
+            self.deadline = self._handler.clock.now + IDLE_S
         self._drain()
 
     # the server's side
@@ -206,25 +207,21 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def finish(self, answer: bytes) -> None:
-        """Write the answer to the request that `Handler.handle` left open, and go on with the next."""
+        """Write the answer to the request that `Handler.submit` took, and go on with the next."""
         request = self._waiting
         if request is None or self._transport is None:
             return
         self._waiting = None
         self._write(request, answer)
-        while self._queue and self._waiting is None:
+        if self._queue:
             self._dispatch(self._queue.popleft())
-        if self._waiting is None:
-            self._set_deadline()
-            if self._refusal is not None:
-                self._close_refused(self._refusal)
-            else:
-                self._drain()
-
-    def _set_deadline(self) -> None:
-        if self._waiting is None:
-            allowed = HEAD_S if self._in_head else BODY_S if self._in_body else IDLE_S
-            self.deadline = self._handler.clock.now + allowed
+            return
+        allowed = HEAD_S if self._in_head else BODY_S if self._in_body else IDLE_S
+        self.deadline = self._handler.clock.now + allowed
+        if self._refusal is not None:
+            self._close_refused(self._refusal)
+        elif self._backlog or self._eof or not self._reading:
+            self._drain()
 
     # reading
 
@@ -368,13 +365,8 @@ class Connection(asyncio.Protocol):
 
     def _dispatch(self, request: Request) -> None:
         self._waiting = request
-        answer = self._handler.handle(request, self)
-        if answer is not None:
-            self._waiting = None
-            self.deadline = self._handler.clock.now + IDLE_S
-            self._write(request, answer)
-        elif self._waiting is request:
-            self.deadline = NEVER
+        self.deadline = NEVER
+        self._handler.submit(request, self)
 
     def _write(self, request: Request, answer: bytes) -> None:
         transport = self._transport

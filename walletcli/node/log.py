@@ -23,9 +23,16 @@ class JsonFormatter(logging.Formatter):
             "event": record.getMessage() if record.name.startswith("walletcli") else f"{record.name}.log",
         }
         line.update(getattr(record, "fields", {}))
-        if record.exc_info and record.exc_info[0] is not None:
-            line["error"] = record.exc_info[0].__name__  # a traceback's text can hold what a client sent
         return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def bug(event: str, failure: BaseException, **fields: object) -> None:
+    """Log an error that nobody foresaw, by type and place: its text or traceback could hold what a client sent."""
+    trace = failure.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace is not None else ""
+    LOGGER.error(event, extra={"fields": {"error": type(failure).__name__, "at": place, **fields}})
 
 
 def start_logging(stream: TextIO | None = None) -> None:

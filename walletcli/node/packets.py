@@ -5,7 +5,7 @@ Spec: docs/spec/node-api.md, "Packets".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -24,6 +24,7 @@ _REFUSALS: Final = {
     Outcome.PRECONDITION: (412, "packet.precondition", "another packet is stored than the request expects"),
 }
 _NO_CONDITION: Final = (None, None)
+_FROM_STORE: Final = (b"policy=LocalOrRelayCacheOnly", b"policy=cache_only", b"policy=CacheOnly")
 
 
 class _InFlight:
@@ -55,18 +56,34 @@ class PacketRoutes:
 
     # GET
 
-    def get(self, request: Request, connection: Connection, key: bytes, may_ask: bool) -> bytes | None:
-        """Answer GET and HEAD; None if a source is asked first.
+    def get(self, asked: Sequence[tuple[bytes, Request, Connection]]) -> None:
+        """Answer GET and HEAD for many keys at once; where a source is asked first, later.
+
+        Args:
+            asked: key (32 bytes), request and connection.
 
         Raises:
-            StorageError: the store cannot be read.
+            StorageError: the store cannot be read; nobody is answered then.
         """
-        payload = self._gate.store.packet(key)
-        if self._ask is not None and may_ask and b"only-if-cached" not in request.headers.get(b"cache-control", b""):
-            asked = self._ask(key, payload, lambda found: connection.finish(self._render(request, found)))
-            if asked:
-                return None
-        return self._render(request, payload)
+        payloads = self._gate.store.packets([key for key, _, _ in asked])
+        render = self._render
+        if self._ask is None:
+            answers = [render(item[1], payload) for item, payload in zip(asked, payloads, strict=True)]
+            for item, answer in zip(asked, answers, strict=True):
+                item[2].finish(answer)
+            return
+        for (key, request, connection), payload in zip(asked, payloads, strict=True):
+            if not self._may_ask(request) or not self._ask(key, payload, partial(self._found, request, connection)):
+                connection.finish(render(request, payload))
+
+    def _may_ask(self, request: Request) -> bool:
+        if b"only-if-cached" in request.headers.get(b"cache-control", b""):
+            return False
+        query = request.target.partition(b"?")[2]
+        return not query or not any(policy in query.split(b"&") for policy in _FROM_STORE)
+
+    def _found(self, request: Request, connection: Connection, payload: bytes | None) -> None:
+        connection.finish(self._render(request, payload))
 
     def _render(self, request: Request, payload: bytes | None) -> bytes:
         answers = self._gate.answers

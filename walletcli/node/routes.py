@@ -5,6 +5,7 @@ Spec: docs/spec/node-api.md, "Paths".
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -22,7 +23,10 @@ from walletcli.node.request import Request
 _KEY_TARGET_CHARS: Final = 53
 _READ: Final = b"GET, HEAD, OPTIONS"
 _READ_WRITE: Final = b"GET, HEAD, PUT, OPTIONS"
-_FROM_STORE: Final = (b"policy=LocalOrRelayCacheOnly", b"policy=cache_only", b"policy=CacheOnly")
+_SLASH: Final = 0x2F
+
+MAX_TURN: Final = 64
+"""How many requests are served before the event loop does something else."""
 
 
 class Routes:
@@ -35,6 +39,7 @@ class Routes:
         pages: for ``/``, ``/metrics``, ``/healthz`` and ``/identity``.
         metrics: counts answers.
         closed: told about connections that end.
+        loop: the running event loop.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class Routes:
         pages: OperatorPages,
         metrics: Metrics,
         closed: Callable[[Connection], None],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.answers = gate.answers
         self.clock = gate.clock
@@ -54,6 +60,8 @@ class Routes:
         self._packets = packet_routes
         self._documents = document_routes
         self._pages = pages
+        self._loop = loop
+        self._turn: list[tuple[Request, Connection]] = []
 
     def body_limit(self, method: bytes, target: bytes) -> tuple[int, str]:
         """Return how many bytes a body may have, and the error code for a longer one."""
@@ -63,42 +71,81 @@ class Routes:
             return documents.body_limit()
         return packets.body_limit()
 
-    def handle(self, request: Request, connection: Connection) -> bytes | None:
-        """Answer at once, or return None and have `Connection.finish` called later."""
+    def submit(self, request: Request, connection: Connection) -> None:
+        """Take a request; it is answered when all that arrived in this turn of the event loop have been read.
+
+        Doing the same step for many requests in a row keeps its code in the processor's caches: that halves the time
+        that a GET takes (docs/decisions/0005-node.md).
+        """
+        if not self._turn:
+            self._loop.call_soon(self._serve)
+        self._turn.append((request, connection))
+
+    def _serve(self) -> None:
+        turn = self._turn[:MAX_TURN]
+        del self._turn[:MAX_TURN]
+        if self._turn:
+            self._loop.call_soon(self._serve)
+        reads: list[tuple[bytes, Request, Connection]] = []
+        for request, connection in turn:
+            answer = self._route(request, connection, reads)
+            if answer is not None:
+                connection.finish(answer)
+        if not reads:
+            return
+        try:
+            self._packets.get(reads)
+        except Exception as error:  # noqa: BLE001 - see _failed
+            for _, request, connection in reads:
+                connection.finish(self._failed(request, error))
+
+    def _route(
+        self, request: Request, connection: Connection, reads: list[tuple[bytes, Request, Connection]]
+    ) -> bytes | None:
+        """Return the answer if there is one at once; requests for packets go to `reads`."""
         try:
             refused = self._gate.refuse_request(request.client)
             if refused is not None:
                 return refused
             target = request.target
-            if len(target) == _KEY_TARGET_CHARS and b"/" not in target[1:] and b"?" not in target:
-                return self._packet(request, connection, target[1:], True)
-            return self._other(request, connection, target)
-        except StorageError as error:
+            if len(target) == _KEY_TARGET_CHARS and target[0] == _SLASH and b"/" not in target[1:]:
+                return self._packet(request, connection, target, reads)
+            return self._other(request, connection, reads)
+        except Exception as error:  # noqa: BLE001 - see _failed
+            return self._failed(request, error)
+
+    def _failed(self, request: Request, error: Exception) -> bytes:
+        """Return the answer for an error: a bug costs one answer, not the connection, and never shows a traceback."""
+        if isinstance(error, StorageError):
             log.error("store.read-failed", code=error.code, message=error.message)
             return self._gate.storage_failed(error)
-        except Exception:  # noqa: BLE001 - a bug costs one answer, not the connection, and never shows a traceback
-            log.LOGGER.exception("request.bug", extra={"fields": {"method": request.method.decode("ascii", "replace")}})
-            return self.answers.error(500, "node.bug", "something is wrong with this node")
+        log.bug("request.bug", error, method=request.method.decode("ascii", "replace"))
+        return self.answers.error(500, "node.bug", "something is wrong with this node")
 
-    def _packet(self, request: Request, connection: Connection, name: bytes, may_ask: bool) -> bytes | None:
+    def _packet(
+        self, request: Request, connection: Connection, path: bytes, reads: list[tuple[bytes, Request, Connection]]
+    ) -> bytes | None:
         try:
-            key = z32_decode(name.decode("latin-1"), 32)
+            key = z32_decode(path[1:].decode("latin-1"), 32)
         except FormatError as error:
             return self.answers.error(400, error.code, error.message)
         method = request.method
         if method == b"GET" or method == b"HEAD":
-            return self._packets.get(request, connection, key, may_ask)
+            reads.append((key, request, connection))
+            return None
         if method == b"PUT":
             return self._packets.put(request, connection, key)
         return self._no_method(method, _READ_WRITE)
 
-    def _other(self, request: Request, connection: Connection, target: bytes) -> bytes | None:
+    def _other(
+        self, request: Request, connection: Connection, reads: list[tuple[bytes, Request, Connection]]
+    ) -> bytes | None:
+        target = request.target
         if target[:1] != b"/":
             target = _without_authority(target)
-        path, _, query = target.partition(b"?")
+        path = target.partition(b"?")[0]
         if len(path) == _KEY_TARGET_CHARS and path.count(b"/") == 1:
-            from_store = any(policy in query.split(b"&") for policy in _FROM_STORE)
-            return self._packet(request, connection, path[1:], not from_store)
+            return self._packet(request, connection, path, reads)
         if path.startswith(documents.PREFIX):
             return self._document(request, connection, path[len(documents.PREFIX) :])
         page = self._pages.find(path, request)

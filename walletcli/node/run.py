@@ -98,6 +98,7 @@ async def _serve(
     on_ready: Callable[[dict[str, str | None]], None] | None,
 ) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_on_bug)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
@@ -125,6 +126,15 @@ async def _serve(
     notify_service_manager("STOPPING=1")
     await service.stop()
     log.info("node.stopped")
+
+
+def _on_bug(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """Log what nobody caught; asyncio's own handler would write a traceback."""
+    failure = context.get("exception")
+    if isinstance(failure, BaseException):
+        log.bug("node.bug", failure)
+    else:
+        log.error("node.bug", message=str(context.get("message")))
 
 
 def _host_port(text: str) -> tuple[str, int]:

@@ -115,6 +115,7 @@ class Service:
             self.pages,
             self.metrics,
             self.server.forget,
+            loop,
         )
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -100,7 +100,7 @@ class Sinks:
 
     async def _send(self, peer: Peer, entry: QueuedPacket) -> bool:
         """Send one packet, and its document before it; False if the sink cannot be reached."""
-        payload = self._store.packet(entry.key)
+        payload = self._store.packets([entry.key])[0]
         if payload is None:
             await self._writer.write(Sent(peer.name, entry.key, 0))
             return True

@@ -185,7 +185,7 @@ class Sources:
             await self._store_document(bodies[0])
         payload = packet.to_relay_payload()
         await self._writer.write(PutPacket(key, payload, packet.seq, packet.document_hash))
-        return self._store.packet(key)
+        return self._store.packets([key])[0]
 
     async def _fetch_document(self, document_hash: bytes) -> bytes | None:
         def ask(peer: Peer) -> bytes | None:

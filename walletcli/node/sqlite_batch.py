@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import apsw
 
@@ -172,7 +172,7 @@ class Batch:
 
     def _evict(self, until_s: int, limit: int) -> int:
         """Delete unreferenced documents that expire by `until_s`, the earliest first; return how many."""
-        rows: list[tuple[int, int]] = self._cursor.execute(_OLDEST_DOCUMENTS, (until_s, limit)).fetchall()
+        rows = cast("list[tuple[int, int]]", self._cursor.execute(_OLDEST_DOCUMENTS, (until_s, limit)).fetchall())
         for row_id, size in rows:
             self._cursor.execute("DELETE FROM document WHERE id = ?", (row_id,))
             self._count("documents", -1)

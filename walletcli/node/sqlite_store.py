@@ -107,15 +107,16 @@ class SqliteStore:
             self._held = False
             self._cursor.execute("COMMIT")
 
-    def packet(self, key: bytes) -> bytes | None:
-        """Return the relay payload stored for `key`, or None."""
+    def packets(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the relay payload stored for each key, or None."""
+        execute = self._cursor.execute
+        number = int.from_bytes
         try:
             if not self._held:
                 self._begin_read()
-            payload: bytes | None = self._cursor.execute(_READ_PACKET, (int.from_bytes(key[:6], "big"), key)).get
+            return [execute(_READ_PACKET, (number(key[:6], "big"), key)).get for key in keys]
         except apsw.Error as error:
             raise storage_error(error) from error
-        return payload
 
     def document(self, document_hash: bytes) -> bytes | None:
         """Return the document with this hash, or None."""

@@ -145,24 +145,24 @@ class QueuedPacket:
 class Store(Protocol):
     """Packets and documents, durably."""
 
-    def packet(self, key: bytes) -> bytes | None:
-        """Return the relay payload stored for `key` (32 bytes), or None.
+    def packets(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the relay payload stored for each key (32 bytes), or None.
 
         Raises:
             StorageError: ``storage.failed``.
         """
 
     def document(self, document_hash: bytes) -> bytes | None:
-        """Return the document with this SHA-256 (32 bytes), or None; raises as `packet`."""
+        """Return the document with this SHA-256 (32 bytes), or None; raises as `packets`."""
 
     def counts(self) -> Counts:
-        """Return what the store holds; raises as `packet`."""
+        """Return what the store holds; raises as `packets`."""
 
     def size_bytes(self) -> int:
         """Return the space that the store takes."""
 
     def due(self, sink: str, now_s: int, limit: int) -> list[QueuedPacket]:
-        """Return entries of a sink's queue that are due, longest due first; raises as `packet`."""
+        """Return entries of a sink's queue that are due, longest due first; raises as `packets`."""
 
     def stage(self, writes: Sequence[Write], now_s: int) -> None:
         """Begin a batch.
