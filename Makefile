@@ -52,7 +52,7 @@ bench: $(VENV)/.dev $(WORK)/.system peers  ## measure speed and size, as ratios;
 
 .PHONY: docs
 docs: $(VENV)/.dev  ## regenerate the pages that come from the program
-	$(BIN)/python scripts/make_docs.py
+	$(BIN)/python -m scripts.make_docs
 
 .PHONY: vectors
 vectors: $(VENV)/.dev  ## remake our own test vectors

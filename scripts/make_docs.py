@@ -1,12 +1,18 @@
-"""Writes the pages that come from the program: command line reference, man pages, completion scripts."""
+"""Writes the pages that come from the program: command line reference, man pages, completion scripts, error codes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from walletcli.cli.reference import generated_files
+from scripts import error_codes
+from walletcli.cli import reference
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def generated_files() -> dict[str, str]:
+    """Return every generated file: its path below docs/, and what it holds."""
+    return {**reference.generated_files(), "reference/errors.md": error_codes.markdown()}
 
 
 def main() -> None:

@@ -122,7 +122,8 @@ def _option_list(context: click.Context) -> str:
 
 def option_records(context: click.Context) -> list[tuple[str, str]]:
     """Return the visible options of a command: their spelling and their help."""
-    records = (parameter.get_help_record(context) for parameter in context.command.get_params(context))
+    options = (item for item in context.command.get_params(context) if isinstance(item, click.Option))
+    records = (option.get_help_record(context) for option in options)
     return [record for record in records if record is not None]
 
 

@@ -6,6 +6,7 @@ import click
 
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
+from walletcli.cli.new_vault import kdf_options, kdf_parameters
 from walletcli.cli.output import table
 from walletcli.cli.secret_files import SECRET_FILE, SecretFile
 from walletcli.cli.unlocking import read_new_password, with_password
@@ -35,8 +36,11 @@ def list_(invocation: Invocation) -> None:
 @slot.command("add", unlocks=True, example="walletcli slot add keyring")
 @click.argument("kind", type=click.Choice(["password", "keyring"]))
 @_NEW_PASSWORD
+@kdf_options
 @pass_invocation
-def add(invocation: Invocation, kind: str, new_password_file: SecretFile | None) -> None:
+def add(
+    invocation: Invocation, kind: str, new_password_file: SecretFile | None, kdf_memory_mib: int, kdf_passes: int
+) -> None:
     """Add a password, or the OS keyring."""
     from walletcli.wallet.slots import add_keyring_slot, add_password_slot
 
@@ -48,7 +52,8 @@ def add(invocation: Invocation, kind: str, new_password_file: SecretFile | None)
         added = with_password(invocation, lambda password: add_keyring_slot(home, password))
     else:
         new = read_new_password(invocation, new_password_file, "--new-password-file")
-        added = with_password(invocation, lambda password: add_password_slot(home, password, new))
+        kdf = kdf_parameters(kdf_memory_mib, kdf_passes)
+        added = with_password(invocation, lambda password: add_password_slot(home, password, new, kdf))
     invocation.answer({"slot": added.to_json()}, [f"slot {added.id} added ({added.kind})"])
 
 
@@ -64,15 +69,21 @@ def remove(invocation: Invocation, number: int) -> None:
 
 
 @slot.command("password", unlocks=True, example="walletcli slot password")
+@click.option("--slot", "number", type=click.IntRange(min=1), help="Which slot, if several have a password.")
 @_NEW_PASSWORD
+@kdf_options
 @pass_invocation
-def password(invocation: Invocation, new_password_file: SecretFile | None) -> None:
-    """Change the password."""
+def password(
+    invocation: Invocation, number: int | None, new_password_file: SecretFile | None,
+    kdf_memory_mib: int, kdf_passes: int,
+) -> None:  # fmt: skip
+    """Change a password."""
     from walletcli.wallet.slots import change_password
 
     home = invocation.home
     home.require()
     first = invocation.password()
     new = read_new_password(invocation, new_password_file, "--new-password-file")
-    with_password(invocation, lambda old: change_password(home, old, new), first)
+    kdf = kdf_parameters(kdf_memory_mib, kdf_passes)
+    with_password(invocation, lambda old: change_password(home, old, new, number, kdf), first)
     invocation.answer({"changed": True}, ["password changed"])

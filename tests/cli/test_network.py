@@ -1,0 +1,173 @@
+"""Publishing, resolving, relays, record files and nodes, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Answer
+from tests.conftest import NodeProcess, Run, clean_environment
+from walletcli.core.identity_id import IdentityId
+
+Cli = Callable[..., Run]
+Password = tuple[str, str]
+
+
+@pytest.fixture
+def alice(answer: Answer, wallet: Path, password: Password) -> str:
+    """An identity `alice` in the test wallet; its did."""
+    return str(answer("identity", "create", "alice", *password, home=wallet)["did"])
+
+
+def test_what_one_publishes_anybody_resolves(
+    answer: Answer, cli: Cli, wallet: Path, alice: str, node: NodeProcess, password: Password, tmp_path: Path
+) -> None:
+    answer("identity", "set", "alice", "name", "Alice", "--public", *password, home=wallet)
+    published = answer("publish", "alice", "--relay", node.address, *password, home=wallet)
+    assert (published["did"], published["stored"]["relays"]) == (alice, [node.address])
+    nobody = tmp_path / "nobody"
+    for form in (alice, published["did"], IdentityId.from_text(alice).z32):
+        found = answer("resolve", form, "--relay", node.url, home=nobody)
+        assert (found["did"], found["seq"], found["freshness"]) == (alice, published["seq"], "not-checked")
+        assert found["document"]["profile"] == {"name": "Alice"}
+    assert answer("identity", "list", *password, home=wallet)["identities"][0]["published"] is True
+    text = cli("resolve", "alice", "--relay", node.address, *password, home=wallet).stdout
+    assert "name (public):  Alice\n" in text
+    assert f"(current, seq {published['seq']})" in text
+    assert "at or above what this wallet has seen before" in text
+
+
+def test_the_list_of_relays_is_used(
+    answer: Answer, wallet: Path, alice: str, node: NodeProcess, password: Password
+) -> None:
+    assert answer("publish", "alice", *password, home=wallet, code=7)["error"]["code"] == "relay.none"
+    assert answer("relay", "add", node.address, home=wallet) == {"relays": [node.address]}
+    assert answer("relay", "add", node.url, home=wallet) == {"relays": [node.address, node.url]}
+    assert answer("relay", "remove", node.url, home=wallet) == {"relays": [node.address]}
+    assert answer("publish", "alice", *password, home=wallet)["stored"]["relays"] == [node.address]
+    assert answer("resolve", alice, home=wallet)["did"] == alice
+    answer("relay", "remove", node.url, home=wallet, code=3)
+    answer("relay", "add", "gopher://x", home=wallet, code=3)
+
+
+def test_fewer_copies_than_asked_have_their_own_exit_code(
+    answer: Answer, wallet: Path, alice: str, node: NodeProcess, password: Password, free_port: Callable[[], int]
+) -> None:
+    dead = f"http://127.0.0.1:{free_port()}"
+    answer("publish", "alice", "--relay", node.address, *password, home=wallet)
+    to_both = ["publish", "alice", "--relay", node.address, "--relay", dead, *password]
+    assert answer(*to_both, home=wallet, code=9)["error"]["code"] == "publish.short"
+    assert answer(*to_both, "--copies", "1", home=wallet)["stored"]["relays"] == [node.address]
+    answer("publish", "alice", "--relay", dead, *password, home=wallet, code=7)
+
+
+def test_linking_needs_leave(
+    answer: Answer, wallet: Path, alice: str, node: NodeProcess, password: Password
+) -> None:
+    answer("identity", "create", "work", *password, home=wallet)
+    answer("publish", "alice", "--relay", node.address, *password, home=wallet)
+    error = answer("publish", "work", "--relay", node.address, *password, home=wallet, code=3)["error"]
+    assert error["code"] == "link.would-link"
+    assert "--accept-link" in error["hint"]
+    answer("publish", "work", "--relay", node.address, "--accept-link", *password, home=wallet)
+    answer("publish", "work", "--relay", node.address, *password, home=wallet)
+
+
+def test_offline_touches_no_network(
+    answer: Answer, wallet: Path, alice: str, node: NodeProcess, password: Password
+) -> None:
+    for command in (["publish", "alice", *password], ["resolve", alice]):
+        error = answer("--offline", *command, "--relay", node.address, home=wallet, code=7)["error"]
+        assert error["code"] == "network.offline"
+
+
+def test_nobody_found_is_a_network_error(answer: Answer, home: Path, node: NodeProcess) -> None:
+    unknown = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
+    assert answer("resolve", unknown, "--relay", node.url, home=home, code=7)["error"]["code"] == "resolve.not-found"
+    assert answer("resolve", "alice", "--relay", node.url, home=home, code=3)["error"]["code"] == "identity.unknown"
+
+
+def test_record_files_are_exported_shown_and_verified(
+    answer: Answer, wallet: Path, alice: str, node: NodeProcess, password: Password, tmp_path: Path
+) -> None:
+    file = tmp_path / "alice.record"
+    error = answer("record", "export", "alice", str(file), *password, home=wallet, code=3)["error"]
+    assert error["code"] == "record.none"
+    published = answer("publish", "alice", "--relay", node.address, *password, home=wallet)
+    exported = answer("record", "export", "alice", str(file), "--accept-link", *password, home=wallet)
+    assert exported["seq"] == published["seq"]
+    assert answer("record", "verify", str(file)) == exported
+    assert answer("record", "show", str(file))["did"] == alice
+    answer("record", "export", "alice", str(file), *password, home=wallet, code=3)
+    damaged = bytearray(file.read_bytes())
+    damaged[80] ^= 1
+    file.write_bytes(damaged)
+    error = answer("record", "verify", str(file), code=4)["error"]
+    assert error["code"] == "signature.invalid"
+    answer("record", "verify", "/dev/null", code=3)
+    answer("record", "verify", str(tmp_path / "missing"), code=3)
+
+
+def test_a_node_says_one_line_when_ready_and_stops_when_told(
+    answer: Answer, cli: Cli, node: NodeProcess, tmp_path: Path
+) -> None:
+    made = answer("node", "status", str(node.directory))
+    assert (made["did"], made["running"], made["listen"]) == (node.did, True, node.address)
+    assert answer("node", "run", str(node.directory), "--listen", "127.0.0.1:0", code=8)["error"]["code"] == "node.busy"
+    assert node.stop() == 0
+    assert node.process.stdout is not None
+    assert node.process.stdout.read() == ""
+    assert answer("node", "status", str(node.directory))["running"] is False
+
+
+def test_the_ready_line_follows_its_schema(answer: Answer, tmp_path: Path) -> None:
+    from tests.cli.answers import validator
+
+    made = answer("node", "init", str(tmp_path / "n"), "--address", "node.example:7411")
+    assert made["addresses"] == ["node.example:7411"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "walletcli", "node", "run", str(tmp_path / "n"), "--listen", "127.0.0.1:0", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean_environment(),
+    )  # fmt: skip
+    assert process.stdout is not None
+    ready = json.loads(process.stdout.readline())
+    validator("node-run").validate(ready)
+    assert ready["did"] == made["did"]
+    process.send_signal(signal.SIGINT)
+    assert process.wait(15) == 0
+    process.stdout.close()
+
+
+def test_nodes_are_backed_up_and_restored(answer: Answer, node: NodeProcess, tmp_path: Path) -> None:
+    backup, other = tmp_path / "node.backup", tmp_path / "other"
+    assert answer("node", "backup", str(node.directory), str(backup)) == {"backup": str(backup), "keys": True}
+    answer("node", "backup", str(node.directory), str(backup), code=3)
+    assert answer("node", "restore", str(backup), str(other)) == {"directory": str(other)}
+    assert answer("node", "status", str(other))["did"] == node.did
+    answer("node", "restore", str(backup), str(other), code=3)
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["run", "missing", "--listen", "127.0.0.1:0"], 8),
+        (["run", "missing"], 2),
+        (["status", "missing"], 8),
+        (["restore", "missing", "other"], 3),
+        (["init", "n", "--address", "no port"], 3),
+    ],
+)
+def test_node_commands_refuse_nonsense(answer: Answer, tmp_path: Path, args: list[str], code: int) -> None:
+    answer("node", *[str(tmp_path / arg) if arg in ("missing", "other", "n") else arg for arg in args], code=code)
+
+
+def test_limits_are_off_on_loopback_only(answer: Answer, tmp_path: Path) -> None:
+    answer("node", "init", str(tmp_path / "n"))
+    error = answer("node", "run", str(tmp_path / "n"), "--listen", "0.0.0.0:0", "--no-limits", code=2)["error"]
+    assert error["code"] == "node.no-limits"
