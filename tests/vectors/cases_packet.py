@@ -22,7 +22,7 @@ SMALL_ORDER = (1).to_bytes(32, "little")
 ED25519_L = 2**252 + 27742317777372353535851937790883648493
 
 
-def _fill(value_bytes: int) -> bytes:
+def filled(value_bytes: int) -> bytes:
     """Return a message of that many bytes."""
     head = message(HELLO)
     rest = value_bytes - len(head) - len(FOO) - 10
@@ -41,8 +41,8 @@ def valid_values() -> dict[str, bytes]:
         "id 4660": message(HELLO, ident=0x1234),
         "not authoritative": message(HELLO, flags=0x8000),
         "recursion desired and available": message(HELLO, flags=0x8580),
-        "996 bytes": _fill(996),
-        "995 bytes": _fill(995),
+        "996 bytes": filled(996),
+        "995 bytes": filled(995),
         "a TXT of several strings": message(rr(FOO, text("one", "", "two"))),
         "a TXT of one empty string": message(rr(FOO, text(""))),
         "a TXT that is no text": message(rr(FOO, text(bytes(range(256))[1:]))),
@@ -214,7 +214,7 @@ def _invalid() -> Iterator[dict[str, object]]:
     good = payload(ALICE, SEQ, message(HELLO))
     for length in (0, 1, 64, 71):
         yield {**_case(f"{length} bytes", alice, good[:length]), "error": "packet.too-short"}
-    yield {**_case("997 bytes of value", alice, payload(ALICE, SEQ, _fill(997))), "error": "packet.too-long"}
+    yield {**_case("997 bytes of value", alice, payload(ALICE, SEQ, filled(997))), "error": "packet.too-long"}
     for seq in (2**63, 2**64 - 1):
         yield {**_case(f"seq {seq}", alice, payload(ALICE, seq, message(HELLO))), "error": "packet.seq"}
     for title, value, error in invalid_values():
