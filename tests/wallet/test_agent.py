@@ -21,8 +21,8 @@ from walletcli.core import cbor
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, InputError, SignerError, StorageError, VaultError
-from walletcli.wallet import messages, runtime
-from walletcli.wallet.changes import AddIdentity, Rename
+from walletcli.wallet import runtime, wire
+from walletcli.wallet.changes import AddIdentity, Rename, to_row
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, show_identity
 from walletcli.wallet.opening import open_vault
@@ -48,7 +48,7 @@ def found(home: Home) -> AgentSession:
 def answer(connection: socket.socket) -> object:
     """Read one answer; an error of the agent is raised."""
     header = connection.recv(4, socket.MSG_WAITALL)
-    return messages.decode_answer(connection.recv(int.from_bytes(header, "big"), socket.MSG_WAITALL))
+    return wire.decode_answer(connection.recv(int.from_bytes(header, "big"), socket.MSG_WAITALL))
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -158,7 +158,7 @@ def test_looking_at_it_does_not_keep_a_silent_connection_or_garbage_alive(wallet
     connection = connected(wallet_home)
     with contextlib.suppress(OSError):
         while not gone(pid, 0.05):
-            connection.sendall(messages.frame(b"garbage"))
+            connection.sendall(wire.frame(b"garbage"))
             answer_or_error(connection)
     assert gone(pid)
     connection.close()
@@ -238,7 +238,7 @@ def test_another_users_process_is_not_answered(agent_home: Home, runtime: Path) 
         "    answered = False\n"
         "sys.exit(7 if answered else 0)\n"
     )
-    request = messages.frame(messages.encode_request(messages.GetView())).hex()
+    request = wire.frame(wire.encode_request([wire.GET_VIEW])).hex()
     parents = [path, *path.parents]
     modes = {parent: parent.stat().st_mode for parent in parents if parent.stat().st_uid == 0 and parent != Path("/")}
     try:
@@ -290,10 +290,10 @@ def test_its_command_line_and_environment_hold_no_secret(agent_home: Home) -> No
 def test_garbage_gets_an_error_and_the_agent_goes_on(agent_home: Home) -> None:
     connection = connected(agent_home)
     for content in (b"", b"\xff", b"\x80", b"{}", *map(cbor.encode, ([], [1], [1, 99], {1: 2}))):
-        connection.sendall(messages.frame(content))
+        connection.sendall(wire.frame(content))
         with pytest.raises(FormatError):
             answer(connection)
-    connection.sendall(messages.frame(messages.encode_request(messages.GetSummaries())))
+    connection.sendall(wire.frame(wire.encode_request([wire.GET_SUMMARIES])))
     assert answer(connection) == []
     connection.close()
 
@@ -323,7 +323,7 @@ def test_garbage_gets_an_error_and_the_agent_goes_on(agent_home: Home) -> None:
 )
 def test_a_request_that_is_not_exactly_right_is_refused(agent_home: Home, row: list[object]) -> None:
     connection = connected(agent_home)
-    connection.sendall(messages.frame(cbor.encode(row)))
+    connection.sendall(wire.frame(cbor.encode(row)))
     with pytest.raises(FormatError) as refused:
         answer(connection)
     assert refused.value.code.startswith(("agent-request.", "cbor."))
@@ -332,7 +332,7 @@ def test_a_request_that_is_not_exactly_right_is_refused(agent_home: Home, row: l
 
 def test_a_request_that_is_too_long_ends_its_connection_only(agent_home: Home) -> None:
     connection = connected(agent_home)
-    connection.sendall((messages.MAX_REQUEST_BYTES + 1).to_bytes(4, "big") + bytes(1000))
+    connection.sendall((wire.MAX_REQUEST_BYTES + 1).to_bytes(4, "big") + bytes(1000))
     with pytest.raises(FormatError) as refused:
         answer(connection)
     assert refused.value.code == "agent-request.too-long"
@@ -344,7 +344,7 @@ def test_a_request_that_is_too_long_ends_its_connection_only(agent_home: Home) -
 
 def test_slow_half_and_silent_clients_hold_up_nobody(agent_home: Home) -> None:
     slow = [connected(agent_home) for _ in range(10)]
-    request = messages.frame(messages.encode_request(messages.GetSummaries()))
+    request = wire.frame(wire.encode_request([wire.GET_SUMMARIES]))
     for number, connection in enumerate(slow):
         connection.sendall(request[: number % len(request)])
     started_s = time.monotonic()
@@ -363,7 +363,7 @@ def test_a_client_that_reads_nothing_holds_up_nobody(agent_home: Home) -> None:
             create_identity(agent, f"identity {number}")
     deaf = connected(agent_home)
     deaf.setblocking(False)
-    request = messages.frame(messages.encode_request(messages.GetView()))
+    request = wire.frame(wire.encode_request([wire.GET_VIEW]))
     with contextlib.suppress(BlockingIOError):
         while True:
             deaf.send(request)
@@ -416,7 +416,7 @@ def test_many_clients_at_once_are_all_served(agent_home: Home) -> None:
 def test_requests_sent_in_one_go_are_answered_in_order(agent_home: Home) -> None:
     connection = connected(agent_home)
     changes = [AddIdentity("a", None, 1), Rename(0, "b"), Rename(0, "c")]
-    connection.sendall(b"".join(messages.frame(messages.encode_request(messages.Apply(change))) for change in changes))
+    connection.sendall(b"".join(wire.frame(wire.encode_request([wire.APPLY, to_row(change)])) for change in changes))
     labels = []
     for _ in changes:
         row = answer(connection)
@@ -529,17 +529,17 @@ def test_no_answer_holds_a_secret(agent_home: Home) -> None:
     state = WalletState.from_bytes(open_vault(agent_home, password).read())
     secrets = [state.seed.reveal()]
     secrets += [key.reveal() for device in state.devices.values() for key in (device.signing, device.sealing)]
-    requests: list[messages.Request] = [
-        messages.GetStatus(),
-        messages.GetFacts(),
-        messages.GetSummaries(),
-        messages.GetView(),
-        messages.DeriveSummaries(0, 5),
-        messages.Apply(Rename(0, "x")),
+    requests: list[list[object]] = [
+        [wire.GET_STATUS],
+        [wire.GET_FACTS],
+        [wire.GET_SUMMARIES],
+        [wire.GET_VIEW],
+        [wire.DERIVE_SUMMARIES, 0, 5],
+        [wire.APPLY, to_row(Rename(0, "x"))],
     ]
     connection = connected(agent_home)
     for request in requests:
-        connection.sendall(messages.frame(messages.encode_request(request)))
+        connection.sendall(wire.frame(wire.encode_request(request)))
         said = cbor.encode(answer(connection))
         assert not [secret for secret in secrets if secret in said or secret[:16] in said]
     connection.close()

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, InputError, VaultError, WalletError
-from walletcli.wallet import messages, runtime
+from walletcli.wallet import messages, runtime, wire
 from walletcli.wallet.home import Home
 from walletcli.wallet.keeper import Keeper
-from walletcli.wallet.messages import HEADER_BYTES, GetStatus, GetSummaries, GetView, Lock, Request
+from walletcli.wallet.messages import GetStatus, GetSummaries, GetView, Lock, Request
 
 MAX_CLIENTS = 64
 """Most connections at once; the one that was silent longest makes room."""
@@ -135,10 +135,12 @@ class Agent:
         return self._ending or self.expires_in_s() <= 0
 
     def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
+        with contextlib.suppress(OSError):  # until nobody waits any more
+            while True:
+                connection, _ = self._listener.accept()
+                self._admit(connection)
+
+    def _admit(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         if runtime.peer_uid(connection) != os.getuid():
             connection.close()
@@ -172,7 +174,7 @@ class Agent:
             client.closing = True
         client.incoming += data
         for content in _whole_frames(client):
-            client.outgoing += messages.frame(self._answer(content))
+            client.outgoing += wire.frame(self._answer(content))
 
     def _answer(self, content: bytes) -> bytes:
         try:
@@ -185,10 +187,10 @@ class Agent:
                 error = VaultError(
                     "agent.locked", f"the agent has locked itself: {error.message}", "walletcli wallet unlock"
                 )
-            return messages.encode_error(error)
+            return wire.encode_error(error)
         except (ValueError, TypeError, KeyError, OSError, ArithmeticError, RecursionError):
             # a bug, whose details might hold a secret: they stay here
-            return messages.encode_error(
+            return wire.encode_error(
                 WalletError("agent.failed", "the agent failed on this request", "lock and unlock the wallet")
             )
 
@@ -203,19 +205,19 @@ class Agent:
         match request:
             case Lock():
                 self._ending = True
-                return messages.encode_answer(None)
+                return wire.encode_answer(None)
             case GetStatus():
                 self._keeper.refresh()
-                return messages.encode_answer([os.getpid(), max(0, int(self.expires_in_s()))])
+                return wire.encode_answer([os.getpid(), max(0, int(self.expires_in_s()))])
             case GetSummaries() | GetView():
                 self._keeper.refresh()
                 known = self._answers.get(type(request))
                 if known is None or known[0] != self._keeper.generation:
-                    encoded = messages.encode_answer(self._keeper.answer(request))
+                    encoded = wire.encode_answer(self._keeper.answer(request))
                     known = self._answers[type(request)] = (self._keeper.generation, encoded)
                 return known[1]
             case _:
-                return messages.encode_answer(self._keeper.answer(request))
+                return wire.encode_answer(self._keeper.answer(request))
 
     def _drop_silent(self) -> None:
         limit_s = boot_clock_s() - CLIENT_IDLE_S
@@ -241,21 +243,21 @@ class Agent:
 
 def _whole_frames(client: _Client) -> Iterator[bytes]:
     """Take the whole frames out of what came in; a frame that is too long ends the connection."""
-    while len(client.incoming) >= HEADER_BYTES and not client.closing:
-        length = int.from_bytes(client.incoming[:HEADER_BYTES], "big")
-        if length > messages.MAX_REQUEST_BYTES:
-            client.outgoing += messages.frame(
-                messages.encode_error(
-                    FormatError("agent-request.too-long", f"a request has at most {messages.MAX_REQUEST_BYTES} bytes")
+    while len(client.incoming) >= wire.HEADER_BYTES and not client.closing:
+        length = int.from_bytes(client.incoming[: wire.HEADER_BYTES], "big")
+        if length > wire.MAX_REQUEST_BYTES:
+            client.outgoing += wire.frame(
+                wire.encode_error(
+                    FormatError("agent-request.too-long", f"a request has at most {wire.MAX_REQUEST_BYTES} bytes")
                 )
             )
             client.incoming.clear()
             client.closing = True
             return
-        if len(client.incoming) < HEADER_BYTES + length:
+        if len(client.incoming) < wire.HEADER_BYTES + length:
             return
-        content = bytes(client.incoming[HEADER_BYTES : HEADER_BYTES + length])
-        del client.incoming[: HEADER_BYTES + length]
+        content = bytes(client.incoming[wire.HEADER_BYTES : wire.HEADER_BYTES + length])
+        del client.incoming[: wire.HEADER_BYTES + length]
         yield content
 
 
@@ -304,7 +306,7 @@ def main(arguments: list[str]) -> int:
         keeper = keeper_with_key(home, key)
         listener, _lock = listen(home)
     except WalletError as error:
-        sys.stdout.buffer.write(messages.frame(messages.encode_error(error)))
+        sys.stdout.buffer.write(wire.frame(wire.encode_error(error)))
         sys.stdout.buffer.flush()
         return error.exit_code
     agent = Agent(keeper, listener, limits)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from walletcli.errors import InputError
-from walletcli.wallet.changes import AddIdentity, Rename, Retire, SetAttribute, UnsetAttribute
-from walletcli.wallet.lookup import find
-from walletcli.wallet.messages import MAX_KEYS
 from walletcli.wallet.session import Session
-from walletcli.wallet.view import MAX_INDEX, IdentitySummary, IdentityView
+from walletcli.wallet.wire import MAX_KEYS
+
+if TYPE_CHECKING:
+    from walletcli.wallet.summary import IdentitySummary
+    from walletcli.wallet.view import IdentityView
+
+MAX_INDEX = 2**31 - 2
+"""Largest identity index (`walletcli.wallet.view`)."""
 
 RETIRE_REASONS = ("none given", "no longer used", "key compromised", "replaced")
 """Why an identity is retired, by number (docs/spec/record.md)."""
@@ -31,6 +36,8 @@ def create_identity(session: Session, label: str, index: int | None = None) -> I
     Raises:
         InputError: ``label.malformed``, ``label.exists``, ``identity.exists``, ``identity.index``.
     """
+    from walletcli.wallet.changes import AddIdentity
+
     if index is not None and not 0 <= index <= MAX_INDEX:
         raise InputError("identity.index", f"the index of an identity is 0 to {MAX_INDEX}, found {index}")
     return session.change(AddIdentity(label, index, _today()))
@@ -61,6 +68,8 @@ def show_identity(session: Session, who: str) -> IdentityView:
     Raises:
         InputError: ``identity.unknown``.
     """
+    from walletcli.wallet.lookup import find
+
     return find(session.snapshot().wallet, who)
 
 
@@ -70,6 +79,8 @@ def rename_identity(session: Session, who: str, label: str) -> IdentityView:
     Raises:
         InputError: ``identity.unknown``, ``label.malformed``, ``label.exists``.
     """
+    from walletcli.wallet.changes import Rename
+
     return session.change(Rename(show_identity(session, who).index, label))
 
 
@@ -89,6 +100,8 @@ def set_attribute(session: Session, who: str, name: str, value: str, sealed: boo
     """
     import unicodedata
 
+    from walletcli.wallet.changes import SetAttribute
+
     index = show_identity(session, who).index
     return session.change(SetAttribute(index, name, unicodedata.normalize("NFC", value), sealed))
 
@@ -99,6 +112,8 @@ def unset_attribute(session: Session, who: str, name: str) -> IdentityView:
     Raises:
         InputError: ``identity.unknown``, ``identity.retired``, ``attribute.unknown``.
     """
+    from walletcli.wallet.changes import UnsetAttribute
+
     return session.change(UnsetAttribute(show_identity(session, who).index, name))
 
 
@@ -114,6 +129,8 @@ def retire_identity(session: Session, who: str, reason: str = "") -> IdentityVie
         InputError: ``identity.unknown``, ``identity.retired``, ``identity.retire-reason``.
     """
     import secrets
+
+    from walletcli.wallet.changes import Retire
 
     reason = reason or RETIRE_REASONS[0]
     if reason not in RETIRE_REASONS:

@@ -30,7 +30,8 @@ from walletcli.wallet.changes import AddIdentity, Adopt, Change
 from walletcli.wallet.messages import Apply, DeriveSummaries, GetFacts, GetSummaries, GetView, Request, Sign, Unseal
 from walletcli.wallet.policy import check_signing
 from walletcli.wallet.state import DEVICE_SEED_BYTES, DeviceSecrets, WalletState
-from walletcli.wallet.view import IdentitySummary, IdentityView
+from walletcli.wallet.summary import IdentitySummary
+from walletcli.wallet.view import IdentityView
 from walletcli.wallet.wallet_view import WalletFacts
 
 MAX_ATTEMPTS = 20

@@ -24,8 +24,9 @@ from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.relays import chosen_relays
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.sections import context
-from walletcli.wallet.session import Session, Snapshot
+from walletcli.wallet.session import Session
 from walletcli.wallet.view import IdentityView
+from walletcli.wallet.wallet_view import Snapshot
 
 MAX_ATTEMPTS = 20
 """How often a record is made again because another process changed the wallet meanwhile."""

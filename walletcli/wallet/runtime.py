@@ -12,12 +12,15 @@ import os
 import socket
 import stat
 import struct
+import time
 
 from walletcli.errors import StorageError, VaultError
 from walletcli.wallet.home import IS_LINUX, Home
 
 NAME_CHARS = 32
 """Length of the socket's name without its ending: the first half of a SHA-256 in hex."""
+
+_RETRY_S = 0.01
 
 _MAX_SOCKET_PATH_BYTES = 100
 """Longest path that every platform's `sockaddr_un` takes (Linux: 107, macOS: 103)."""
@@ -94,7 +97,7 @@ def connect(home: Home, timeout_s: float) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(timeout_s)
     try:
-        _connect_in(connection, directory, socket_name(home))
+        _connect_in(connection, directory, socket_name(home), time.monotonic() + timeout_s)
     except (FileNotFoundError, ConnectionRefusedError):  # gone, or left behind by a killed agent
         connection.close()
         return None
@@ -111,16 +114,24 @@ def connect(home: Home, timeout_s: float) -> socket.socket | None:
     return connection
 
 
-def _connect_in(connection: socket.socket, directory: str, name: str) -> None:
+def _connect_in(connection: socket.socket, directory: str, name: str, deadline_s: float) -> None:
+    """Connect to a socket by a name of any length; wait while the agent has more callers than it can hold."""
     path = os.path.join(directory, name)
-    if len(os.fsencode(path)) <= _MAX_SOCKET_PATH_BYTES or not IS_LINUX:
-        connection.connect(path)
-        return
-    handle = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+    handle = None
+    if len(os.fsencode(path)) > _MAX_SOCKET_PATH_BYTES and IS_LINUX:
+        handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        path = f"/proc/self/fd/{handle}/{name}"
     try:
-        connection.connect(f"/proc/self/fd/{handle}/{name}")
+        while True:
+            try:
+                return connection.connect(path)
+            except BlockingIOError:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(_RETRY_S)
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
 def peer_uid(connection: socket.socket) -> int:

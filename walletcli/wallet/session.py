@@ -15,28 +15,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
 from walletcli.errors import VaultError
-from walletcli.wallet import messages, runtime
-from walletcli.wallet.changes import Change
+from walletcli.wallet import runtime, wire
 from walletcli.wallet.home import Home, PasswordSource
-from walletcli.wallet.messages import HEADER_BYTES, Request
-from walletcli.wallet.view import IdentitySummary, IdentityView
-from walletcli.wallet.wallet_view import WalletFacts, WalletView
 
 if TYPE_CHECKING:
+    from walletcli.wallet.changes import Change
     from walletcli.wallet.keeper import Keeper
+    from walletcli.wallet.summary import IdentitySummary
+    from walletcli.wallet.view import IdentityView
+    from walletcli.wallet.wallet_view import Snapshot, WalletFacts
 
 ANSWER_TIMEOUT_S = 30.0
 """How long a command waits for the agent; a write waits for the disk and for other processes."""
 
 _CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The public half of the wallet at one generation of the vault."""
-
-    generation: int
-    wallet: WalletView
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +71,12 @@ class Session:
     def close(self) -> None:
         """Let go of the agent, or of the secrets."""
 
-    def ask(self, request: Request) -> object:
-        """Have a typed request answered by whoever holds the secrets.
+    def ask(self, kind: int, *arguments: object) -> object:
+        """Have a request answered by whoever holds the secrets.
+
+        Args:
+            kind: one of `walletcli.wallet.wire`.
+            arguments: what that kind takes.
 
         Raises:
             WalletError: what the request ends in, or ``agent.*`` if the agent goes away.
@@ -89,19 +85,23 @@ class Session:
 
     def facts(self) -> WalletFacts:
         """Return the wallet in one line."""
-        return WalletFacts.from_cbor(self.ask(messages.GetFacts()))
+        from walletcli.wallet.wallet_view import WalletFacts
+
+        return WalletFacts.from_cbor(self.ask(wire.GET_FACTS))
 
     def summaries(self) -> list[IdentitySummary]:
         """Return the list of identities, by index."""
-        return [IdentitySummary.from_cbor(row) for row in _rows(self.ask(messages.GetSummaries()))]
+        return _summaries(self.ask(wire.GET_SUMMARIES))
 
     def derived(self, start: int, count: int) -> list[IdentitySummary]:
-        """Return what the seed gives from index `start` on, held or not; at most `messages.MAX_KEYS`."""
-        return [IdentitySummary.from_cbor(row) for row in _rows(self.ask(messages.DeriveSummaries(start, count)))]
+        """Return what the seed gives from index `start` on, held or not; at most `wire.MAX_KEYS`."""
+        return _summaries(self.ask(wire.DERIVE_SUMMARIES, start, count))
 
     def snapshot(self) -> Snapshot:
         """Return the public half of the wallet."""
-        generation, wallet = _rows(self.ask(messages.GetView()))
+        from walletcli.wallet.wallet_view import Snapshot, WalletView
+
+        generation, wallet = _rows(self.ask(wire.GET_VIEW))
         return Snapshot(cast("int", generation), WalletView.from_cbor(wallet))
 
     def apply(self, change: Change) -> IdentityView | None:
@@ -110,7 +110,10 @@ class Session:
         Returns:
             The identity that it touched, as it is now, or None if it touched none.
         """
-        _, identity = _rows(self.ask(messages.Apply(change)))
+        from walletcli.wallet.changes import to_row
+        from walletcli.wallet.view import IdentityView
+
+        _, identity = _rows(self.ask(wire.APPLY, to_row(change)))
         return IdentityView.from_cbor(identity) if identity is not None else None
 
     def change(self, change: Change) -> IdentityView:
@@ -137,7 +140,7 @@ class Session:
             VaultError: ``vault.changed`` if the wallet has changed since.
             SignerError: ``request.*`` or ``identity.unseen``.
         """
-        return cast("bytes", self.ask(messages.Sign(index, document, generation)))
+        return cast("bytes", self.ask(wire.SIGN, index, document, generation))
 
     def unseal(self, index: int, sealed: bytes, context: bytes) -> bytes:
         """Open what is sealed to this device or to the recovery recipient of an identity.
@@ -145,11 +148,17 @@ class Session:
         Raises:
             VerificationError: ``sealed.not-for-you``.
         """
-        return cast("bytes", self.ask(messages.Unseal(index, sealed, context)))
+        return cast("bytes", self.ask(wire.UNSEAL, index, sealed, context))
 
 
 def _rows(value: object) -> list[object]:
     return cast("list[object]", value)
+
+
+def _summaries(value: object) -> list[IdentitySummary]:
+    from walletcli.wallet.summary import IdentitySummary
+
+    return [IdentitySummary.from_cbor(row) for row in _rows(value)]
 
 
 class LocalSession(Session):
@@ -168,11 +177,13 @@ class LocalSession(Session):
         """Let go of the secrets."""
         self._keeper = None
 
-    def ask(self, request: Request) -> object:
-        """Have a typed request answered here."""
+    def ask(self, kind: int, *arguments: object) -> object:
+        """Have a request answered here."""
+        from walletcli.wallet.messages import from_row
+
         if self._keeper is None:
             raise VaultError("wallet.locked", "the session is closed", "open the wallet again")
-        return self._keeper.answer(request)
+        return self._keeper.answer(from_row([kind, *arguments]))
 
 
 class AgentSession(Session):
@@ -191,24 +202,24 @@ class AgentSession(Session):
         """Close the connection; the agent stays."""
         self._connection.close()
 
-    def ask(self, request: Request) -> object:
-        """Have a typed request answered by the agent.
+    def ask(self, kind: int, *arguments: object) -> object:
+        """Have a request answered by the agent.
 
         Raises:
             WalletError: what the request ends in, or ``agent.gone``, ``agent.bad-answer``.
         """
         deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
         try:
-            self._connection.sendall(messages.frame(messages.encode_request(request)))
-            length = int.from_bytes(self._receive(HEADER_BYTES, deadline_s), "big")
-            if length > messages.MAX_ANSWER_BYTES:
+            self._connection.sendall(wire.frame(wire.encode_request([kind, *arguments])))
+            length = int.from_bytes(self._receive(wire.HEADER_BYTES, deadline_s), "big")
+            if length > wire.MAX_ANSWER_BYTES:
                 raise VaultError("agent.bad-answer", "the agent's answer is too long", "lock and unlock the wallet")
             content = self._receive(length, deadline_s)
         except OSError as error:
             raise VaultError(
                 "agent.gone", "the agent went away before it answered", "walletcli wallet unlock"
             ) from error
-        return messages.decode_answer(content)
+        return wire.decode_answer(content)
 
     def _receive(self, length: int, deadline_s: float) -> bytes:
         parts = bytearray()
@@ -223,12 +234,12 @@ class AgentSession(Session):
 
     def status(self) -> AgentStatus:
         """Return how the agent is."""
-        pid, expires_in_s = _rows(self.ask(messages.GetStatus()))
+        pid, expires_in_s = _rows(self.ask(wire.GET_STATUS))
         return AgentStatus(cast("int", pid), cast("int", expires_in_s))
 
     def lock(self) -> None:
         """Make the agent forget everything and end."""
-        self.ask(messages.Lock())
+        self.ask(wire.LOCK)
 
     def kill(self) -> None:
         """End an agent that no longer answers; it is this user's process, as the kernel told when it was found."""

@@ -13,7 +13,7 @@ from typing import IO
 
 from walletcli.core.secret import Secret
 from walletcli.errors import InputError, VaultError, WalletError
-from walletcli.wallet import messages, runtime
+from walletcli.wallet import runtime, wire
 from walletcli.wallet.home import Home, PasswordSource
 from walletcli.wallet.session import AgentStatus, find_agent
 
@@ -144,8 +144,8 @@ def _await_ready(stream: IO[bytes]) -> None:
             )
         part = os.read(stream.fileno(), 65_536)
         if not part:
-            if len(said) > messages.HEADER_BYTES:
-                messages.decode_answer(said[messages.HEADER_BYTES :])
+            if len(said) > wire.HEADER_BYTES:
+                wire.decode_answer(said[wire.HEADER_BYTES :])
             raise VaultError(
                 "agent.start", "the agent could not be started", "do without it: give --password-file to each command"
             )

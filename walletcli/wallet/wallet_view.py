@@ -116,6 +116,14 @@ class WalletView:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The public half of the wallet at one generation of the vault."""
+
+    generation: int
+    wallet: WalletView
+
+
+@dataclass(frozen=True, slots=True)
 class WalletFacts:
     """The wallet in one line, without its identities.
 

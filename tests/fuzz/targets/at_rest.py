@@ -10,7 +10,7 @@ from walletcli.errors import InputError, WalletError
 from walletcli.vault.header import Header
 from walletcli.vault.padding import SMALLEST_STEP_BYTES
 from walletcli.vault.slots import FactorRecord, Slot
-from walletcli.wallet import changes, messages
+from walletcli.wallet import changes, messages, wire
 from walletcli.wallet.state import DeviceSecrets, WalletState
 from walletcli.wallet.view import IdentityView, Retired, Stored
 from walletcli.wallet.wallet_view import Seen, WalletView
@@ -49,10 +49,10 @@ def check_agent_request(data: bytes) -> bool:
 def check_agent_answer(data: bytes) -> bool:
     """An answer is a value, or one of our errors."""
     try:
-        value = messages.decode_answer(data)
+        value = wire.decode_answer(data)
     except WalletError:
         return False
-    assert messages.encode_answer(value) == data
+    assert wire.encode_answer(value) == data
     return True
 
 
@@ -124,18 +124,18 @@ def agent_requests() -> list[bytes]:
 
 def agent_answers() -> list[bytes]:
     """Return answers with values; answers with errors are refused inputs, and found by mutation."""
-    return [messages.encode_answer(value) for value in (None, [1, "two", b"three"], {1: True})]
+    return [wire.encode_answer(value) for value in (None, [1, "two", b"three"], {1: True})]
 
 
 def agent_errors() -> list[bytes]:
     """Return answers that hold errors."""
-    return [messages.encode_error(InputError("label.taken", "there is one already", "choose another"))]
+    return [wire.encode_error(InputError("label.taken", "there is one already", "choose another"))]
 
 
 def check_agent_error(data: bytes) -> bool:
     """An answer that holds an error raises one of ours, whatever family it claims."""
     try:
-        messages.decode_answer(data)
+        wire.decode_answer(data)
     except InputError:
         return True
     except WalletError:

@@ -1,0 +1,91 @@
+"""What goes over the agent's socket: frames of deterministic CBOR, requests as rows, answers and errors.
+
+A frame is a length (4 bytes, big-endian) and that many bytes. Light: this is on the way of every command while the
+wallet is unlocked, so requests are rows here; whoever answers makes typed values of them (`walletcli.wallet.messages`).
+
+Spec: docs/spec/agent.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from walletcli import errors
+from walletcli.core import cbor
+from walletcli.errors import VaultError, WalletError
+
+VERSION: Final = 1
+"""Version of the protocol; first item of every request."""
+
+HEADER_BYTES: Final = 4
+"""Length of a frame's length."""
+
+MAX_REQUEST_BYTES: Final = 160_000
+"""Longest request: a document, or a record, and its surroundings."""
+
+MAX_ANSWER_BYTES: Final = 256 << 20
+"""Longest answer: the public half of a large wallet."""
+
+MAX_KEYS: Final = 10_000
+"""Most derived identities in one answer."""
+
+GET_STATUS: Final = 1
+"""How is the agent?"""
+GET_FACTS: Final = 2
+"""The wallet in one line."""
+GET_SUMMARIES: Final = 3
+"""The list of identities."""
+GET_VIEW: Final = 4
+"""The public half of the wallet."""
+DERIVE_SUMMARIES: Final = 5
+"""What the seed gives: start, count."""
+SIGN: Final = 6
+"""Sign a document's packet: index, document, generation."""
+APPLY: Final = 7
+"""Make a change: its row."""
+UNSEAL: Final = 8
+"""Open a sealed section: index, section, context."""
+LOCK: Final = 9
+"""Forget everything and end."""
+
+
+def encode_request(row: Sequence[object]) -> bytes:
+    """Return the content of a frame that asks for `row`: a kind, then its arguments."""
+    return cbor.encode([VERSION, *row])
+
+
+def encode_answer(value: object) -> bytes:
+    """Return the content of a frame that answers with `value`."""
+    return cbor.encode([True, value])
+
+
+def encode_error(error: WalletError) -> bytes:
+    """Return the content of a frame that answers with an error."""
+    return cbor.encode([False, type(error).__name__, error.code, error.message, error.hint])
+
+
+def decode_answer(data: bytes) -> object:
+    """Return the value that was answered, or raise the error that was.
+
+    Raises:
+        WalletError: the agent's, of its own family.
+        VaultError: ``agent.bad-answer``.
+        FormatError: ``cbor.*``.
+    """
+    match cbor.decode(data, MAX_ANSWER_BYTES):
+        case [True, value]:
+            return value
+        case [False, str(name), str(code), str(message), str(hint)]:
+            raise _family(name)(code, message, hint)
+    raise VaultError("agent.bad-answer", "the agent's answer cannot be read", "lock and unlock the wallet")
+
+
+def _family(name: str) -> type[WalletError]:
+    found = getattr(errors, name, None)
+    return found if isinstance(found, type) and issubclass(found, WalletError) else WalletError
+
+
+def frame(content: bytes) -> bytes:
+    """Put the length before `content`."""
+    return len(content).to_bytes(HEADER_BYTES, "big") + content
