@@ -6,7 +6,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["walletcli"]):
+with atheris.instrument_imports(include=["walletcli"], exclude=["walletcli.core.edit_distance"]):
     from tests.fuzz import registry
 
     TARGETS = registry.load()

@@ -10,7 +10,8 @@ from tests.fuzz.target import Target
 from walletcli.client.http import HttpConnection, Request
 from walletcli.errors import NetworkError, WalletError
 from walletcli.node import request as node_request
-from walletcli.node.http import Clock, Connection
+from walletcli.node.clock import Clock
+from walletcli.node.http import Connection
 from walletcli.node.wire import Answers
 
 KEY = b"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"
@@ -39,20 +40,25 @@ class _Transport:
 
 
 class _Handler:
-    """Answers every request at once with what it was."""
+    """Keeps what was asked, and answers when told to."""
 
     def __init__(self) -> None:
         self.answers = Answers()
         self.clock = Clock(0.0)
         self.seen: list[tuple[bytes, bytes, bytes, dict[bytes, bytes]]] = []
+        self._open: list[Connection] = []
 
     def body_limit(self, method: bytes, target: bytes) -> tuple[int, str]:
         return (1068, "packet.too-long") if method == b"PUT" else (0, "request.too-large")
 
-    def handle(self, request: node_request.Request, connection: Connection) -> bytes | None:
+    def submit(self, request: node_request.Request, connection: Connection) -> None:
         self.seen.append((request.method, request.target, request.body, dict(request.headers)))
         assert len(request.body) <= 1068
-        return self.answers.no_content
+        self._open.append(connection)
+
+    def serve(self) -> None:
+        while self._open:
+            self._open.pop().finish(self.answers.no_content)
 
     def answered(self, method: bytes, status: bytes) -> None:
         assert len(status) == 3
@@ -70,6 +76,7 @@ def _serve(pieces: list[bytes]) -> tuple[_Handler, _Transport]:
         if transport.is_closed:
             break
         connection.data_received(piece)
+        handler.serve()
     connection.connection_lost(None)
     return handler, transport
 
