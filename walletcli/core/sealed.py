@@ -57,7 +57,7 @@ def seal(plaintext: bytes, recipients: Sequence[bytes], entropy: Callable[[int],
     """Encrypt `plaintext` so that each of `recipients` can open it.
 
     Args:
-        plaintext: up to 60 MB.
+        plaintext: up to 66,060,287 bytes.
         recipients: 1 to 16 X25519 public keys of 32 bytes.
         entropy: gives as many random bytes as asked.
         context: says where the blob stands; must be given again to open it.
