@@ -143,6 +143,8 @@ def _confirmed(invocation: Invocation, question: str) -> bool:
 
 
 def _state(summary: IdentitySummary) -> str:
+    if summary.label is None:
+        return "not in this wallet"
     return "retired" if summary.retired else "published" if summary.published else "not published"
 
 

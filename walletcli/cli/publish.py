@@ -29,6 +29,8 @@ def publish(
         )  # fmt: skip
     for failure in published.failed:
         warn(f"{failure.address} did not store it: {failure.message}")
+    record = "new, signed now" if published.new else "unchanged, stored again"
     stored = [("stored on", relay) for relay in published.relays]
     stored += [("packet only on", relay) for relay in published.stored.packet_only]
-    invocation.answer(published.to_json(), pairs([("did", published.did), ("seq", str(published.seq)), *stored]))
+    fields = [("did", published.did), ("seq", str(published.seq)), ("record", record), *stored]
+    invocation.answer(published.to_json(), pairs(fields))

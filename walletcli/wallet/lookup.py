@@ -22,7 +22,7 @@ def find(wallet: WalletView, who: str) -> IdentityView:
     for identity in wallet.identities:
         if same_label(identity.label, text):
             return identity
-    key = key_of(text, None)
+    key = key_of(text, wallet)
     for identity in wallet.identities:
         if identity.public_key == key:
             return identity
