@@ -22,7 +22,9 @@ def free_port() -> int:
 
 def init_node(directory: Path) -> None:
     """Make a node's directory."""
-    subprocess.run(python("-m", "walletcli", "node", "init", str(directory)), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        python("-m", "walletcli", "node", "init", str(directory)), cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+    )
 
 
 def node(directory: Path) -> tuple[Server, str]:
