@@ -20,7 +20,6 @@ from walletcli.node.wire import Answers, closing, head_only
 
 MAX_TARGET_BYTES: Final = 1024
 MAX_HEAD_BYTES: Final = 8192
-MAX_FIELDS: Final = 64
 SLICE_BYTES: Final = 4096
 """How much is parsed at once. Nothing more is parsed while an answer is outstanding or the client does not read, so
 that this also bounds how many pipelined requests can wait."""
@@ -37,6 +36,7 @@ NEVER: Final = float("inf")
 _KEPT: Final = frozenset(
     (
         b"host",
+        b"connection",
         b"content-length",
         b"transfer-encoding",
         b"expect",
@@ -94,7 +94,6 @@ class Connection(asyncio.Protocol):
         "_deaf",
         "_eof",
         "_field_bytes",
-        "_fields",
         "_handler",
         "_head_bytes",
         "_headers",
@@ -138,7 +137,6 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._body = b""
-        self._fields = 0
         self._field_bytes = 0
         self._head_bytes = 0
 
@@ -251,7 +249,10 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._deaf = True  # answered like any other request; what follows is another protocol
+            self._deaf = True  # the request is answered like any other; what follows it is another protocol
+            for request in (*self._queue, self._waiting):
+                if request is not None:
+                    request.keep_alive = False
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, _Refused):
                 raise
@@ -305,10 +306,9 @@ class Connection(asyncio.Protocol):
             raise _Refused
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field; most are only counted."""
-        self._fields += 1
+        """Take a field; of most only the size counts."""
         self._field_bytes += len(name) + len(value) + 4
-        if self._fields > MAX_FIELDS or self._field_bytes > MAX_HEAD_BYTES:
+        if self._field_bytes > MAX_HEAD_BYTES:
             self._refuse(431, "request.too-large", "the head is too long")
             raise _Refused
         kept = name.lower()
@@ -325,7 +325,7 @@ class Connection(asyncio.Protocol):
         self._in_head = False
         headers = self._headers
         self._method = self._parser.get_method()
-        if not headers.get(b"host") and self._parser.get_http_version() == "1.1":
+        if not headers.get(b"host") and self._parser.get_http_version() != "1.0":
             self._malformed()
             raise _Refused
         length = headers.get(b"content-length")
@@ -355,8 +355,9 @@ class Connection(asyncio.Protocol):
         self._in_body = False
         if self._deaf:
             return
-        parser = self._parser
-        keep_alive = parser.should_keep_alive() and not parser.should_upgrade() and parser.get_http_version() == "1.1"
+        keep_alive = self._parser.should_keep_alive()
+        if keep_alive and b"connection" in self._headers:
+            keep_alive = self._parser.get_http_version() == "1.1"  # 1.0 would want to be told
         request = Request(self._method, self._target, self._headers, self._body, self.client, keep_alive)
         if self._waiting is not None:
             self._queue.append(request)

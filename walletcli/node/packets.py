@@ -27,15 +27,26 @@ _NO_CONDITION: Final = (None, None)
 _FROM_STORE: Final = (b"policy=LocalOrRelayCacheOnly", b"policy=cache_only", b"policy=CacheOnly")
 
 
-class _InFlight:
-    """A packet that is being written, and who else sent the same bytes meanwhile."""
+Asked = tuple[bytes, Request, Connection]
+"""A key (32 bytes), and who asks what about it."""
 
-    __slots__ = ("joined", "payload", "seq")
 
-    def __init__(self, seq: int, payload: bytes) -> None:
-        self.seq = seq
+class _Put:
+    """A packet that is being written, who sent it, and who else sent the same bytes meanwhile."""
+
+    __slots__ = ("connection", "joined", "key", "payload", "routes", "seq")
+
+    def __init__(self, routes: PacketRoutes, connection: Connection, key: bytes, payload: bytes, seq: int) -> None:
+        self.routes = routes
+        self.connection = connection
+        self.key = key
         self.payload = payload
-        self.joined: list[Connection] = []
+        self.seq = seq
+        self.joined: list[Connection] | None = None
+
+    def done(self, result: Outcome | WalletError) -> None:
+        """Answer everybody."""
+        self.routes.written(self, result)
 
 
 class PacketRoutes:
@@ -52,11 +63,11 @@ class PacketRoutes:
     ) -> None:
         self._gate = gate
         self._ask = ask
-        self._in_flight: dict[bytes, _InFlight] = {}
+        self._in_flight: dict[bytes, _Put] = {}
 
     # GET
 
-    def get(self, asked: Sequence[tuple[bytes, Request, Connection]]) -> None:
+    def get(self, asked: Sequence[Asked]) -> None:
         """Answer GET and HEAD for many keys at once; where a source is asked first, later.
 
         Args:
@@ -98,58 +109,82 @@ class PacketRoutes:
 
     # PUT
 
-    def put(self, request: Request, connection: Connection, key: bytes) -> bytes | None:
-        """Check a PUT and submit it; None as long as it is not on disk."""
-        gate = self._gate
-        refused = gate.refuse_write(request.client, key)
+    def put(self, asked: Sequence[Asked]) -> None:
+        """Check many PUTs, step by step for all of them, and submit those that pass.
+
+        Args:
+            asked: key (32 bytes), request and connection.
+        """
+        admitted = [item for item in asked if self._admit(*item)]
+        verified = [(item, packet) for item in admitted if (packet := self._verified(*item)) is not None]
+        for (key, request, connection), packet in verified:
+            self._submit(key, request, connection, packet)
+
+    def _admit(self, key: bytes, request: Request, connection: Connection) -> bool:
+        """Tell whether a PUT is worth verifying; if not, it is answered, or shares the outcome of its twin."""
+        refused = self._gate.refuse_write(request.client, key)
         if refused is not None:
-            return refused
-        headers = request.headers
-        if b"if-match" in headers or b"if-unmodified-since" in headers:
-            condition = _condition(headers)
-            if condition is None:
-                return gate.answers.error(400, "request.precondition", "If-Match or If-Unmodified-Since cannot be read")
-        else:
-            condition = _NO_CONDITION
-        body = request.body
+            connection.finish(refused)
+            return False
+        return not self._join(key, request, connection)
+
+    def _join(self, key: bytes, request: Request, connection: Connection) -> bool:
+        running = self._in_flight.get(key)
+        if running is None or running.payload != request.body:
+            return False
+        if running.joined is None:
+            running.joined = []
+        running.joined.append(connection)
+        return True
+
+    def _verified(self, key: bytes, request: Request, connection: Connection) -> SignedPacket | None:
+        try:
+            return SignedPacket.from_relay_payload(key, request.body)
+        except WalletError as error:
+            connection.finish(self._gate.answers.error(400, error.code, error.message))
+            return None
+
+    def _submit(self, key: bytes, request: Request, connection: Connection, packet: SignedPacket) -> None:
+        condition = _condition(request.headers)
+        if condition is None:
+            message = "If-Match or If-Unmodified-Since cannot be read"
+            connection.finish(self._gate.answers.error(400, "request.precondition", message))
+            return
         running = self._in_flight.get(key)
         if running is not None:
-            if running.payload == body:
-                running.joined.append(connection)
-                return None
-            clash = self._clash(running, body, condition)
+            if self._join(key, request, connection):
+                return
+            clash = self._clash(running, packet.seq, condition)
             if clash is not None:
-                return clash
-        try:
-            packet = SignedPacket.from_relay_payload(key, body)
-        except WalletError as error:
-            return gate.answers.error(400, error.code, error.message)
-        flight = self._in_flight[key] = _InFlight(packet.seq, body)
-        write = PutPacket(key, body, packet.seq, packet.document_hash, condition[0], condition[1], True)
-        gate.writer.submit(write, partial(self._written, connection, key, flight))
-        return None
+                connection.finish(clash)
+                return
+        seq, body = packet.seq, request.body
+        put = self._in_flight[key] = _Put(self, connection, key, body, seq)
+        write = PutPacket(key, body, seq, packet.document_hash, condition[0], condition[1], True)
+        self._gate.writer.submit(write, put.done)
 
-    def _clash(self, running: _InFlight, body: bytes, condition: tuple[int | None, int | None]) -> bytes | None:
+    def _clash(self, running: _Put, seq: int, condition: tuple[int | None, int | None]) -> bytes | None:
         """Return the answer to a PUT that meets another one of its key under way, or None if it may follow it."""
         answers = self._gate.answers
         if condition[0] == running.seq:
             return None
         if condition != _NO_CONDITION:
             return answers.error(*_REFUSALS[Outcome.PRECONDITION])
-        if int.from_bytes(body[64:72], "big") <= running.seq:
+        if seq <= running.seq:
             return answers.error(*_REFUSALS[Outcome.CONFLICT])
         return answers.error(
             428, "packet.in-flight", "another packet of this key is being stored: say which with If-Match"
         )
 
-    def _written(self, connection: Connection, key: bytes, flight: _InFlight, result: Outcome | WalletError) -> None:
-        if self._in_flight.get(key) is flight:
-            del self._in_flight[key]
+    def written(self, put: _Put, result: Outcome | WalletError) -> None:
+        """Answer a PUT, and those who sent the same, once it is on disk or has failed."""
+        if self._in_flight.get(put.key) is put:
+            del self._in_flight[put.key]
         answer = self._answer(result)
         if result is Outcome.STORED:
-            self._gate.stored(key)
-        connection.finish(answer)
-        for other in flight.joined:
+            self._gate.stored(put.key)
+        put.connection.finish(answer)
+        for other in put.joined or ():
             other.finish(answer)
 
     def _answer(self, result: Outcome | WalletError) -> bytes:
@@ -179,6 +214,8 @@ def _is_unchanged(headers: dict[bytes, bytes], seq: int) -> bool:
 
 def _condition(headers: dict[bytes, bytes]) -> tuple[int | None, int | None] | None:
     """Return the `seq` and the second that a PUT expects (None: any), or None if they cannot be read."""
+    if b"if-match" not in headers and b"if-unmodified-since" not in headers:
+        return _NO_CONDITION
     match = headers.get(b"if-match")
     if match is not None:
         text = match.strip()

@@ -6,7 +6,7 @@ Spec: docs/spec/node-api.md, "Paths".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from walletcli.core.encodings import z32_decode
@@ -17,7 +17,7 @@ from walletcli.node.gate import Gate
 from walletcli.node.http import Connection
 from walletcli.node.metrics import Metrics
 from walletcli.node.operator_pages import OperatorPages
-from walletcli.node.packets import PacketRoutes
+from walletcli.node.packets import Asked, PacketRoutes
 from walletcli.node.request import Request
 
 _KEY_TARGET_CHARS: Final = 53
@@ -86,31 +86,33 @@ class Routes:
         del self._turn[:MAX_TURN]
         if self._turn:
             self._loop.call_soon(self._serve)
-        reads: list[tuple[bytes, Request, Connection]] = []
+        reads: list[Asked] = []
+        writes: list[Asked] = []
         for request, connection in turn:
-            answer = self._route(request, connection, reads)
+            answer = self._route(request, connection, reads, writes)
             if answer is not None:
                 connection.finish(answer)
-        if not reads:
-            return
+        for asked, serve in ((reads, self._packets.get), (writes, self._packets.put)):
+            if asked:
+                self._serve_packets(asked, serve)
+
+    def _serve_packets(self, asked: list[Asked], serve: Callable[[Sequence[Asked]], None]) -> None:
         try:
-            self._packets.get(reads)
+            serve(asked)
         except Exception as error:  # noqa: BLE001 - see _failed
-            for _, request, connection in reads:
+            for _, request, connection in asked:
                 connection.finish(self._failed(request, error))
 
-    def _route(
-        self, request: Request, connection: Connection, reads: list[tuple[bytes, Request, Connection]]
-    ) -> bytes | None:
-        """Return the answer if there is one at once; requests for packets go to `reads`."""
+    def _route(self, request: Request, connection: Connection, reads: list[Asked], writes: list[Asked]) -> bytes | None:
+        """Return the answer if there is one at once; what is about packets goes to `reads` and `writes`."""
         try:
             refused = self._gate.refuse_request(request.client)
             if refused is not None:
                 return refused
             target = request.target
             if len(target) == _KEY_TARGET_CHARS and target[0] == _SLASH and b"/" not in target[1:]:
-                return self._packet(request, connection, target, reads)
-            return self._other(request, connection, reads)
+                return self._packet(request, connection, target, reads, writes)
+            return self._other(request, connection, reads, writes)
         except Exception as error:  # noqa: BLE001 - see _failed
             return self._failed(request, error)
 
@@ -123,7 +125,7 @@ class Routes:
         return self.answers.error(500, "node.bug", "something is wrong with this node")
 
     def _packet(
-        self, request: Request, connection: Connection, path: bytes, reads: list[tuple[bytes, Request, Connection]]
+        self, request: Request, connection: Connection, path: bytes, reads: list[Asked], writes: list[Asked]
     ) -> bytes | None:
         try:
             key = z32_decode(path[1:].decode("latin-1"), 32)
@@ -134,18 +136,17 @@ class Routes:
             reads.append((key, request, connection))
             return None
         if method == b"PUT":
-            return self._packets.put(request, connection, key)
+            writes.append((key, request, connection))
+            return None
         return self._no_method(method, _READ_WRITE)
 
-    def _other(
-        self, request: Request, connection: Connection, reads: list[tuple[bytes, Request, Connection]]
-    ) -> bytes | None:
+    def _other(self, request: Request, connection: Connection, reads: list[Asked], writes: list[Asked]) -> bytes | None:
         target = request.target
         if target[:1] != b"/":
             target = _without_authority(target)
         path = target.partition(b"?")[0]
         if len(path) == _KEY_TARGET_CHARS and path.count(b"/") == 1:
-            return self._packet(request, connection, path, reads)
+            return self._packet(request, connection, path, reads, writes)
         if path.startswith(documents.PREFIX):
             return self._document(request, connection, path[len(documents.PREFIX) :])
         page = self._pages.find(path, request)

@@ -1,4 +1,4 @@
-"""One batch of writes inside a SQLite transaction."""
+"""Batches of writes inside SQLite transactions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final, cast
 
 import apsw
 
+from walletcli.node.sqlite_tail import Tail, tag_of
 from walletcli.node.store import (
     MAX_QUEUED,
     MAX_UNREFERENCED_BYTES,
     UNREFERENCED_S,
     Expire,
     Outcome,
-    Probe,
     PutDocument,
     PutPacket,
     Sent,
@@ -22,8 +22,12 @@ from walletcli.node.store import (
 
 _EXPIRE_AT_ONCE: Final = 500
 
-_FIND: Final = "SELECT id, payload, document FROM packet WHERE tag = ? AND key = ?"
-_INSERT: Final = "INSERT INTO packet(tag, key, stored_s, document, payload) VALUES(?, ?, ?, ?, ?)"
+_BY_ID: Final = "SELECT id, payload, document FROM packet WHERE id = ? AND key = ?"
+_BY_TAG: Final = (
+    "SELECT id, payload, document FROM packet WHERE id IN (SELECT id FROM packet_index WHERE tag = ?) AND key = ?"
+)
+_HAS_TAG: Final = "SELECT 1 FROM packet_index WHERE tag = ?"
+_INSERT: Final = "INSERT INTO packet(id, tag, key, stored_s, document, payload) VALUES(?, ?, ?, ?, ?, ?)"
 _UPDATE: Final = "UPDATE packet SET stored_s = ?, document = ?, payload = ? WHERE id = ?"
 _FIND_DOCUMENT: Final = "SELECT id, expires_s, length(body), identity FROM document WHERE tag = ? AND hash = ?"
 _INSERT_DOCUMENT: Final = "INSERT INTO document(tag, hash, identity, expires_s, body) VALUES(?, ?, ?, ?, ?)"
@@ -38,30 +42,45 @@ _QUEUE: Final = (
 _FOREVER_S: Final = 1 << 62
 
 
-def tag_of(name: bytes) -> int:
-    """Return the first six bytes of a key or hash as a number: a small index, and two hardly ever meet."""
-    return int.from_bytes(name[:6], "big")
-
-
 class Batch:
-    """Applies writes on a connection that is inside a write transaction.
+    """Applies batch after batch of writes on one connection.
 
     Args:
-        writer: the connection.
+        writer: the connection; inside a write transaction whenever `run` is called.
         sinks: whose queues forwarded packets go to.
-        now_s: Unix seconds.
+        tail: gives out row ids, and learns of new packets.
     """
 
-    def __init__(self, writer: apsw.Connection, sinks: Sequence[str], now_s: int) -> None:
-        self._writer = writer
+    def __init__(self, writer: apsw.Connection, sinks: Sequence[str], tail: Tail) -> None:
         self._cursor = writer.cursor()
         self._sinks = sinks
-        self._now_s = now_s
+        self._tail = tail
+        self._now_s = 0
         self._changes: dict[str, int] = {}
+        self._added: list[bytes] = []
 
-    def apply(self, write: Write) -> Outcome:
-        """Apply one write and return what became of it, should the batch be committed."""
-        if type(write) is PutPacket:
+    def run(self, writes: Sequence[Write], now_s: int) -> list[Outcome]:
+        """Apply writes and return what becomes of each, should the transaction be committed.
+
+        Args:
+            writes: the batch.
+            now_s: Unix seconds.
+        """
+        self._now_s = now_s
+        self._changes = {}
+        self._added = []
+        outcomes = [self._put_packet(write) if type(write) is PutPacket else self._apply(write) for write in writes]
+        self._save_counts()
+        return outcomes
+
+    def undo(self) -> None:
+        """Forget what the last batch added: its transaction is rolled back."""
+        for key in self._added:
+            self._tail.ids.pop(key, None)
+        self._added = []
+
+    def _apply(self, write: Write) -> Outcome:
+        if isinstance(write, PutPacket):
             return self._put_packet(write)
         if isinstance(write, PutDocument):
             return self._put_document(write)
@@ -69,12 +88,11 @@ class Batch:
             self._settle_sent(write)
         elif isinstance(write, Expire):
             self._evict(self._now_s, _EXPIRE_AT_ONCE)
-        elif isinstance(write, Probe):
+        else:
             self._cursor.execute("INSERT OR REPLACE INTO count(name, value) VALUES('probed_s', ?)", (self._now_s,))
         return Outcome.STORED
 
-    def save_counts(self) -> None:
-        """Write the changed counts; the last step of a batch."""
+    def _save_counts(self) -> None:
         for name, change in self._changes.items():
             if change:
                 self._cursor.execute(
@@ -87,25 +105,42 @@ class Batch:
 
     # packets
 
+    def _find(self, key: bytes) -> tuple[int, bytes, bytes | None] | None:
+        """Return row id, payload and document hash of a packet."""
+        row_id = self._tail.ids.get(key)
+        row: tuple[int, bytes, bytes | None] | None
+        if row_id is not None:
+            row = self._cursor.execute(_BY_ID, (row_id, key)).get
+            if row is not None:
+                return row
+        tag = tag_of(key)
+        if self._cursor.execute(_HAS_TAG, (tag,)).get is None:
+            return None
+        row = self._cursor.execute(_BY_TAG, (tag, key)).get
+        return row
+
     def _put_packet(self, put: PutPacket) -> Outcome:
-        cursor = self._cursor
         key = put.key
-        tag = int.from_bytes(key[:6], "big")
-        row = cursor.execute(_FIND, (tag, key)).fetchone()
-        if row is None:
-            cursor.execute(_INSERT, (tag, key, self._now_s, put.document_hash, put.payload))
+        found = self._find(key)
+        if found is None:
+            tail = self._tail
+            tail.last += 1
+            row = (tail.last, tag_of(key), key, self._now_s, put.document_hash, put.payload)
+            self._cursor.execute(_INSERT, row)
+            tail.ids[key] = tail.last
+            self._added.append(key)
             self._count("packets", 1)
         else:
-            row_id, payload, old_document = row
+            row_id, payload, old_document = found
             refusal = _refusal(put, payload)
             if refusal is not None:
                 return refusal
-            cursor.execute(_UPDATE, (self._now_s, put.document_hash, put.payload, row_id))
+            self._cursor.execute(_UPDATE, (self._now_s, put.document_hash, put.payload, row_id))
             if old_document is not None:
                 self._unreference(old_document, key)
         if put.document_hash is not None:
             self._reference(put.document_hash, key)
-        if put.forward:
+        if put.forward and self._sinks:
             self._queue(key)
         return Outcome.STORED
 
@@ -143,7 +178,7 @@ class Batch:
         if self._document(put.document_hash, put.identity) is not None:
             return Outcome.SAME
         cursor = self._cursor
-        named = cursor.execute(_FIND, (tag_of(put.identity), put.identity)).fetchone()
+        named = self._find(put.identity)
         is_named = named is not None and named[2] == put.document_hash
         expires_s = None if is_named else self._now_s + UNREFERENCED_S
         cursor.execute(
@@ -212,7 +247,7 @@ class Batch:
                 "UPDATE outbox SET due_s = ?, attempts = attempts + 1 WHERE id = ?", (sent.retry_at_s, row_id)
             )
             return
-        packet = cursor.execute(_FIND, (tag_of(sent.key), sent.key)).fetchone()
+        packet = self._find(sent.key)
         if packet is not None and _seq_of(packet[1]) > sent.seq:
             return
         cursor.execute("DELETE FROM outbox WHERE id = ?", (row_id,))

@@ -16,6 +16,7 @@ import apsw
 
 from walletcli.errors import StorageError
 from walletcli.node.sqlite_batch import Batch
+from walletcli.node.sqlite_tail import read_tail
 from walletcli.node.store import Counts, Outcome, QueuedPacket, Write
 
 APPLICATION_ID: Final = 0x77_63_6E_31
@@ -27,12 +28,15 @@ WRITER_CACHE_KIB: Final = 16_384
 CHECKPOINT_PAGES: Final = 4000
 """Pages of 4 KiB in the log from which it is copied back."""
 
+TAIL_PACKETS: Final = 32_768
+"""How many packets at the table's end are found through memory before they are put into the index, all at once."""
+
 _SCHEMA: Final = """
 CREATE TABLE packet(
     id INTEGER PRIMARY KEY, tag INTEGER NOT NULL, key BLOB NOT NULL, stored_s INTEGER NOT NULL,
     document BLOB, payload BLOB NOT NULL
 );
-CREATE INDEX packet_tag ON packet(tag);
+CREATE TABLE packet_index(tag INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(tag, id)) WITHOUT ROWID;
 CREATE TABLE document(
     id INTEGER PRIMARY KEY, tag INTEGER NOT NULL, hash BLOB NOT NULL, identity BLOB NOT NULL,
     expires_s INTEGER, body BLOB NOT NULL
@@ -46,7 +50,8 @@ CREATE TABLE outbox(
 CREATE INDEX outbox_due ON outbox(sink, due_s);
 CREATE TABLE count(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
-_READ_PACKET: Final = "SELECT payload FROM packet WHERE tag = ? AND key = ?"
+_MERGE: Final = "INSERT INTO packet_index(tag, id) SELECT tag, id FROM packet WHERE id > ? ORDER BY tag"
+_SET_INDEXED: Final = "INSERT OR REPLACE INTO count(name, value) VALUES('indexed', ?)"
 _READ_DOCUMENT: Final = "SELECT body FROM document WHERE tag = ? AND hash = ?"
 
 
@@ -77,9 +82,12 @@ class SqliteStore:
         self._wal_pages = 0
         self._held = False  # the reader is inside a transaction, whose snapshot is current
         self._outcomes: list[Outcome] = []
+        self._merged = False
         try:
             self._writer = _open_writer(path)
             self._writer.set_wal_hook(self._on_wal)
+            self._tail = read_tail(self._writer)
+            self._batch = Batch(self._writer, self._sinks, self._tail)
             self._reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
             self._reader.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
             self._cursor = self._reader.cursor()
@@ -109,12 +117,11 @@ class SqliteStore:
 
     def packets(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the relay payload stored for each key, or None."""
-        execute = self._cursor.execute
-        number = int.from_bytes
+        find, execute = self._tail.find, self._cursor.execute
         try:
             if not self._held:
                 self._begin_read()
-            return [execute(_READ_PACKET, (number(key[:6], "big"), key)).get for key in keys]
+            return [find(execute, key) for key in keys]
         except apsw.Error as error:
             raise storage_error(error) from error
 
@@ -155,10 +162,11 @@ class SqliteStore:
         """Begin a transaction and put the batch into it; nothing reaches the disk yet."""
         try:
             self._end_read()
+            if self._merged:
+                self._tail.clear()
+                self._merged = False
             self._writer.execute("BEGIN IMMEDIATE")
-            batch = Batch(self._writer, self._sinks, now_s)
-            self._outcomes = [batch.apply(write) for write in writes]
-            batch.save_counts()
+            self._outcomes = self._batch.run(writes, now_s)
         except apsw.Error as error:
             self._roll_back()
             raise storage_error(error) from error
@@ -173,10 +181,11 @@ class SqliteStore:
         return self._outcomes
 
     def committed(self) -> None:
-        """Let the next read see the batch; called on the event loop's thread."""
+        """Let reads from here on see the batch."""
         self._end_read()
 
     def _roll_back(self) -> None:
+        self._batch.undo()
         try:
             if not self._writer.get_autocommit():
                 self._writer.execute("ROLLBACK")
@@ -184,15 +193,27 @@ class SqliteStore:
             return
 
     def settle(self) -> None:
-        """Copy the log back when it has grown."""
-        if self._wal_pages < CHECKPOINT_PAGES:
-            return
+        """Put the tail into the index when it is long, and copy the log back when that is."""
         try:
+            if len(self._tail.ids) >= TAIL_PACKETS and not self._merged:
+                self._merge()
+            if self._wal_pages < CHECKPOINT_PAGES:
+                return
             in_log, copied = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as error:
+            self._roll_back()
             raise storage_error(error) from error
         if in_log == copied:  # readers no longer need the log now, so none can keep it from starting anew
             self._wal_pages = 0
+
+    def _merge(self) -> None:
+        """Put the tail into the index: sorted, so that a page of the index is written once for many packets."""
+        writer = self._writer
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute(_MERGE, (self._tail.indexed,))
+        writer.execute(_SET_INDEXED, (self._tail.last,))
+        writer.execute("COMMIT")
+        self._merged = True
 
     def close(self) -> None:
         """Close; the last connection copies the log back and removes it."""
