@@ -118,6 +118,8 @@ BAD: list[tuple[Callable[[Session], object], str]] = [
     (lambda session: create_identity(session, "  "), "label.malformed"),
     (lambda session: create_identity(session, "x" * 65), "label.malformed"),
     (lambda session: create_identity(session, "a\nb"), "label.malformed"),
+    (lambda session: create_identity(session, "a\udce4b"), "cbor.text"),
+    (lambda session: set_attribute(session, "alice", "name", "\udce4"), "cbor.text"),
     (lambda session: create_identity(session, "a\u202eb"), "label.malformed"),
     (lambda session: create_identity(session, "did:key:z6Mk"), "label.malformed"),
     (lambda session: create_identity(session, "PK:x"), "label.malformed"),

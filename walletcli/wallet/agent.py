@@ -293,6 +293,8 @@ def main(arguments: list[str]) -> int:
     from walletcli.vault.hardening import harden_process
     from walletcli.wallet.opening import keeper_with_key
 
+    if len(arguments) != 3:
+        return 2
     harden_process()
     os.umask(0o077)
     home = Home(arguments[0])

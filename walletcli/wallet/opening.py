@@ -23,7 +23,8 @@ def open_here(home: Home, password: PasswordSource | None) -> LocalSession:
         VaultError: ``wallet.missing``, ``wallet.locked`` if there is nobody to ask, ``vault.*``, ``slot.*``.
     """
     vault = open_vault(home, password)
-    return LocalSession(home, Keeper(vault, home.vault_path))
+    notices = tuple(f"{notice.message}; {notice.hint}" for notice in vault.notices)
+    return LocalSession(home, Keeper(vault, home.vault_path), notices)
 
 
 def open_vault(home: Home, password: PasswordSource | None) -> Vault:

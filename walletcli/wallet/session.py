@@ -55,10 +55,12 @@ class Session:
 
     Attributes:
         home: whose wallet it is.
+        notices: what the user should hear about the vault, though nothing failed; a line each.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, notices: tuple[str, ...] = ()) -> None:
         self.home = home
+        self.notices = notices
 
     def __enter__(self) -> Self:
         return self
@@ -167,10 +169,11 @@ class LocalSession(Session):
     Args:
         home: whose wallet it is.
         keeper: holds the secrets.
+        notices: what the user should hear about the vault.
     """
 
-    def __init__(self, home: Home, keeper: Keeper) -> None:
-        super().__init__(home)
+    def __init__(self, home: Home, keeper: Keeper, notices: tuple[str, ...] = ()) -> None:
+        super().__init__(home, notices)
         self._keeper: Keeper | None = keeper
 
     def close(self) -> None:
@@ -178,12 +181,12 @@ class LocalSession(Session):
         self._keeper = None
 
     def ask(self, kind: int, *arguments: object) -> object:
-        """Have a request answered here."""
-        from walletcli.wallet.messages import from_row
+        """Have a request answered here, through the same door as the agent's."""
+        from walletcli.wallet.messages import decode_request
 
         if self._keeper is None:
             raise VaultError("wallet.locked", "the session is closed", "open the wallet again")
-        return self._keeper.answer(from_row([kind, *arguments]))
+        return self._keeper.answer(decode_request(wire.encode_request([kind, *arguments])))
 
 
 class AgentSession(Session):
@@ -263,6 +266,29 @@ def find_agent(home: Home) -> AgentSession | None:
     return AgentSession(home, connection) if connection is not None else None
 
 
+def live_agent(home: Home) -> AgentSession | None:
+    """Return a session with this home's agent if it still has the vault open.
+
+    An agent that finds, when it is asked, that the vault has been sealed with another key or has gone, ends; then there
+    is none.
+
+    Raises:
+        VaultError: ``agent.foreign`` or ``agent.unreachable``.
+        StorageError: ``agent.directory``.
+    """
+    agent = find_agent(home)
+    if agent is None:
+        return None
+    try:
+        agent.status()
+    except VaultError as error:
+        agent.close()
+        if error.code not in ("agent.locked", "agent.gone"):
+            raise
+        return None
+    return agent
+
+
 def open_session(home: Home, password: PasswordSource | None = None) -> Session:
     """Open the wallet: through its agent, or else here with the keyring or the password.
 
@@ -274,7 +300,7 @@ def open_session(home: Home, password: PasswordSource | None = None) -> Session:
         VaultError: ``wallet.missing``, ``wallet.locked``, ``vault.*``.
     """
     home.require()
-    agent = find_agent(home)
+    agent = live_agent(home)
     if agent is not None:
         return agent
     from walletcli.wallet.opening import open_here

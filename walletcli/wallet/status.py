@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from walletcli.wallet.home import Home, PasswordSource
-from walletcli.wallet.session import find_agent
+from walletcli.wallet.session import live_agent
 from walletcli.wallet.wallet_view import WalletFacts
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def wallet_status(home: Home, password: PasswordSource | None = None) -> WalletS
     if not home.exists():
         return WalletStatus(home.path, False, False, None, None, (), relay_count)
     slots = _slots(home)
-    agent = find_agent(home)
+    agent = live_agent(home)
     if agent is not None:
         with agent:
             return WalletStatus(home.path, True, True, agent.status().expires_in_s, agent.facts(), slots, relay_count)

@@ -15,7 +15,7 @@ from walletcli.core.secret import Secret
 from walletcli.errors import InputError, VaultError, WalletError
 from walletcli.wallet import runtime, wire
 from walletcli.wallet.home import Home, PasswordSource
-from walletcli.wallet.session import AgentStatus, find_agent
+from walletcli.wallet.session import AgentStatus, find_agent, live_agent
 
 DEFAULT_IDLE_S = 900.0
 """An agent that nobody asks anything for so long forgets everything and ends."""
@@ -25,6 +25,9 @@ MAX_TIMEOUT_S = 30 * 86_400.0
 
 START_TIMEOUT_S = 30.0
 """How long the agent may take to open the vault and listen."""
+
+POLL_S = 0.02
+"""How often something that is about to happen is looked for."""
 
 END_TIMEOUT_S = 5.0
 """How long a locked agent may take to be gone."""
@@ -66,18 +69,26 @@ def unlock(
                 "agent.timeout", "the wallet can stay unlocked for 1 second to 30 days", "choose another time"
             )
     home.require()
-    running = find_agent(home)
-    if running is not None:
-        with running:
-            return replace(running.status(), already=True)
-    from walletcli.wallet.opening import open_vault
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    data_key: Secret | None = None
+    while True:
+        agent = live_agent(home)
+        if agent is not None:
+            with agent:
+                return replace(agent.status(), already=data_key is None)
+        if data_key is None:
+            from walletcli.wallet.opening import open_vault
 
-    _start(home, open_vault(home, password).data_key, idle_s, absolute_s)
-    started = find_agent(home)
-    if started is None:
-        raise VaultError("agent.start", "the agent ended right after its start", "try again")
-    with started:
-        return started.status()
+            data_key = open_vault(home, password).data_key
+        try:
+            _start(home, data_key, idle_s, absolute_s)
+        except VaultError as error:
+            # one that has just locked itself is on its way out, or another command was quicker: look again
+            if error.code != "agent.running":
+                raise
+            time.sleep(POLL_S)
+        if time.monotonic() > deadline_s:
+            raise VaultError("agent.start", "the agent does not stay", "do without: give --password-file")
 
 
 def lock(home: Home) -> bool:
@@ -101,7 +112,7 @@ def lock(home: Home) -> bool:
     while not runtime.is_free(home):
         if time.monotonic() > deadline_s:
             raise VaultError("agent.stuck", "the agent does not end", "end its process")
-        time.sleep(0.01)
+        time.sleep(POLL_S)
     return True
 
 

@@ -51,7 +51,11 @@ LOCK: Final = 9
 
 
 def encode_request(row: Sequence[object]) -> bytes:
-    """Return the content of a frame that asks for `row`: a kind, then its arguments."""
+    """Return the content of a frame that asks for `row`: a kind, then its arguments.
+
+    Raises:
+        FormatError: ``cbor.text`` for text with halves of characters, as broken file names give them.
+    """
     return cbor.encode([VERSION, *row])
 
 
