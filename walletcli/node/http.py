@@ -198,6 +198,11 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.abort()
 
+    def drop(self) -> None:
+        """End the connection without an answer."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def stop(self) -> None:
         """Close when the answer that is outstanding is out; at once if there is none."""
         self._stopping = True

@@ -99,9 +99,13 @@ class Routes:
     def _serve_packets(self, asked: list[Asked], serve: Callable[[Sequence[Asked]], None]) -> None:
         try:
             serve(asked)
-        except Exception as error:  # noqa: BLE001 - see _failed
+        except StorageError as error:  # nobody was answered
             for _, request, connection in asked:
                 connection.finish(self._failed(request, error))
+        except Exception as error:  # noqa: BLE001 - see _failed; who was answered already is not known
+            log.bug("request.bug", error)
+            for _, _, connection in asked:
+                connection.drop()
 
     def _route(self, request: Request, connection: Connection, reads: list[Asked], writes: list[Asked]) -> bytes | None:
         """Return the answer if there is one at once; what is about packets goes to `reads` and `writes`."""
@@ -110,8 +114,12 @@ class Routes:
             if refused is not None:
                 return refused
             target = request.target
-            if len(target) == _KEY_TARGET_CHARS and target[0] == _SLASH and b"/" not in target[1:]:
-                return self._packet(request, connection, target, reads, writes)
+            if len(target) == _KEY_TARGET_CHARS and target[0] == _SLASH:
+                try:
+                    key = z32_decode(target[1:].decode("latin-1"), 32)
+                except FormatError:
+                    return self._other(request, connection, reads, writes)
+                return self._packet(request, connection, key, reads, writes)
             return self._other(request, connection, reads, writes)
         except Exception as error:  # noqa: BLE001 - see _failed
             return self._failed(request, error)
@@ -125,12 +133,8 @@ class Routes:
         return self.answers.error(500, "node.bug", "something is wrong with this node")
 
     def _packet(
-        self, request: Request, connection: Connection, path: bytes, reads: list[Asked], writes: list[Asked]
+        self, request: Request, connection: Connection, key: bytes, reads: list[Asked], writes: list[Asked]
     ) -> bytes | None:
-        try:
-            key = z32_decode(path[1:].decode("latin-1"), 32)
-        except FormatError as error:
-            return self.answers.error(400, error.code, error.message)
         method = request.method
         if method == b"GET" or method == b"HEAD":
             reads.append((key, request, connection))
@@ -146,7 +150,11 @@ class Routes:
             target = _without_authority(target)
         path = target.partition(b"?")[0]
         if len(path) == _KEY_TARGET_CHARS and path.count(b"/") == 1:
-            return self._packet(request, connection, path, reads, writes)
+            try:
+                key = z32_decode(path[1:].decode("latin-1"), 32)
+            except FormatError as error:
+                return self.answers.error(400, error.code, error.message)
+            return self._packet(request, connection, key, reads, writes)
         if path.startswith(documents.PREFIX):
             return self._document(request, connection, path[len(documents.PREFIX) :])
         page = self._pages.find(path, request)

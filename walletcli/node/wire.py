@@ -104,10 +104,14 @@ class Answers:
         second = seq // 1_000_000
         if second > _LAST_DATE_S:
             return b'%bETag: "%d"\r\nContent-Length: %d\r\n\r\n' % (self._packet_head, seq, len(payload))
-        return b'%bETag: "%d"\r\nLast-Modified: %b\r\nContent-Length: %d\r\n\r\n' % (
+        minute = second // 60
+        return b'%bETag: "%d"\r\nLast-Modified: %b%02d:%02d:%02d GMT\r\nContent-Length: %d\r\n\r\n' % (
             self._packet_head,
             seq,
-            http_date(second),
+            _day_text(minute // 1440),
+            minute // 60 % 24,
+            minute % 60,
+            second % 60,
             len(payload),
         )
 
