@@ -23,6 +23,7 @@ from walletcli.core.document import Document
 from walletcli.core.record import Record
 from walletcli.wallet.identities import create_identity, set_attribute
 from walletcli.wallet.publish import publish_identity
+from walletcli.wallet.session import Session
 
 ROUNDS = 6
 """How many identities of one wallet are compared with each other, and how many strangers."""
@@ -72,7 +73,7 @@ def relay_each() -> Iterator[Callable[[], HonestRelay]]:
 Start = Callable[[], HonestRelay]
 
 
-def emit(session, label: str, number: int, relay: HonestRelay) -> Emitted:
+def emit(session: Session, label: str, number: int, relay: HonestRelay) -> Emitted:
     """Create an identity, give it a profile of its own, publish it twice."""
     create_identity(session, label)
     set_attribute(session, label, "name", f"Somebody {number:03}")

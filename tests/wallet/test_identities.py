@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +28,7 @@ from walletcli.wallet.identities import (
 from walletcli.wallet.session import Session
 
 
-def test_identities_come_from_the_seed_in_order(tmp_path) -> None:
+def test_identities_come_from_the_seed_in_order(tmp_path: Path) -> None:
     tree = KeyTree(Mnemonic.parse(WORDS).seed(None), Scheme.WALLETCLI)
     with opened(make_home(tmp_path / "fixed", WORDS)) as session:
         for number in range(3):
@@ -183,7 +184,7 @@ def test_an_identity_has_at_most_64_attributes_of_a_kind(session: Session) -> No
     set_attribute(session, "alice", "a0", "y")
 
 
-def test_device_keys_are_random_and_differ_for_each_identity_and_wallet(tmp_path) -> None:
+def test_device_keys_are_random_and_differ_for_each_identity_and_wallet(tmp_path: Path) -> None:
     keys = []
     for name in ("one", "two"):
         with opened(make_home(tmp_path / name, WORDS)) as session:
@@ -208,17 +209,12 @@ def test_a_retirement_is_dated_within_the_last_week(session: Session) -> None:
     assert 0 <= int(time.time()) // 86_400 - retired.day < 7
 
 
-def test_hundreds_of_identities_stay_quick(wallet_home: Home) -> None:
+def test_hundreds_of_identities_are_held_listed_and_found(wallet_home: Home) -> None:
     with opened(wallet_home) as session:
         for number in range(300):
             session.apply(AddIdentity(f"identity {number}", None, 20_000))
-        started_s = time.perf_counter()
-        for _ in range(10):
-            session.summaries()
-        listing_s = (time.perf_counter() - started_s) / 10
-        started_s = time.perf_counter()
-        session.apply(AddIdentity("one more", None, 20_000))
-        adding_s = time.perf_counter() - started_s
-    # generous: what matters is that nothing grows with the square of their number
-    assert listing_s < 0.5
-    assert adding_s < 2
+    with opened(wallet_home) as session:
+        summaries = session.summaries()
+        assert [summary.label for summary in summaries] == [f"identity {number}" for number in range(300)]
+        assert len({summary.did for summary in summaries}) == 300
+        assert show_identity(session, summaries[299].did).label == "identity 299"

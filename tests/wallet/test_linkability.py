@@ -146,11 +146,26 @@ def test_an_export_to_a_file_is_checked_and_counts_as_having_left(
 
 def view(index: int, **fields: object) -> IdentityView:
     key = SigningKey(Secret(bytes([index + 1]) * 32))
-    device = [bytes([index, number]) * 16 for number in (1, 2, 3)]
     plain = IdentityView(
-        index, key.public_key, f"identity {index}", 0, *device, 0, {}, {}, None,
-        False, False, None, None, ("file",), (), f"m/9791'/{index}'",
-    )  # fmt: skip
+        index=index,
+        public_key=key.public_key,
+        label=f"identity {index}",
+        created_day=0,
+        device_signing_key=bytes([index, 1]) * 16,
+        device_sealing_key=bytes([index, 2]) * 16,
+        recovery_key=bytes([index, 3]) * 16,
+        recovery_generation=0,
+        profile={},
+        sealed_profile={},
+        retired=None,
+        changed=False,
+        unseen=False,
+        record=None,
+        stored=None,
+        contacted=("file",),
+        accepted_links=(),
+        path=f"m/9791'/{index}'",
+    )
     document = fields.pop("document", None)
     if isinstance(document, Document):
         signed = replace(document, identity=key.public_key)
@@ -197,11 +212,7 @@ def test_tor_links_nothing_and_tcp_after_tor_is_the_first_tcp() -> None:
     assert links(view(0, contacted=(WEB.to_text(),)), view(1), relays=(ONION, WEB)) == ["route:tcp"]
 
 
-def test_hundreds_of_other_identities_are_compared_quickly() -> None:
-    import time
-
+def test_an_identity_is_compared_with_hundreds_of_others() -> None:
     others = [view(n, profile={"name": f"name {n}"}, contacted=(WEB.to_text(),)) for n in range(200)]
-    mine = replace(view(200), profile={"name": "me"})
-    started_s = time.perf_counter()
-    assert links(*others, mine, relays=(WEB,)) == ["route:tcp"]
-    assert time.perf_counter() - started_s < 1
+    mine = replace(view(200), profile={"name": "name 137"})
+    assert links(*others, mine, relays=(WEB,)) == ["route:tcp", "profile:name=name 137"]

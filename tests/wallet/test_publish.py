@@ -149,11 +149,12 @@ def test_retiring_publishes_a_signed_end_and_nothing_follows(session: Session, r
     assert ended.retirement.to_json()["reason"] == "no longer used"
     assert (ended.profile, ended.delegations) == ({}, ())
     assert not publish_identity(session, "alice", [relay.url]).new
-    for change in (
+    changes: list[Callable[[], object]] = [
         lambda: set_attribute(session, "alice", "name", "Alice"),
         lambda: unset_attribute(session, "alice", "name"),
         lambda: retire_identity(session, "alice"),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(InputError) as refused:
             change()
         assert refused.value.code == "identity.retired"

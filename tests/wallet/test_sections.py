@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 
@@ -49,6 +50,6 @@ def test_more_than_fits_is_refused() -> None:
         lambda data: data[:2] + b"\xff" + data[3:],
     ],
 )
-def test_a_section_that_is_not_exactly_right_is_refused(spoil) -> None:
+def test_a_section_that_is_not_exactly_right_is_refused(spoil: Callable[[bytes], bytes]) -> None:
     with pytest.raises(FormatError):
         OwnerSection.from_bytes(spoil(OwnerSection("x", {"a": "b"}).to_bytes()))
