@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from walletcli.core import bep44, dns, ed25519
-from walletcli.core.encodings import b64url_decode, z32_encode
+from walletcli.core.encodings import b64url_decode, z32_decode
 from walletcli.errors import FormatError
 
 RELAY_HEADER_BYTES = 72
@@ -20,8 +20,6 @@ MAX_RELAY_PAYLOAD_BYTES = RELAY_HEADER_BYTES + bep44.MAX_VALUE_BYTES
 
 POINTER_PREFIX = b"v=1;h="
 """Start of the `_w` TXT that names a document: version 1, then its SHA-256 in base64url."""
-
-_ANY_POINTER_PREFIX = b"v="
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +135,15 @@ def _check(public_key: bytes, seq: int, value: bytes) -> bytes | None:
 
 def _pointers(public_key: bytes, records: Iterable[dns.ResourceRecord]) -> list[bytes]:
     """Return the texts at `_w` below the identity's own name that say a version, whichever it is."""
-    near = [(name, data) for name, rr_type, _, data in records if rr_type == dns.TYPE_TXT and name[:3] == b"_w."]
-    own_name = b"_w." + z32_encode(public_key).encode("ascii") if near else b""
-    return [data for name, data in near if name == own_name and data.startswith(_ANY_POINTER_PREFIX)]
+    return [
+        data
+        for name, rr_type, _, data in records
+        if rr_type == dns.TYPE_TXT and name[:3] == b"_w." and data[:2] == b"v=" and _is_name_of(public_key, name[3:])
+    ]
+
+
+def _is_name_of(public_key: bytes, name: bytes) -> bool:
+    try:
+        return z32_decode(name.decode("ascii"), 32) == public_key  # half the work of encoding the key
+    except (FormatError, UnicodeDecodeError):
+        return False
