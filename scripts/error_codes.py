@@ -77,8 +77,8 @@ def found_codes() -> list[ErrorCode]:
     for path in sorted(SOURCE.rglob("*.py")):
         for code in _codes_of(ast.parse(path.read_text())):
             found.setdefault(code.code, code)
-    for code, (kind, message, hint) in MADE_BY_HELPERS.items():
-        found.setdefault(code, ErrorCode(code, kind, message, hint))
+    for slug, (kind, message, hint) in MADE_BY_HELPERS.items():
+        found.setdefault(slug, ErrorCode(slug, kind, message, hint))
     return [found[code] for code in sorted(found)]
 
 

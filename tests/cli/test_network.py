@@ -64,7 +64,7 @@ def test_fewer_copies_than_asked_have_their_own_exit_code(
     to_both = ["publish", "alice", "--relay", node.address, "--relay", dead, *password]
     assert answer(*to_both, home=wallet, code=9)["error"]["code"] == "publish.short"
     assert answer(*to_both, "--copies", "1", home=wallet)["stored"]["relays"] == [node.address]
-    answer("publish", "alice", "--relay", dead, *password, home=wallet, code=7)
+    answer("publish", "alice", "--relay", dead, *password, home=wallet, code=9)
 
 
 def test_linking_needs_leave(

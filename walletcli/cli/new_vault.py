@@ -60,8 +60,10 @@ def make_with_slots(
     Raises:
         UsageError: ``slot.none`` when neither password nor keyring would open it.
     """
+    from walletcli.vault.hardening import harden_process
     from walletcli.wallet.create import NewSlots
 
+    harden_process()
     if no_password and not keyring:
         raise UsageError("slot.none", "--no-password leaves nothing that opens the wallet", "add --keyring")
     password = None if no_password else read_new_password(invocation, invocation.password_file)

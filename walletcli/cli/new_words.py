@@ -28,8 +28,10 @@ def new_words(invocation: Invocation, options: Mapping[str, Any]) -> NewMnemonic
         UsageError: ``words.recipe-alone``, ``dice.twice``, ``terminal.missing`` when nobody could be shown the words.
     """
     from walletcli.cli.dice_entry import read_rolls
+    from walletcli.vault.hardening import harden_process
     from walletcli.wallet.create import new_mnemonic
 
+    harden_process()
     count = int(options["words"])
     typed: dict[str, bool] = {"dice": options["dice"], "coin": options["coins"]}
     files: dict[str, SecretFile | None] = {"dice": options["dice_file"], "coin": options["coins_file"]}

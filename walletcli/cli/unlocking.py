@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from walletcli.cli.invocation import Invocation
-from walletcli.cli.output import note
+from walletcli.cli.output import note, warn
 from walletcli.errors import InputError, VaultError
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ def open_wallet(invocation: Invocation) -> Session:
     """
     from walletcli.wallet.session import open_session
 
-    return with_password(invocation, lambda password: open_session(invocation.home, password))
+    session = with_password(invocation, lambda password: open_session(invocation.home, password))
+    for notice in session.notices:
+        warn(notice)
+    return session
 
 
 def with_password(

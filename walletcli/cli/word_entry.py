@@ -40,6 +40,9 @@ def read_mnemonic(invocation: Invocation, file: SecretFile | None, language: str
         UsageError: ``terminal.missing``.
         InputError: ``secret-file.*``.
     """
+    from walletcli.vault.hardening import harden_process
+
+    harden_process()
     if file is not None:
         return file.read_text()
     with (

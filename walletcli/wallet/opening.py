@@ -8,6 +8,7 @@ from walletcli.core.secret import Secret
 from walletcli.errors import VaultError
 from walletcli.vault.factors import Factor, KeyringFactor, PasswordFactor
 from walletcli.vault.file import Vault
+from walletcli.vault.hardening import harden_process
 from walletcli.vault.kinds import KEYRING, PASSWORD
 from walletcli.vault.slots import SlotInfo
 from walletcli.vault.unopened import describe
@@ -34,6 +35,7 @@ def open_vault(home: Home, password: PasswordSource | None) -> Vault:
         VaultError: as `open_here`.
     """
     home.require()
+    harden_process()  # from here on this process may hold the seed
     path = Path(home.vault_path)
     slots = describe(path).slots
     if any(slot.kinds == (KEYRING,) for slot in slots):
