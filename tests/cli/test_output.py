@@ -53,6 +53,8 @@ def test_json_has_no_second_number_form() -> None:
 
 def test_tables_align_and_escape() -> None:
     assert output.table([("A", "B"), ("long\n", "x")]) == ["A         B", "long\\x0a  x"]
+    rows = [("漢字", "x"), ("e\u0301e", "y"), ("abcde", "z")]
+    assert output.table(rows) == ["漢字   x", "e\u0301e     y", "abcde  z"]
     assert output.table([]) == []
 
 

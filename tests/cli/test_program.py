@@ -113,6 +113,10 @@ def test_global_options_may_follow_the_verb(cli: Cli, home: Path) -> None:
     assert after.json["wallet"]["exists"] is False
 
 
+def test_an_empty_home_is_refused(answer: Answer) -> None:
+    assert answer("--home", "", "wallet", "status", code=2)["error"]["code"] == "home.empty"
+
+
 def test_json_after_a_double_dash_is_an_argument(cli: Cli, home: Path) -> None:
     done = cli("identity", "create", "--", "--json", home=home)
     assert done.code == 5

@@ -16,12 +16,14 @@ directory. ``python -m tests.transcripts.record`` writes the sessions anew.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tests.cli.answers import check_answer
 from tests.conftest import corpus
 from tests.transcripts.conftest import Shell, unused_address
 from tests.transcripts.volatile import Bindings
@@ -78,4 +80,6 @@ def test_a_session_plays_as_it_is_written(path: Path, shell: Shell) -> None:
             text = "\n".join(written).rstrip("\n")
             problem = bindings.compare(text, actual.replace(str(shell.directory), "…"))
             assert problem is None, f"{where}\n{what}, {problem}\nstderr: {err}"
+        if re.fullmatch(r"walletcli .*--json [^|>&;]*", command):
+            check_answer(tuple(shlex.split(command)[1:]), out, code)
         assert code == step.code, f"{where}\nexit code {code}, written {step.code}\n{err}"

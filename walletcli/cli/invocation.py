@@ -51,6 +51,8 @@ class Invocation:
         """The wallet's home."""
         from walletcli.wallet.home import Home
 
+        if self.home_path == "":  # an unset variable of a script must not lead to another wallet
+            raise UsageError("home.empty", "--home names no directory", "name one, or leave --home out")
         return Home.at(self.home_path)
 
     @property

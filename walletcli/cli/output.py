@@ -53,8 +53,20 @@ def to_json_line(document: Mapping[str, object]) -> str:
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return `rows` as lines with aligned columns."""
     shown = [[safe(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))] if shown else []
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+    widths = [max(_columns(row[column]) for row in shown) for column in range(len(shown[0]))] if shown else []
+    return [
+        "  ".join(cell + " " * (width - _columns(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in shown
+    ]
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: wide letters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(letter) else 2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def pairs(fields: Iterable[tuple[str, str]]) -> list[str]:
