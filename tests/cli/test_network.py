@@ -67,9 +67,7 @@ def test_fewer_copies_than_asked_have_their_own_exit_code(
     answer("publish", "alice", "--relay", dead, *password, home=wallet, code=9)
 
 
-def test_linking_needs_leave(
-    answer: Answer, wallet: Path, alice: str, node: NodeProcess, password: Password
-) -> None:
+def test_linking_needs_leave(answer: Answer, wallet: Path, alice: str, node: NodeProcess, password: Password) -> None:
     answer("identity", "create", "work", *password, home=wallet)
     answer("publish", "alice", "--relay", node.address, *password, home=wallet)
     error = answer("publish", "work", "--relay", node.address, *password, home=wallet, code=3)["error"]

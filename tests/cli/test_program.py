@@ -253,9 +253,7 @@ def test_the_disk_failing_anywhere_is_a_storage_error(
     assert f"/some/file: {os.strerror(number)}" in err
 
 
-def test_errors_of_ours_keep_their_exit_code_and_are_escaped(
-    failing: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_errors_of_ours_keep_their_exit_code_and_are_escaped(failing: Any, capsys: pytest.CaptureFixture[str]) -> None:
     failing(SignerError("signer.refused", "no \x1b[31mred\u202e letters"))
     code, out, err = run_here(capsys, "fail")
     assert (code, out) == (6, "")

@@ -73,9 +73,7 @@ def test_the_words_file_is_not_written_through_a_link(
     assert not (tmp_path / "target").exists()
 
 
-def test_the_words_file_goes_when_the_wallet_cannot_be_made(
-    answer: Answer, tmp_path: Path, password: Password
-) -> None:
+def test_the_words_file_goes_when_the_wallet_cannot_be_made(answer: Answer, tmp_path: Path, password: Password) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_text("a file, not a directory")
     kept = tmp_path / "words"

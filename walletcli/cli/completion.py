@@ -12,7 +12,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command(
-    "completion", cls=Verb, example='walletcli completion bash > ~/.local/share/bash-completion/completions/walletcli'
+    "completion", cls=Verb, example="walletcli completion bash > ~/.local/share/bash-completion/completions/walletcli"
 )
 @click.argument("shell", type=click.Choice(SHELLS))
 @pass_invocation
