@@ -89,7 +89,7 @@ def markdown() -> str:
         "Generated from the program by `make docs`; do not edit.",
         INTRODUCTION.replace("{", "`{").replace("}}", "}}`"),
         "With `--json`, answers follow the JSON Schemas that are named below, and failures "
-        "[error.json](schemas/error.json). Keys may be added to an answer, never taken away. What each code means is in "
+        "[error.json](schemas/error.json). Keys may be added to an answer, never taken away. What codes mean is in "
         "[errors.md](errors.md).",
         "## Exit codes",
         "| code | meaning |\n| --- | --- |\n" + "\n".join(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES),
