@@ -14,7 +14,7 @@ WORK := .work
 
 # How many test processes run at once, and for how long each decoder is fuzzed.
 JOBS ?= 2
-FUZZ_SECONDS ?= 10
+FUZZ_SECONDS ?= 5
 SOAK_FUZZ_SECONDS ?= 600
 
 # ---------------------------------------------------------------------------------------------------------------------

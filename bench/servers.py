@@ -49,4 +49,4 @@ def constant(length_bytes: int) -> tuple[Server, str]:
 
 def store_path(directory: Path) -> Path:
     """Return the file of a node's store."""
-    return directory / "store.sqlite"
+    return directory / "store.db"
