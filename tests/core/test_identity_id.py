@@ -90,3 +90,12 @@ print(sorted(set(sys.modules) & {{"nacl", "mnemonic", "cryptography"}}))
 def test_an_alias_does_not_lead_to_a_key() -> None:
     with pytest.raises(InputError, match="digest"):
         IdentityId.from_text(IdentityId(RFC_8032_KEY).aliases[0])
+
+
+def test_a_bare_name_that_starts_like_a_key_id_of_the_original_network_is_still_a_name() -> None:
+    z32 = "iezjoycnsrfmxikm95jh13y88e8hnqzu5kungjpxyepgt7a8krpy"
+
+    identity = IdentityId.from_text(z32)
+
+    assert identity.z32 == z32
+    assert identity == IdentityId.from_text(f"pk:{z32}")

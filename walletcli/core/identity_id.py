@@ -109,10 +109,10 @@ def _decode(text: str) -> bytes:
     for prefix in (DID_DHT_PREFIX, PK_PREFIX):
         if text.startswith(prefix):
             return z32_decode(text[len(prefix) :], 32)
+    if len(text) == _Z32_LETTERS:  # first: one key in 32,768 has a z-base-32 name that starts like a key id
+        return z32_decode(text, 32)
     if text.startswith(("iez", "Iez")):
         raise FormatError(
             "identity.malformed", "a key id of the original network is a digest, the key cannot be had from it"
         )
-    if len(text) != _Z32_LETTERS:
-        raise FormatError("identity.malformed", "it has none of the forms of an id")
-    return z32_decode(text, 32)
+    raise FormatError("identity.malformed", "it has none of the forms of an id")
