@@ -19,6 +19,7 @@ from walletcli.node import setup
 from walletcli.node.config import Config
 from walletcli.node.directory import NodeDirectory
 from walletcli.node.identity import NodeIdentity
+from walletcli.node.run import new_loop
 from walletcli.node.server import bind
 from walletcli.node.service import Service
 from walletcli.node.sqlite_store import SqliteStore
@@ -94,6 +95,7 @@ class LocalNode:
     limits: bool = True
     port: int = 0
     tls_port: int = 0
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = new_loop
     service: Service = field(init=False)
     loop: asyncio.AbstractEventLoop = field(init=False)
     _thread: threading.Thread = field(init=False)
@@ -112,7 +114,8 @@ class LocalNode:
 
     def _main(self, ready: threading.Event) -> None:
         try:
-            asyncio.run(self._serve(ready))
+            with asyncio.Runner(loop_factory=self.loop_factory) as runner:
+                runner.run(self._serve(ready))
         except BaseException as error:
             self._failure = error
         finally:
@@ -179,13 +182,19 @@ class LocalNode:
 
 
 @contextlib.contextmanager
-def running(directory: Path, settings: str = "", *, limits: bool = True) -> Iterator[LocalNode]:
+def running(
+    directory: Path,
+    settings: str = "",
+    *,
+    limits: bool = True,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = new_loop,
+) -> Iterator[LocalNode]:
     """Run a node, in a new directory if there is none, with `settings` added to its configuration."""
     if not directory.exists():
         setup.init(directory)
     if settings:
         (directory / "node.toml").write_text(settings)
-    node = LocalNode(directory, limits).start()
+    node = LocalNode(directory, limits, loop_factory=loop_factory).start()
     try:
         yield node
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import socket
@@ -13,12 +14,21 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.client.records import foreign_packet, identity
-from tests.node.local import WAIT_S, LocalNode, eventually, exchange, read_to_end
+from tests.node.local import WAIT_S, LocalNode, eventually, exchange, read_to_end, running
 from walletcli.core.packet import SignedPacket
 from walletcli.node import http, server
+from walletcli.node.run import new_loop
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture(scope="module", params=[new_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNode]:
+    """A node without limits, on either event loop."""
+    directory = tmp_path_factory.mktemp("http") / "node"
+    with running(directory, limits=False, loop_factory=request.param) as node:
+        yield node
 
 
 def put_bytes(name: str, packet: SignedPacket | None = None, fields: bytes = b"") -> bytes:
@@ -199,12 +209,12 @@ def connections(node: LocalNode) -> list[http.Connection]:
 
 
 @pytest.fixture
-def impatient(local: Callable[..., LocalNode], monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalNode]:
+def impatient(local: Callable[..., LocalNode], monkeypatch: pytest.MonkeyPatch) -> LocalNode:
     """A node whose deadlines are all half a second."""
     for name in ("HEAD_S", "BODY_S", "IDLE_S", "WRITE_S", "LINGER_S"):
         monkeypatch.setattr(http, name, 0.5)
     monkeypatch.setattr(server, "HANDSHAKE_S", 0.5)
-    yield local()
+    return local()
 
 
 def test_head_that_trickles_is_timed_out(impatient: LocalNode) -> None:

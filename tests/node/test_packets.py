@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 
@@ -279,8 +281,10 @@ class SlowCommit:
 
 
 @pytest.fixture
-def slow_commit(shared: LocalNode, monkeypatch: pytest.MonkeyPatch) -> SlowCommit:
-    return SlowCommit(shared, monkeypatch)
+def slow_commit(shared: LocalNode, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowCommit]:
+    slow = SlowCommit(shared, monkeypatch)
+    yield slow
+    slow.go_on.set()
 
 
 def test_puts_that_meet_one_of_their_key_under_way(shared: LocalNode, name: str, slow_commit: SlowCommit) -> None:
@@ -289,6 +293,7 @@ def test_puts_that_meet_one_of_their_key_under_way(shared: LocalNode, name: str,
         running = pool.submit(put, shared, first)
         assert slow_commit.begun.wait(10)
         twin = pool.submit(put, shared, first)
+        eventually(lambda: in_flight(shared, first).joined, "the twin's arrival")
         follower = pool.submit(put, shared, foreign_packet(name, 12, b"next"), if_match='"10"')
         assert put(shared, unsigned_as(first)).status == 400
         assert put(shared, foreign_packet(name, 9)).status == 409
@@ -301,6 +306,10 @@ def test_puts_that_meet_one_of_their_key_under_way(shared: LocalNode, name: str,
         slow_commit.go_on.set()
         assert [running.result().status, twin.result().status, follower.result().status] == [204, 204, 204]
     assert get(shared, name).headers["etag"] == '"12"'
+
+
+def in_flight(node: LocalNode, packet: SignedPacket) -> Any:
+    return node.service.routes._packets._in_flight[packet.public_key]
 
 
 def unsigned_as(packet: SignedPacket) -> SignedPacket:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from walletcli.errors import StorageError, WalletError
+from walletcli.node import log
 from walletcli.node.store import Outcome, Store, Write
 
 MAX_BATCH = 256
@@ -122,6 +123,9 @@ class BatchWriter:
                 result = self._store.commit()
             except StorageError as error:
                 result = error
+            except Exception as error:  # noqa: BLE001 - without this thread the node would answer nobody again
+                log.bug("store.bug", error)
+                result = StorageError("storage.failed", "the store cannot be used")
             took_s = time.monotonic() - started
             self._loop.call_soon_threadsafe(self._finish, batch, result, took_s)
             try:

@@ -14,6 +14,9 @@ from typing import Final
 MAX_NAMES: Final = 65_536
 """How many names one rate remembers."""
 
+_CLOSE_ENOUGH_S: Final = 1e-6
+"""Rounding errors of clocks are below this."""
+
 
 class Rate:
     """Lets each name use `per_second` units on average and `burst` at once.
@@ -42,7 +45,7 @@ class Rate:
         if paid < now:
             paid = now
         over = paid + units * self._cost_s - now - self._room_s
-        return over if over > 0 else 0.0
+        return over if over > _CLOSE_ENOUGH_S else 0.0
 
     def use(self, name: bytes, now: float, units: int = 1) -> None:
         """Use `units`, whether or not there is room."""

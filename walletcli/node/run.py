@@ -74,7 +74,7 @@ def run(
     )
     with files.locked(), contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(contextlib.closing(bind(host, port))) for host, port in places]
-        loop = _new_loop()
+        loop = new_loop()
         stack.callback(loop.close)
         log.start_logging()
         try:
@@ -83,7 +83,8 @@ def run(
             files.run_state.unlink(missing_ok=True)
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Return uvloop's event loop, or asyncio's where there is no uvloop."""
     try:
         import uvloop
     except ImportError:  # no wheel for this system: asyncio's own loop does the same, at about half the speed
