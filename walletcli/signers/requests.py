@@ -3,7 +3,7 @@
 A root key never signs bytes that it is handed. It is given one of these, can show what it would do, and makes the bytes
 itself.
 
-Spec: docs/spec/record.md; DESIGN section 2 ("a root key signs exactly two kinds of bytes").
+Spec: docs/spec/record.md; docs/security/threat-model.md, promise 9.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Finds what would tie an identity to another one of this wallet, before anything leaves the machine.
 
-Spec: DESIGN section 7; docs/security/threat-model.md, "Unlinked".
+Spec: docs/security/threat-model.md, "Unlinked".
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from walletcli.wallet.fields import Fields
 from walletcli.wallet.summary import IdentitySummary
 
 MAX_INDEX = 2**31 - 2
-"""Largest identity index: the one after it holds the wallet index (DESIGN section 2)."""
+"""Largest identity index: the one after it holds the wallet index (docs/spec/keys.md)."""
 
 _WHAT = "wallet-view"
 
