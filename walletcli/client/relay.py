@@ -121,18 +121,20 @@ class RelayClient:
         path = "/" + z32_encode(packet.public_key)
         self._expect(self._ask(Request("PUT", path, packet.to_relay_payload(), headers), _MAX_ANSWER_BYTES), 200, 204)
 
-    def get_document(self, document_hash: bytes) -> bytes | None:
+    def get_document(self, document_hash: bytes, *, from_store: bool = False) -> bytes | None:
         """Return the document with this hash, or None where the relay has it not.
 
         Args:
             document_hash: SHA-256, 32 bytes.
+            from_store: as in `get_packet`.
 
         Raises:
             NetworkError: ``relay.*``, ``tls.*``, ``network.*``.
             VerificationError: ``record.hash-mismatch`` for another document, ``tls.*``.
         """
-        response = self._ask(Request("GET", _document_path(document_hash)), MAX_DOCUMENT_BYTES)
-        if response.status in _NO_DOCUMENTS:
+        headers = _FROM_STORE if from_store else ()
+        response = self._ask(Request("GET", _document_path(document_hash), headers=headers), MAX_DOCUMENT_BYTES)
+        if response.status in _NO_DOCUMENTS or (from_store and response.status == 504):
             return None
         self._expect(response, 200)
         return check_document(document_hash, response.body, self._name)

@@ -6,6 +6,7 @@ Every setting has a default that suits; unknown names are errors, so that a slip
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -16,6 +17,7 @@ from walletcli.errors import InputError, StorageError
 from walletcli.net.addresses import NodeAddress
 
 MAX_CONFIG_BYTES: Final = 65_536
+_PORT: Final = re.compile(r":[0-9]+$")
 
 TEMPLATE: Final = """\
 # walletcli node configuration. Everything here is optional; what is commented out shows the default.
@@ -138,13 +140,10 @@ class Config:
 
 def location_of(text: str) -> str:
     """Return ``HOST:PORT`` in its one form; raises InputError ``address.malformed``."""
-    return NodeAddress.from_text(f"http://{text}").location if "/" not in text else _bad_location(text)
-
-
-def _bad_location(text: str) -> str:
-    raise InputError(
-        "address.malformed", f"{text!r} is not HOST:PORT", "write it like 192.0.2.1:7411 or [2001:db8::1]:7411"
-    )
+    if "/" in text or not _PORT.search(text):
+        hint = "write it like 192.0.2.1:7411 or [2001:db8::1]:7411"
+        raise InputError("address.malformed", f"{text!r} is not HOST:PORT", hint)
+    return NodeAddress.from_text(f"http://{text}").location
 
 
 def _only(table: Mapping[str, Any], known: set[str], prefix: str) -> None:

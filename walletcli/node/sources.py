@@ -172,7 +172,7 @@ class Sources:
             document_hash = packet.document_hash
             if document_hash is None:
                 return packet, None
-            return packet, peer.call(lambda client: client.get_document(document_hash))
+            return packet, peer.call(lambda client: client.get_document(document_hash, from_store=True))
 
         stored_seq = -1 if stored is None else int.from_bytes(stored[64:72], "big")
         answers = [answer for answer in await self._each(ask) if answer is not None]
@@ -189,7 +189,7 @@ class Sources:
 
     async def _fetch_document(self, document_hash: bytes) -> bytes | None:
         def ask(peer: Peer) -> bytes | None:
-            return peer.call(lambda client: client.get_document(document_hash))
+            return peer.call(lambda client: client.get_document(document_hash, from_store=True))
 
         for body in await self._each(ask):
             if body is not None and await self._store_document(body):

@@ -73,6 +73,10 @@ class Batch:
         self._save_counts()
         return outcomes
 
+    def keep(self) -> None:
+        """Make what the last batch added final: its transaction is committed."""
+        self._added = []
+
     def undo(self) -> None:
         """Forget what the last batch added: its transaction is rolled back."""
         for key in self._added:

@@ -178,6 +178,7 @@ class SqliteStore:
         except apsw.Error as error:
             self._roll_back()
             raise storage_error(error) from error
+        self._batch.keep()
         return self._outcomes
 
     def committed(self) -> None:
@@ -185,6 +186,7 @@ class SqliteStore:
         self._end_read()
 
     def _roll_back(self) -> None:
+        """End a transaction that failed; what the tail learned from it is forgotten."""
         self._batch.undo()
         try:
             if not self._writer.get_autocommit():
