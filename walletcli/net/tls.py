@@ -79,7 +79,7 @@ def spki_pin(certificate_der: bytes) -> bytes:
             .public_key()
             .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         )
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
         raise FormatError("tls.certificate", "the certificate cannot be read") from error
     return hashlib.sha256(spki).digest()
 
