@@ -108,7 +108,7 @@ class Config:
         """
         try:
             data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise InputError("config.malformed", f"node.toml is not TOML: {error}") from error
         _only(data, {"addresses", "sources", "sinks", "operator", "limits", "storage"}, "")
         operator = _table(data, "operator")
