@@ -36,6 +36,7 @@ test: $(VENV)/.dev $(WORK)/.system peers  ## run the tests
 .PHONY: lint
 lint: $(VENV)/.dev  ## ruff and the arrows between layers
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 
 .PHONY: type

@@ -21,6 +21,7 @@ bash               bash              completion
 zsh                zsh               completion
 fish               fish              completion
 man                man-db            reads the manual pages
+groff              groff-base        checks the manual pages
 zbarimg            zbar-tools        reads the QR codes that we print
 '
 
