@@ -14,7 +14,6 @@ gdb                gdb               takes the core dump of a running node
 dbus-run-session   dbus              a session bus for the keyring
 gnome-keyring-daemon gnome-keyring   a real keyring for the keyring unlock slot
 secret-tool        libsecret-tools   reads back what the keyring slot wrote
-tmux               tmux              terminal sessions as a person has them
 curl               curl              other people'"'"'s HTTP client
 openssl            openssl           other people'"'"'s TLS client and certificate reader
 bash               bash              completion
@@ -22,7 +21,6 @@ zsh                zsh               completion
 fish               fish              completion
 man                man-db            reads the manual pages
 groff              groff-base        checks the manual pages
-zbarimg            zbar-tools        reads the QR codes that we print
 '
 
 missing=()
