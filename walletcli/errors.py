@@ -14,8 +14,8 @@
     ├── StorageError            8           disk full, directory in use, permissions
     └── MissingExtraError       10          an optional part is not installed
 
-Every error carries a stable ``code`` (a dotted slug such as ``mnemonic.checksum``), a message in lower case without a full
-stop that never holds a secret, and a ``hint``: what the user can do. Codes are listed in docs/reference/errors.md.
+Every error carries a stable ``code`` (a dotted slug such as ``mnemonic.checksum``), a message in lower case without a
+full stop that never holds a secret, and a ``hint``: what the user can do. Codes are listed in docs/reference/errors.md.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ class WalletError(Exception):
     Args:
         code: stable dotted slug, lower case ASCII, such as ``packet.too-long``.
         message: what was found and what was needed; never a secret.
-        hint: an action that the user can take, or an empty string.
+        hint: an action that the user can take; empty: the one of the family, if it has one.
     """
 
     exit_code: ClassVar[int] = 1
+    default_hint: ClassVar[str] = ""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.default_hint
 
     def to_json(self) -> dict[str, str]:
         """Return the error as ``{"code", "message", "hint"}``."""
@@ -61,12 +62,14 @@ class FormatError(WalletError):
     """Bytes that do not follow their format, or follow it in a second way."""
 
     exit_code = 3
+    default_hint = "it is damaged, or made for another version: get it again from where it came"
 
 
 class VerificationError(WalletError):
     """Well-formed bytes that must not be trusted."""
 
     exit_code = 4
+    default_hint = "do not use it: get it again from its owner, or from another source"
 
 
 class VaultError(WalletError):

@@ -112,6 +112,30 @@ def test_record_files_are_exported_shown_and_verified(
     answer("record", "verify", str(tmp_path / "missing"), code=3)
 
 
+def test_the_did_dht_view_is_the_same_from_a_relay_and_from_a_file(
+    answer: Answer, cli: Cli, wallet: Path, alice: str, node: NodeProcess, password: Password, tmp_path: Path
+) -> None:
+    file = tmp_path / "alice.record"
+    answer("publish", "alice", "--relay", node.address, *password, home=wallet)
+    answer("record", "export", "alice", str(file), "--accept-link", *password, home=wallet)
+
+    resolved = answer("resolve", alice, "--did-document", "--relay", node.address, home=wallet)["did_document"]
+
+    assert resolved["id"].startswith("did:dht:")
+    assert resolved["capabilityInvocation"] == [resolved["id"] + "#0"]
+    assert resolved["authentication"] != resolved["capabilityInvocation"]
+    assert answer("record", "show", str(file))["did_document"] == resolved
+    assert json.loads(cli("record", "show", "--did-document", str(file)).stdout) == resolved
+
+
+def test_an_address_in_clear_is_warned_of(cli: Cli, home: Path) -> None:
+    done = cli("relay", "add", "http://198.51.100.7", home=home)
+
+    assert done.code == 0
+    assert "in clear" in done.stderr
+    assert "in clear" not in cli("relay", "add", "http://127.0.0.1:7411", home=home).stderr
+
+
 def test_a_node_says_one_line_when_ready_and_stops_when_told(
     answer: Answer, cli: Cli, node: NodeProcess, tmp_path: Path
 ) -> None:

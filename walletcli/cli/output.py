@@ -50,6 +50,13 @@ def to_json_line(document: Mapping[str, object]) -> str:
     return json.dumps(document, ensure_ascii=True, allow_nan=False).replace("\x7f", "\\u007f")
 
 
+def json_lines(value: object) -> list[str]:
+    """Return a JSON value as indented lines for a person, safe to show."""
+    import json
+
+    return [safe(line) for line in json.dumps(value, ensure_ascii=False, indent=2).splitlines()]
+
+
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return `rows` as lines with aligned columns."""
     shown = [[safe(cell) for cell in row] for row in rows]

@@ -7,6 +7,7 @@ import click
 from walletcli.cli.commands import Verb
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import pairs, warn
+from walletcli.cli.relay import warn_of_clear_text
 
 
 @click.command("publish", cls=Verb, unlocks=True, example="walletcli publish alice --relay https://relay.example")
@@ -22,6 +23,7 @@ def publish(
     """Sign an identity's record and store it on relays."""
     from walletcli.wallet.publish import publish_identity
 
+    warn_of_clear_text(relays)
     with invocation.session() as session:
         published = publish_identity(
             session, who, relays, accept_link, copies,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
-from walletcli.cli.output import pairs, safe
+from walletcli.cli.output import json_lines, pairs
 
 if TYPE_CHECKING:
     from walletcli.wallet.records import RecordCheck
@@ -22,14 +21,14 @@ def record() -> None:
 
 @record.command("show", example="walletcli record show alice.record")
 @click.argument("file", metavar="FILE")
+@click.option("--did-document", is_flag=True, help="Show only the W3C DID document that did:dht resolvers see.")
 @pass_invocation
-def show(invocation: Invocation, file: str) -> None:
+def show(invocation: Invocation, file: str, did_document: bool) -> None:
     """Show what a record file says, once it is verified."""
     from walletcli.wallet.records import show_record
 
     shown = show_record(file)
-    text = json.dumps(shown, ensure_ascii=False, indent=2)
-    invocation.answer(shown, [safe(line) for line in text.splitlines()])
+    invocation.answer(shown, json_lines(shown["did_document"] if did_document else shown))
 
 
 @record.command("verify", example="walletcli record verify alice.record")

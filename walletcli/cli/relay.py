@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
-from walletcli.cli.output import safe
+from walletcli.cli.output import safe, warn
 
 
 @click.group(cls=Noun)
@@ -21,7 +23,9 @@ def add(invocation: Invocation, address: str) -> None:
     """Add a relay or a node."""
     from walletcli.wallet.relays import add_relay
 
-    _answer(invocation, add_relay(invocation.home, address))
+    relays = add_relay(invocation.home, address)
+    warn_of_clear_text([address])
+    _answer(invocation, relays)
 
 
 @relay.command("list", example="walletcli relay list")
@@ -41,6 +45,16 @@ def remove(invocation: Invocation, address: str) -> None:
     from walletcli.wallet.relays import remove_relay
 
     _answer(invocation, remove_relay(invocation.home, address))
+
+
+def warn_of_clear_text(addresses: Sequence[str]) -> None:
+    """Warn of each address whose traffic everybody on the way can read."""
+    from walletcli.net.addresses import NodeAddress
+
+    for address in addresses:
+        notice = NodeAddress.from_text(address).notice
+        if notice is not None:
+            warn(notice)
 
 
 def _answer(invocation: Invocation, relays: list[str]) -> None:

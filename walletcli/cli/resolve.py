@@ -9,7 +9,8 @@ import click
 
 from walletcli.cli.commands import Verb
 from walletcli.cli.invocation import Invocation, pass_invocation
-from walletcli.cli.output import pairs
+from walletcli.cli.output import json_lines, pairs
+from walletcli.cli.relay import warn_of_clear_text
 from walletcli.errors import InputError, VaultError
 
 if TYPE_CHECKING:
@@ -29,11 +30,14 @@ FRESHNESS = {
 @click.command("resolve", cls=Verb, unlocks=True, example="walletcli resolve did:key:z6Mk…")
 @click.argument("who", metavar="ID")
 @click.option("--relay", "relays", metavar="URL", multiple=True, help="Ask this relay, not your list of relays.")
+@click.option("--did-document", is_flag=True, help="Show the W3C DID document that did:dht resolvers see.")
 @pass_invocation
-def resolve(invocation: Invocation, who: str, relays: tuple[str, ...]) -> None:
+def resolve(invocation: Invocation, who: str, relays: tuple[str, ...], did_document: bool) -> None:
     """Find anybody's record, by any form of the id, and verify it."""
+    from walletcli.wallet.records import did_document_of
     from walletcli.wallet.resolve import resolve_identity
 
+    warn_of_clear_text(relays)
     with contextlib.ExitStack() as open_sessions:
         session = _session(invocation, who)
         if session is not None:
@@ -41,7 +45,10 @@ def resolve(invocation: Invocation, who: str, relays: tuple[str, ...]) -> None:
         found = resolve_identity(
             who, session, relays, home=invocation.home, offline=invocation.offline, progress=invocation.step
         )
-    invocation.answer(found.to_json(), _lines(found))
+    if not did_document:
+        return invocation.answer(found.to_json(), _lines(found))
+    spelled = did_document_of(found.resolution.record)
+    invocation.answer({**found.to_json(), "did_document": spelled}, json_lines(spelled))
 
 
 def _session(invocation: Invocation, who: str) -> Session | None:

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 
 from walletcli.client.resolution import statements
+from walletcli.core.did_dht import to_did_document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import MAX_FILE_BYTES, Record
-from walletcli.errors import InputError
+from walletcli.errors import FormatError, InputError
 from walletcli.wallet.changes import PlanPublish
 from walletcli.wallet.files import read_file, write_file
 from walletcli.wallet.linkability import FILE_ROUTE, accepted_keys, find_links
@@ -53,6 +54,14 @@ class RecordCheck:
             "document_hash": document_hash.hex() if document_hash is not None else None,
             "verified": list(self.verified),
         }
+
+
+def did_document_of(record: Record) -> dict[str, object] | None:
+    """Return the W3C DID document that a did:dht resolver makes of the packet, or None if it is no such record."""
+    try:
+        return to_did_document(record.packet)
+    except FormatError:
+        return None
 
 
 def export_record(session: Session, who: str, path: str, accept_link: bool = False) -> RecordCheck:
@@ -105,11 +114,16 @@ def verify_record(path: str) -> RecordCheck:
 def show_record(path: str) -> dict[str, object]:
     """Return what a record file says, as JSON; it is verified on the way.
 
+    Returns:
+        ``did``, ``seq``, ``document``, ``packet``, and ``did_document``: the W3C DID document that a did:dht resolver
+        makes of the packet, or None if it is none of that method's.
+
     Raises:
         WalletError: as `verify_record`.
     """
     record = verify_record(path).record
     return {
+        "did_document": did_document_of(record),
         "did": IdentityId(record.packet.public_key).did,
         "seq": record.packet.seq,
         "document": record.document.to_json() if record.document is not None else None,
