@@ -1,12 +1,14 @@
 """``node backup`` and ``node restore``: the whole node in one file.
 
-A backup is a SQLite database: the store as it is at one instant, and a table ``node_file`` with the directory's other
-files. It is taken by SQLite's online backup from a process of its own while the node runs.
+A backup is a SQLite database: the store as it is at one instant, a table ``node_file`` with the directory's other
+files, and a table ``backup_digest`` with the SHA-256 of all of that. It is taken by SQLite's online backup from a
+process of its own while the node runs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -32,6 +34,7 @@ _FILES: Final = {
 }
 _SECRET: Final = frozenset(("tls.key", "device.key", "root.key"))
 _MAX_FILE_BYTES: Final = 131_072
+_TABLES: Final = frozenset(("packet", "packet_index", "document", "outbox", "count", "node_file", "backup_digest"))
 
 
 def backup(directory: Path, file: Path, *, keys: bool = True) -> None:
@@ -64,6 +67,7 @@ def backup(directory: Path, file: Path, *, keys: bool = True) -> None:
                 stack.callback(source.close)
                 _copy(source, target)
             _add_files(target, files, keys)
+            _add_digest(target)
             _check(target)
         _fsync(beside)
         os.link(beside, file)  # unlike a rename, fails if somebody made the file meanwhile
@@ -115,6 +119,7 @@ def _restore_store(source: apsw.Connection, made: NodeDirectory) -> None:
         _copy(source, target)
         target.execute("PRAGMA secure_delete = ON")  # the keys must not stay in free pages
         target.execute("DROP TABLE node_file")
+        target.execute("DROP TABLE backup_digest")
         target.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         target.execute("PRAGMA journal_mode = WAL")
     _fsync(made.store)
@@ -161,10 +166,34 @@ def _add_files(target: apsw.Connection, files: NodeDirectory, keys: bool) -> Non
         target.execute(f"PRAGMA application_id = {BACKUP_APPLICATION_ID}")
 
 
+def _digest(connection: apsw.Connection) -> bytes:
+    """Return the SHA-256 of every row of every table, by name of the table and in the table's order."""
+    digest = hashlib.sha256()
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+    for (name,) in tables:
+        if name == "backup_digest":
+            continue
+        digest.update(f"{name}\n".encode())
+        order = "name" if name in ("count", "node_file") else "tag, id" if name == "packet_index" else "id"
+        for row in connection.execute(f'SELECT * FROM "{name}" ORDER BY {order}'):  # noqa: S608 - names of our own
+            digest.update(repr(row).encode())
+    return digest.digest()
+
+
+def _add_digest(target: apsw.Connection) -> None:
+    target.execute("CREATE TABLE backup_digest(sha256 BLOB NOT NULL)")
+    target.execute("INSERT INTO backup_digest VALUES(?)", (_digest(target),))
+
+
 def _check(connection: apsw.Connection) -> None:
-    result = connection.execute("PRAGMA integrity_check(1)").get
-    if result != "ok":
-        raise StorageError("backup.damaged", "the backup is damaged", "make another one")
+    damaged = StorageError("backup.damaged", "the backup is damaged", "make another one")
+    if connection.execute("PRAGMA integrity_check(1)").get != "ok":
+        raise damaged
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if not tables <= _TABLES:
+        raise FormatError("backup.malformed", "the backup holds a table that no node has")
+    if connection.execute("SELECT sha256 FROM backup_digest").get != _digest(connection):
+        raise damaged
 
 
 def _fsync(path: Path) -> None:

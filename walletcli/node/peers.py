@@ -32,6 +32,7 @@ class Peer:
         self.name = address.to_text()
         self._dialer = dialer
         self._clients: queue.LifoQueue[RelayClient] = queue.LifoQueue(_KEPT)
+        self._is_closed = False
 
     def call(self, function: Callable[[RelayClient], _T]) -> _T:
         """Call `function` with a client that no other thread uses meanwhile.
@@ -52,4 +53,15 @@ class Peer:
             self._clients.put_nowait(client)
         except queue.Full:
             client.close()
+        if self._is_closed:
+            self.close()
         return result
+
+    def close(self) -> None:
+        """Close the connections that are kept, and those under way when they are done."""
+        self._is_closed = True
+        while True:
+            try:
+                self._clients.get_nowait().close()
+            except queue.Empty:
+                return

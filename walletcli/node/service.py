@@ -87,7 +87,7 @@ class Service:
             else ConnectionLimits(_NO_LIMIT_CONNECTIONS, _NO_LIMIT_CONNECTIONS)
         )
         self.server = Server(loop, self._clock, connections, config.operator_networks, self._count_refused)
-        workers = Workers(AT_ONCE, loop)
+        self._workers = workers = Workers(AT_ONCE, loop)
         peering = self.metrics.peering
         self._sources: Sources | None = None
         self._sinks: Sinks | None = None
@@ -161,6 +161,7 @@ class Service:
             self._sources.stop()
         if self._sinks is not None:
             await self._sinks.stop()
+        self._workers.stop()
         await self._writer.stop()
         self._store.close()
 

@@ -58,6 +58,7 @@ class Sinks:
         self._writer = writer
         self._workers = workers
         self._counters = counters
+        self._peers = list(peers)
         self._woken = {peer.name: asyncio.Event() for peer in peers}
         self._tasks = [asyncio.create_task(self._serve(peer)) for peer in peers]
 
@@ -73,6 +74,8 @@ class Sinks:
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        for peer in self._peers:
+            peer.close()
 
     async def _serve(self, peer: Peer) -> None:
         event = self._woken[peer.name]

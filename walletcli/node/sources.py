@@ -211,3 +211,5 @@ class Sources:
         """Give up what is being asked."""
         for task in self._tasks:
             task.cancel()
+        for peer in self._peers:
+            peer.close()

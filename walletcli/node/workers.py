@@ -27,7 +27,7 @@ class Workers:
     def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
         self._count = count
         self._loop = loop
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def _start(self) -> None:
@@ -37,8 +37,13 @@ class Workers:
             thread.start()
 
     def _work(self) -> None:
-        while True:
-            self._jobs.get()()
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def stop(self) -> None:
+        """End the threads once they have done what they are doing."""
+        for _ in self._threads:
+            self._jobs.put(None)
 
     async def run(self, function: Callable[[], _T]) -> _T:
         """Run `function` on a thread and return its result, or raise what it raised."""
