@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.processes import pin
 
 HERE = Path(__file__).parent
-CONNECTIONS = 64
+CONNECTIONS = 128
 LOAD_CORE = 1
 LONGEST_S = 600
 
