@@ -93,8 +93,8 @@ INTRODUCTION = """# Speed and size
 
 Made by `make bench`; a part of it is measured again with `python bench/run.py NAME --write docs/benchmarks.md`. What
 counts are the ratios: both sides of each are measured in the same run, in turn or one right after the other, on the
-same machine. The absolute numbers are this machine's. Load comes from a second process (`wrk`, one thread, 128 connections) on a core of
-its own; servers are kept on one core.""".splitlines()
+same machine. The absolute numbers are this machine's. Load comes from a second process (`wrk`, one thread, 128
+connections) on a core of its own; servers are kept on one core.""".splitlines()
 
 NOTES = """How each is measured:
 
