@@ -48,7 +48,7 @@ fuzz: $(VENV)/.dev  ## fuzz every decoder for FUZZ_SECONDS each
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --jobs $(JOBS)
 
 .PHONY: bench
-bench: $(VENV)/.dev $(WORK)/.system peers  ## measure speed and size, as ratios; rewrites docs/benchmarks.md
+bench: $(VENV)/.dev $(WORK)/.system bench/node_modules/.package-lock.json  ## measure speed and size, as ratios; rewrites docs/benchmarks.md
 	$(BIN)/python bench/run.py all --write docs/benchmarks.md
 
 .PHONY: docs
@@ -115,13 +115,10 @@ $(WORK)/.system: scripts/setup-system.sh
 	@scripts/setup-system.sh
 	@touch $@
 
-# Independent peers from npm, from their lock file.
-PEER_LOCKS := $(wildcard tests/peers/package-lock.json bench/package-lock.json)
-PEER_STAMPS := $(PEER_LOCKS:%/package-lock.json=%/node_modules/.package-lock.json)
-
+# What comes from npm, from its lock files: independent peers for the tests, and what benchmarks compare with.
 .PHONY: peers
-peers: $(PEER_STAMPS)
+peers: tests/peers/node_modules/.package-lock.json
 
-$(PEER_STAMPS): %/node_modules/.package-lock.json: %/package-lock.json | $(WORK)/.system
+%/node_modules/.package-lock.json: %/package-lock.json | $(WORK)/.system
 	cd $* && npm ci --no-audit --no-fund --ignore-scripts
 	@touch $@
