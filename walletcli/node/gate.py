@@ -30,6 +30,7 @@ class Gate:
     Attributes:
         answers: renders answers.
         free_bytes: free space on the disk, as of the last `look_at_disk`.
+        disk_bytes: the disk's size.
         is_full: whether there is no room for anything new.
         on_stored: called with the key of each packet that was stored.
     """
@@ -42,6 +43,7 @@ class Gate:
         self.clock = clock
         self.answers = Answers()
         self.free_bytes = 0
+        self.disk_bytes = 0
         self._storage = storage
         self._directory = directory
         self.is_full = False
@@ -61,6 +63,7 @@ class Gate:
         except OSError:
             return  # the next write will tell
         self.free_bytes = disk.f_bavail * disk.f_frsize
+        self.disk_bytes = disk.f_blocks * disk.f_frsize
         most = self._storage.max_mib << 20
         no_reserve = self.free_bytes < self._storage.reserve_mib << 20
         self.is_full = no_reserve or bool(most and self.store.size_bytes() >= most)

@@ -98,6 +98,7 @@ class Reading:
     connections: int
     store_bytes: int
     free_bytes: int
+    disk_bytes: int
     delegation_days_left: int
     healthy: bool
 

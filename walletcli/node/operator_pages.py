@@ -82,6 +82,7 @@ class OperatorPages:
             connections=self._connections(),
             store_bytes=size,
             free_bytes=self._gate.free_bytes,
+            disk_bytes=self._gate.disk_bytes,
             delegation_days_left=self._delegation_days_left(),
             healthy=self.is_healthy(),
         )

@@ -90,6 +90,7 @@ def _tiles(facts: Facts) -> str:
         (f"{last_minute:.1f}" if last_minute < 100 else number(round(last_minute)), "requests a second"),
         (number(facts.reading.connections), "connections"),
         (size(facts.reading.store_bytes), "store on disk"),
+        (size(facts.reading.free_bytes), "free on disk"),
     )
     cells = "".join(f'<div class="tile"><b>{escape(value)}</b><span>{name}</span></div>' for value, name in tiles)
     return f'<div class="tiles">{cells}</div>'
@@ -124,12 +125,11 @@ def _identity(facts: Facts) -> str:
 
 def _machine(facts: Facts) -> str:
     reading = facts.reading
-    disk = reading.store_bytes + reading.free_bytes
-    share = reading.store_bytes / disk if disk else 0.0
+    share = 1 - reading.free_bytes / reading.disk_bytes if reading.disk_bytes else 0.0
     load = "—" if facts.load is None else f"{facts.load:.2f}"
     rows = [
-        ("disk", f'<meter min="0" max="1" high="0.8" value="{share:.4f}">{share:.0%}</meter>'),
-        ("", f"{escape(size(reading.store_bytes))} used, {escape(size(reading.free_bytes))} free"),
+        ("disk", f'<meter min="0" max="1" high="0.9" value="{share:.4f}">{share:.0%}</meter>'),
+        ("", f"{share:.0%} of {escape(size(reading.disk_bytes))} used, by everything on it"),
         ("memory", escape(size(facts.memory_bytes))),
         ("processor", f"{facts.cpu_share:.1%} of one core since the start"),
         ("load", f"{load} over a minute"),

@@ -21,9 +21,11 @@ h2{font-size:.8rem;margin:0 0 .75rem;color:var(--quiet);font-weight:600;text-tra
 .good{color:var(--good);background:var(--good-bg)}.bad{color:var(--bad);background:var(--bad-bg)}
 .note{margin:0 0 1rem;padding:.7rem 1rem;border-radius:.6rem;color:var(--warn);background:var(--warn-bg)}
 .quiet{color:var(--quiet);font-size:.85rem}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin-bottom:.75rem}
+.tiles{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:.75rem;margin-bottom:.75rem}
+@media (min-width:34rem){.tiles{grid-template-columns:repeat(3,minmax(0,1fr))}}
+@media (min-width:62rem){.tiles{grid-template-columns:repeat(6,minmax(0,1fr))}}
 .tile,section{background:var(--card);border:1px solid var(--line);border-radius:.75rem;padding:1rem 1.1rem}
-.tile b{display:block;font-size:1.65rem;line-height:1.25;font-weight:650;font-variant-numeric:tabular-nums;
+.tile b{display:block;font-size:1.5rem;line-height:1.25;font-weight:650;font-variant-numeric:tabular-nums;
 letter-spacing:-.02em}
 .tile span{color:var(--quiet);font-size:.85rem}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,21rem),1fr));gap:.75rem}
