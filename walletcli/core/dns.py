@@ -144,9 +144,7 @@ def _records(message: bytes, answers: int) -> tuple[list[ResourceRecord], int]:
     return records, at
 
 
-def _name(
-    message: bytes, at: int, steps: int, joined: Callable[[list[bytes]], bytes]
-) -> tuple[bytes, int, int]:
+def _name(message: bytes, at: int, steps: int, joined: Callable[[list[bytes]], bytes]) -> tuple[bytes, int, int]:
     """Read a name; pointers may only go back before everything read so far, so that every name ends.
 
     Args:

@@ -99,9 +99,7 @@ def check_document_size(data: bytes) -> None:
         FormatError: ``document.too-long``.
     """
     if len(data) > MAX_DOCUMENT_BYTES:
-        raise FormatError(
-            "document.too-long", f"a document has at most {MAX_DOCUMENT_BYTES} bytes, found {len(data)}"
-        )
+        raise FormatError("document.too-long", f"a document has at most {MAX_DOCUMENT_BYTES} bytes, found {len(data)}")
 
 
 @dataclass(frozen=True, slots=True)
