@@ -235,10 +235,11 @@ def _open_writer(path: Path) -> apsw.Connection:
     if version == 0 and writer.execute("SELECT count(*) FROM sqlite_schema").get == 0:
         writer.execute("PRAGMA page_size = 4096")
         writer.execute("PRAGMA journal_mode = WAL")
-        with writer:
-            writer.execute(_SCHEMA)
-            writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        # All or nothing; should it fail, closing the connection rolls back.
+        writer.execute(f"BEGIN IMMEDIATE; {_SCHEMA}")
+        writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        writer.execute("COMMIT")
     elif version != SCHEMA_VERSION or writer.execute("PRAGMA application_id").get != APPLICATION_ID:
         raise StorageError("storage.version", f"{path.name} is not a store of this version", "update walletcli")
     writer.execute("PRAGMA synchronous = FULL")
@@ -250,7 +251,9 @@ def _open_writer(path: Path) -> apsw.Connection:
 
 
 def read_counts(connection: apsw.Connection) -> Counts:
-    """Return what the store behind `connection` holds."""
+    """Return what the store behind `connection` holds; nothing, if it was never finished."""
+    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'count'").get is None:
+        return Counts()
     values: dict[str, int] = dict(connection.execute("SELECT name, value FROM count"))
     return Counts(**{name: values[name] for name in Counts.__slots__ if name in values})
 
