@@ -80,6 +80,10 @@ def read_password(invocation: Invocation) -> Secret:
         return terminal.ask_secret("Password: ")
 
 
+SHORT_PASSWORD_BYTES = 10
+"""New passwords under this length draw a warning."""
+
+
 def read_new_password(invocation: Invocation, file: SecretFile | None, option: str = "--password-file") -> Secret:
     """Return a password for a new slot: from a file, or typed twice.
 
@@ -90,9 +94,16 @@ def read_new_password(invocation: Invocation, file: SecretFile | None, option: s
     from walletcli.cli.terminal import open_terminal
 
     if file is not None:
-        return file.read()
+        return _judged(file.read())
     with open_terminal(invocation, "ask for a new password", f"give {option} FILE") as terminal:
-        return _typed_twice(terminal, "New password: ", "The same password again: ", "password")
+        return _judged(_typed_twice(terminal, "New password: ", "The same password again: ", "password"))
+
+
+def _judged(password: Secret) -> Secret:
+    """Return the password, with a warning if a thief of the vault's file could try all that are as short."""
+    if len(password) < SHORT_PASSWORD_BYTES:
+        warn("the password is short: whoever copies the vault can try all like it; five random words are a good one")
+    return password
 
 
 def read_new_passphrase(invocation: Invocation, file: SecretFile | None) -> Secret:
