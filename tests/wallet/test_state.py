@@ -47,6 +47,7 @@ PUBLIC = WalletView(
     seen={b"\6" * 32: Seen(9, b"\7" * 32, b"record"), b"\5" * 32: Seen(0, None, None)},
 )
 DEVICE = DeviceSecrets(Secret(b"\x0a" * 32), Secret(b"\x0b" * 32))
+DEVICE_ROWS = [[index, b"\x0a" * 32, b"\x0b" * 32] for index in (3, 4)]
 STATE = WalletState(Secret(b"\x0c" * 64), {3: DEVICE, 4: DEVICE}, PUBLIC)
 
 
@@ -124,6 +125,10 @@ def set_at(*path: object) -> Callable[[dict[int, Any]], None]:
         set_at(4, 7, 0, 19, 1),
         set_at(4, 7, 0, 1, 4),
         set_at(4, 8, 0, [b"\6" * 32, 9, b"\7" * 32]),
+        set_at(3, [DEVICE_ROWS[1], DEVICE_ROWS[0]]),
+        set_at(3, [DEVICE_ROWS[0], DEVICE_ROWS[0], DEVICE_ROWS[1]]),
+        set_at(4, 8, [[b"\6" * 32, 9, None, None], [b"\5" * 32, 0, None, None]]),
+        set_at(4, 8, [[b"\5" * 32, 9, None, None], [b"\5" * 32, 0, None, None]]),
         set_at(4, 8, 0, [b"\6" * 31, 9, b"\7" * 32, None]),
         set_at(4, 8, 0, [b"\6" * 32, 9, b"\7" * 32, bytes(10_001)]),
     ],

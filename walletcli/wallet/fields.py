@@ -5,7 +5,14 @@ Spec: docs/spec/wallet-state.md and docs/spec/agent.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TypeVar
+
 from walletcli.errors import FormatError
+
+Key = TypeVar("Key", int, bytes)
+Row = TypeVar("Row")
 
 MAX_UINT = 2**63 - 1
 """Largest number in these formats."""
@@ -115,6 +122,18 @@ class Fields:
         if not isinstance(value, list):
             raise self._malformed(f"field {key} is not a list")
         return list(value)
+
+    def keyed_rows(self, key: int, read: Callable[[object], tuple[Key, Row]]) -> dict[Key, Row]:
+        """Take a list of rows that stand in the order of their keys, each key once.
+
+        Args:
+            key: of the field.
+            read: makes a key and a value of a row.
+        """
+        rows = [read(item) for item in self.items(key)]
+        if any(first[0] >= second[0] for first, second in pairwise(rows)):
+            raise self._malformed(f"field {key} has rows that are repeated or out of order")
+        return dict(rows)
 
     def fields(self, key: int) -> Fields:
         """Take a map."""

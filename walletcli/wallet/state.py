@@ -81,7 +81,7 @@ class WalletState:
                 f"{_WHAT}.unknown-version", "the vault was written by a newer version of walletcli", "update walletcli"
             )
         seed = Secret(fields.raw(2, SEED_BYTES))
-        devices = dict(_device(item) for item in fields.items(3))
+        devices = fields.keyed_rows(3, _device)
         public = WalletView.from_cbor(fields.fields(4))
         fields.end()
         return cls(seed, devices, public)

@@ -109,7 +109,7 @@ class WalletView:
             created_day=fields.integer(5),
             restored=fields.flag(6),
             identities=tuple(IdentityView.from_cbor(item) for item in fields.items(7)),
-            seen=dict(Seen.from_row(item, _WHAT) for item in fields.items(8)),
+            seen=fields.keyed_rows(8, lambda item: Seen.from_row(item, _WHAT)),
         )
         fields.end()
         return view
