@@ -1,7 +1,11 @@
-"""Fuzz one target: ``python -m tests.fuzz.one NAME [libFuzzer options] [corpus directories]``."""
+"""Fuzz one target: ``python -m tests.fuzz.one NAME [libFuzzer options] [corpus directories]``.
+
+libFuzzer starts its program again to merge a corpus; FUZZ_PROGRAM names a program that it can start.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 
 import atheris
@@ -19,7 +23,7 @@ def main() -> None:
     def check(data: bytes) -> None:
         target.check(data)
 
-    atheris.Setup([sys.argv[0], f"-max_len={target.max_bytes}", *sys.argv[2:]], check)
+    atheris.Setup([os.environ.get("FUZZ_PROGRAM", sys.argv[0]), f"-max_len={target.max_bytes}", *sys.argv[2:]], check)
     atheris.Fuzz()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import subprocess
 import sys
 import time
@@ -82,7 +83,16 @@ def keep(target: Target) -> str:
     fresh = WORK / "inputs" / target.name
     kept = registry.CORPUS / target.name
     before = sum(1 for _ in kept.iterdir())
-    subprocess.run(command(target, "-merge=1", str(kept), str(fresh)), cwd=ROOT, capture_output=True, check=True)
+    again = WORK / f"again-{target.name}"
+    again.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.fuzz.one {target.name} "$@"\n')
+    again.chmod(0o700)
+    subprocess.run(
+        command(target, "-merge=1", str(kept), str(fresh)),
+        cwd=ROOT,
+        env={**os.environ, "FUZZ_PROGRAM": str(again)},
+        capture_output=True,
+        check=True,
+    )
     return f"{before} -> {sum(1 for _ in kept.iterdir())} kept inputs"
 
 
