@@ -30,8 +30,8 @@ demo: $(VENV)/.package  ## the main job for real: two wallets, a node, publish a
 .PHONY: test
 test: $(VENV)/.dev $(WORK)/.system peers  ## run the tests
 	@mkdir -p $(WORK)
-	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) 2>&1 | tee $(WORK)/pytest.txt; \
-	status=$${PIPESTATUS[0]}; tail -n 1 $(WORK)/pytest.txt > $(WORK)/pytest-summary.txt; exit $$status
+	@status=0; $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) 2>&1 | tee $(WORK)/pytest.txt || status=$$?; \
+	tail -n 1 $(WORK)/pytest.txt > $(WORK)/pytest-summary.txt; exit $$status
 
 .PHONY: lint
 lint: $(VENV)/.dev  ## ruff and the arrows between layers

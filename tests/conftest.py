@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,12 @@ STOP_S = 15.0
 
 FAST_KDF = ("--kdf-memory-mib", "8", "--kdf-passes", "1")
 """Options of `wallet create` and `wallet restore` that make opening a test's vault cheap."""
+
+
+def pytest_configure() -> None:
+    """Take SIGINT back where a shell that started the tests in the background had it ignored: children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
