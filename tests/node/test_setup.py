@@ -339,6 +339,6 @@ def test_share_of_the_disk_can_be_bounded(local: Callable[..., LocalNode]) -> No
         return node.ask("PUT", f"/{identity(name).z32}", foreign_packet(name).to_relay_payload()).status
 
     statuses = []
-    while len(statuses) < 3000 and (not statuses or statuses[-1] == 204):
+    while len(statuses) < 20_000 and (not statuses or statuses[-1] == 204):
         statuses.append(put(len(statuses)))
     assert statuses[-1] == 507
