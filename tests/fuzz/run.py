@@ -33,9 +33,8 @@ MEMORY_MB = 2048
 """How much memory one target may take, in MiB."""
 
 
-def write_seeds(target: Target) -> int:
-    """Write the target's valid inputs into the kept corpus; return how many inputs it then holds."""
-    directory = registry.CORPUS / target.name
+def write_seeds(target: Target, directory: Path) -> int:
+    """Write the target's valid inputs into a directory; return how many inputs it then holds."""
     directory.mkdir(parents=True, exist_ok=True)
     for seed in target.seeds():
         path = directory / hashlib.sha256(seed).hexdigest()[:16]
@@ -56,12 +55,15 @@ def fuzz(target: Target, seconds: int) -> tuple[str, bool, str]:
     findings = WORK / "findings" / target.name
     for directory in (fresh, findings):
         directory.mkdir(parents=True, exist_ok=True)
+    seeds = WORK / "seeds" / target.name
+    write_seeds(target, seeds)
     kept = registry.CORPUS / target.name
+    kept.mkdir(parents=True, exist_ok=True)
     options = [f"-max_total_time={seconds}", f"-artifact_prefix={findings}/", "-print_final_stats=1", "-verbosity=0"]
     started = time.monotonic()
     try:
         done = subprocess.run(
-            command(target, *options, str(fresh), str(kept)),
+            command(target, *options, str(fresh), str(kept), str(seeds)),
             cwd=ROOT,
             capture_output=True,
             timeout=seconds + GRACE_S,
@@ -110,15 +112,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"no such target: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     targets = [known[name] for name in sorted(chosen.targets or known)]
-    sizes = {target.name: write_seeds(target) for target in targets}
     if chosen.seeds_only:
+        for target in targets:
+            print(f"{target.name:<20} {write_seeds(target, registry.CORPUS / target.name):>4} kept")
         return 0
     print(f"fuzzing {len(targets)} decoders, {chosen.seconds} s each, {chosen.jobs} at once", flush=True)
     failed = 0
     with ThreadPoolExecutor(chosen.jobs) as pool:
         for name, passed, text in pool.map(lambda target: fuzz(target, chosen.seconds), targets):
             failed += not passed
-            print(f"{'ok  ' if passed else 'FAIL'} {name:<20} {sizes[name]:>4} kept  {text}", flush=True)
+            print(f"{'ok  ' if passed else 'FAIL'} {name:<20} {text}", flush=True)
     if chosen.keep:
         for target in targets:
             print(f"     {target.name:<20} {keep(target)}", flush=True)
