@@ -186,4 +186,28 @@ def test_operator_is_this_machine_and_who_is_listed(
 ) -> None:
     server = shared.service.server
     monkeypatch.setattr(server, "_operator_networks", [ipaddress.ip_network(text) for text in networks])
-    assert server._is_operator(host) is is_operator
+    assert server._client(host).is_operator is is_operator
+
+
+def test_clients_behind_a_proxy_are_counted_by_what_it_says_of_them(local: Callable[..., LocalNode]) -> None:
+    bounds = "[limits]\nrequests_per_second = 0.1\nrequests_burst = 2\nconnections_per_address = 1\n"
+    node = local("node", bounds + "[operator]\nproxies = ['127.0.0.1']\n")
+
+    def ask(forwarded_for: str) -> int:
+        return node.ask("GET", "/identity", x_forwarded_for=forwarded_for).status
+
+    assert [ask("192.0.2.1"), ask("192.0.2.1"), ask("192.0.2.1")] == [200, 200, 429]
+    assert ask("192.0.2.2") == 200
+    assert ask("192.0.2.77, 192.0.2.1") == 429  # only the last was written by the proxy
+    assert ask("192.0.2.1, 2001:db8::1") == 200
+    assert [ask("unknown"), ask("x" * 100), ask("")] == [200, 200, 429]  # the proxy itself
+    held = [socket.create_connection(("127.0.0.1", node.port), timeout=WAIT_S) for _ in range(3)]
+    assert ask("192.0.2.3") == 200
+    for sock in held:
+        sock.close()
+
+
+def test_nobody_else_is_believed_to_speak_for_others(local: Callable[..., LocalNode]) -> None:
+    node = local("node", "[limits]\nrequests_per_second = 0.1\nrequests_burst = 2\n")
+    statuses = [node.ask("GET", "/identity", x_forwarded_for=f"192.0.2.{number}").status for number in range(3)]
+    assert statuses == [200, 200, 429]

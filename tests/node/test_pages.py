@@ -19,6 +19,7 @@ from tests.node.local import LocalNode, eventually
 from walletcli.errors import StorageError
 from walletcli.node import metrics
 from walletcli.node.page import duration, number, size
+from walletcli.node.request import Client
 
 BROWSER = shutil.which("chromium") or "chromium"
 FLAGS = (
@@ -188,7 +189,7 @@ def test_request_that_came_through_a_proxy_sees_nothing(shared: LocalNode, path:
 @pytest.mark.parametrize("path", ["/", "/metrics"])
 def test_others_than_the_operator_see_nothing(shared: LocalNode, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shared.ask("GET", path).status == 200
-    monkeypatch.setattr(shared.service.server, "_is_operator", lambda host: False)
+    monkeypatch.setattr(shared.service.server, "_client", lambda host: Client(b"other", False))
     assert shared.ask("GET", path).status == 404
     for open_path in ("/healthz", "/identity"):
         assert shared.ask("GET", open_path).status == 200

@@ -52,6 +52,17 @@ def test_ready_line_says_who_and_where(node_factory: NodeFactory) -> None:
     assert events == ["node.ready"]
 
 
+def test_node_on_all_addresses_says_the_one_of_its_record(tmp_path: Path, cli: Callable[..., Run]) -> None:
+    directory = tmp_path / "node"
+    assert cli("node", "init", str(directory), "--address", "node.example:7411").code == 0
+    command = [sys.executable, "-m", "walletcli", "node", "run", str(directory), "--listen", "0.0.0.0:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("ready: walletcli://node.example:7411/did:key:z6Mk")
+        process.terminate()
+        assert process.wait(WAIT_S) == 0
+
+
 def test_client_proves_the_node_by_its_own_record(node_factory: NodeFactory) -> None:
     node = node_factory()
     stored = record("alice", 5)

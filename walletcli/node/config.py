@@ -35,6 +35,8 @@ sinks = []
 [operator]
 # Addresses or networks, beside this machine's own, that may see the status page and the metrics.
 addresses = []
+# Web servers of yours in front of --http: their X-Forwarded-For says whom limits count. Believe only what you run.
+proxies = []
 
 [limits]
 # connections = 1024
@@ -88,6 +90,7 @@ class Config:
         sources: who is asked on a miss.
         sinks: who is sent what is new.
         operator_networks: who sees the operator's pages.
+        proxies: whose X-Forwarded-For is believed.
         limits: bounds for clients.
         storage: bounds for the disk.
     """
@@ -96,6 +99,7 @@ class Config:
     sources: tuple[NodeAddress, ...] = ()
     sinks: tuple[NodeAddress, ...] = ()
     operator_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+    proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     limits: Limits = field(default_factory=Limits)
     storage: Storage = field(default_factory=Storage)
 
@@ -112,12 +116,13 @@ class Config:
             raise InputError("config.malformed", f"node.toml is not TOML: {error}") from error
         _only(data, {"addresses", "sources", "sinks", "operator", "limits", "storage"}, "")
         operator = _table(data, "operator")
-        _only(operator, {"addresses"}, "operator.")
+        _only(operator, {"addresses", "proxies"}, "operator.")
         return cls(
             addresses=tuple(location_of(item) for item in _texts(data, "addresses", 8)),
             sources=tuple(NodeAddress.from_text(item) for item in _texts(data, "sources", 16)),
             sinks=tuple(NodeAddress.from_text(item) for item in _texts(data, "sinks", 16)),
             operator_networks=tuple(_network(item) for item in _texts(operator, "addresses", 64)),
+            proxies=tuple(_network(item) for item in _texts(operator, "proxies", 64)),
             limits=Limits(**_numbers(_table(data, "limits"), Limits(), "limits.", 1e-6)),
             storage=Storage(**_numbers(_table(data, "storage"), Storage(), "storage.", 0)),
         )

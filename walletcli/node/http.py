@@ -363,7 +363,10 @@ class Connection(asyncio.Protocol):
         keep_alive = self._parser.should_keep_alive()
         if keep_alive and b"connection" in self._headers:
             keep_alive = self._parser.get_http_version() == "1.1"  # 1.0 would want to be told
-        request = Request(self._method, self._target, self._headers, self._body, self.client, keep_alive)
+        client = self.client
+        if client.is_proxy and b"x-forwarded-for" in self._headers:
+            client = client.behind(self._headers[b"x-forwarded-for"])
+        request = Request(self._method, self._target, self._headers, self._body, client, keep_alive)
         if self._waiting is not None:
             self._queue.append(request)
         else:

@@ -90,17 +90,26 @@ class ConnectionLimits:
         self._per_address = per_address
         self._open: Counter[bytes] = Counter()
 
-    def open(self, bucket: bytes) -> bool:
-        """Count a connection from `bucket`; False (and not counted) if it is one too many."""
-        if self.total >= self.in_all or self._open[bucket] >= self._per_address:
+    def open(self, bucket: bytes | None) -> bool:
+        """Count a connection; False (and not counted) if it is one too many.
+
+        Args:
+            bucket: the address, or None for a proxy, which may have as many as there are.
+        """
+        if self.total >= self.in_all:
             return False
-        self._open[bucket] += 1
+        if bucket is not None:
+            if self._open[bucket] >= self._per_address:
+                return False
+            self._open[bucket] += 1
         self.total += 1
         return True
 
-    def close(self, bucket: bytes) -> None:
-        """Count a connection from `bucket` off."""
+    def close(self, bucket: bytes | None) -> None:
+        """Count a connection off; `bucket` as in `open`."""
         self.total -= 1
+        if bucket is None:
+            return
         self._open[bucket] -= 1
         if not self._open[bucket]:
             del self._open[bucket]

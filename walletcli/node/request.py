@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from walletcli.node.limits import bucket_of
+
 
 @dataclass(slots=True)
 class Client:
@@ -12,10 +14,23 @@ class Client:
     Attributes:
         bucket: what limits are counted by: the IPv4 address, or the /64 of the IPv6 address, as bytes.
         is_operator: whether the address may see the operator's pages.
+        is_proxy: whether it is a web server whose X-Forwarded-For is believed.
     """
 
     bucket: bytes
     is_operator: bool
+    is_proxy: bool = False
+
+    def behind(self, forwarded_for: bytes) -> Client:
+        """Return the client that a proxy speaks for: the last address of its X-Forwarded-For, which it wrote itself.
+
+        Where that is no address, the proxy stands for all its clients.
+        """
+        try:
+            bucket = bucket_of(forwarded_for.rpartition(b",")[2].strip().decode("ascii"))
+        except ValueError:
+            return self
+        return Client(bucket, False)
 
 
 class Request:

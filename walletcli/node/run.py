@@ -107,7 +107,10 @@ async def _serve(
     identity = NodeIdentity(files)
     location = _location(sockets[0])
     http = f"http://{_location(sockets[1])}" if len(sockets) > 1 else None
-    identity.set_addresses(config.addresses, None if _is_wildcard(sockets[0]) else location, time.time())
+    is_wildcard = _is_wildcard(sockets[0])
+    identity.set_addresses(config.addresses, None if is_wildcard else location, time.time())
+    if is_wildcard:  # nobody can dial 0.0.0.0: say what the record says
+        location = identity.addresses[0].location
     address = f"walletcli://{location}/{identity.did}"
     context = server_context(files.tls_certificate, files.tls_key)
     store = SqliteStore(files.store, [sink.to_text() for sink in config.sinks])

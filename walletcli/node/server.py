@@ -68,6 +68,7 @@ class Server:
         clock: set here.
         limits: of connections.
         operator_networks: who, beside this machine, may see the operator's pages.
+        proxies: whose X-Forwarded-For is believed; their connections are counted in all only.
         refused: told about each connection that was closed at once.
     """
 
@@ -77,12 +78,14 @@ class Server:
         clock: Clock,
         limits: ConnectionLimits,
         operator_networks: Sequence[Network],
+        proxies: Sequence[Network],
         refused: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._clock = clock
         self._limits = limits
         self._operator_networks = operator_networks
+        self._proxies = proxies
         self._refused = refused
         self._connections: set[Connection] = set()
         self._listeners: list[socket.socket] = []
@@ -119,9 +122,8 @@ class Server:
                     self._loop.remove_reader(listener)
                     self._loop.call_later(_RETRY_ACCEPT_S, self._accept_again, listener, handler, context)
                 return
-            bucket = bucket_of(address[0])
-            if self._limits.open(bucket):
-                client = Client(bucket, self._is_operator(address[0]))
+            client = self._client(address[0])
+            if self._limits.open(None if client.is_proxy else client.bucket):
                 task = self._loop.create_task(self._connect(sock, handler, context, client))
                 self._handshakes.add(task)
                 task.add_done_callback(self._handshakes.discard)
@@ -132,11 +134,13 @@ class Server:
         if listener in self._listeners:
             self._loop.add_reader(listener, self._accept, listener, handler, context)
 
-    def _is_operator(self, host: str) -> bool:
+    def _client(self, host: str) -> Client:
         address = ipaddress.ip_address(host.partition("%")[0])
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
-        return address.is_loopback or any(address in network for network in self._operator_networks)
+        is_operator = address.is_loopback or any(address in network for network in self._operator_networks)
+        is_proxy = any(address in network for network in self._proxies)
+        return Client(bucket_of(host), is_operator, is_proxy)
 
     def _refuse(self, sock: socket.socket, handler: Handler, in_clear: bool) -> None:
         self._refused()
@@ -170,7 +174,8 @@ class Server:
         """Count a connection off; called when it is over."""
         if connection in self._connections:
             self._connections.discard(connection)
-            self._limits.close(connection.client.bucket)
+            client = connection.client
+            self._limits.close(None if client.is_proxy else client.bucket)
 
     def tick(self) -> None:
         """Set the clock and drop connections whose deadline is over; called every `TICK_S`."""

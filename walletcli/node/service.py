@@ -86,7 +86,9 @@ class Service:
             if limits
             else ConnectionLimits(_NO_LIMIT_CONNECTIONS, _NO_LIMIT_CONNECTIONS)
         )
-        self.server = Server(loop, self._clock, connections, config.operator_networks, self._count_refused)
+        self.server = Server(
+            loop, self._clock, connections, config.operator_networks, config.proxies, self._count_refused
+        )
         self._workers = workers = Workers(AT_ONCE, loop)
         peering = self.metrics.peering
         self._sources: Sources | None = None
