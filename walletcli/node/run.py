@@ -87,7 +87,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
     """Return uvloop's event loop, or asyncio's where there is no uvloop."""
     try:
         import uvloop
-    except ImportError:  # no wheel for this system: asyncio's own loop does the same, at about half the speed
+    except ImportError:  # no wheel for this system: asyncio's own loop does the same, a little slower
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
 
