@@ -99,8 +99,8 @@ connections) on a core of its own; servers are kept on one core.""".splitlines()
 NOTES = """How each is measured:
 
 - *startup*: the installed command and `python -c 'import click'` in turn, 25 times each, medians of elapsed time.
-- *derive*, *verify*: in one process, in turn, 15 rounds each, medians of processor time. The floor calls libsodium
-  through PyNaCl's plain bindings and nothing else.
+- *derive*, *verify*: in one process, in turn, 15 rounds each, processor time of the least disturbed round of
+  each. The floor calls libsodium through PyNaCl's plain bindings and nothing else.
 - *put*: distinct valid packets, each sent once, against `walletcli node run --no-limits --http`, default durability.
   Its rate per processor-second it used (user and system time of the process, all threads) is compared with libsodium's
   verify rate per processor-second in the same run; its rate by the clock with that of npm pkarr's relay over a map in
