@@ -133,3 +133,24 @@ def test_no_error_is_of_somebody_elses_kind() -> None:
         for public_key in (b"", bytes(32), b"\xff" * 32, bytes(64), ALICE.public_key):
             with pytest.raises(WalletError):
                 SignedPacket.from_relay_payload(public_key, junk)
+
+
+def test_many_are_read_as_each_of_them_is() -> None:
+    good = payload(ALICE, SEQ, message(HELLO))
+    alice = ALICE.public_key
+    items = [
+        (alice, good),
+        (BOB.public_key, good),
+        (alice, good[:80]),
+        (alice, good[:71]),
+        (alice, good[:5] + bytes([good[5] ^ 1]) + good[6:]),
+        (alice, good),
+    ]
+    results = SignedPacket.from_relay_payloads(iter(items))
+    assert results[0] == results[5] == SignedPacket.from_relay_payload(*items[0])
+    for item, result in zip(items[1:5], results[1:5], strict=True):
+        with pytest.raises(WalletError) as raised:
+            SignedPacket.from_relay_payload(*item)
+        assert isinstance(result, WalletError)
+        assert (type(result), result.code, result.message) == (raised.type, raised.value.code, raised.value.message)
+    assert SignedPacket.from_relay_payloads([]) == []

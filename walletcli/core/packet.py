@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from walletcli.core import bep44, dns, ed25519
 from walletcli.core.encodings import b64url_decode, z32_decode
-from walletcli.errors import FormatError
+from walletcli.errors import FormatError, VerificationError, WalletError
 
 RELAY_HEADER_BYTES = 72
 """Signature (64) and `seq` (8, big-endian) before the value in a relay payload."""
@@ -103,16 +103,52 @@ class SignedPacket:
             FormatError: ``packet.too-short``, ``packet.too-long``, ``packet.seq`` or ``dns.*``.
             VerificationError: ``signature.invalid``.
         """
-        if len(payload) < RELAY_HEADER_BYTES:
-            raise FormatError(
-                "packet.too-short", f"a packet has at least {RELAY_HEADER_BYTES} bytes, found {len(payload)}"
-            )
-        seq = int.from_bytes(payload[64:72], "big")
-        value = payload[72:]
-        document_hash = _check(public_key, seq, value)
-        signature = payload[:64]
+        signature, seq, value, document_hash = _decoded(public_key, payload)
         ed25519.verify(public_key, bep44.signable(seq, value), signature)
         return cls(public_key, signature, seq, value, document_hash)
+
+    @classmethod
+    def from_relay_payloads(cls, items: Iterable[tuple[bytes, bytes]]) -> list[SignedPacket | WalletError]:
+        """Decode and verify many relay payloads, each under its public key.
+
+        First all are decoded and then all are verified: verification takes the processor's caches for itself, and
+        decoding in between would start from cold ones every time.
+
+        Args:
+            items: public key (32 bytes) and payload, as for `from_relay_payload`.
+
+        Returns:
+            For each item the packet, or the error that `from_relay_payload` raises.
+        """
+        decoded: list[tuple[bytes, tuple[bytes, int, bytes, bytes | None] | WalletError]] = []
+        for public_key, payload in items:
+            try:
+                decoded.append((public_key, _decoded(public_key, payload)))
+            except WalletError as error:
+                decoded.append((public_key, error))
+        return [
+            parts if isinstance(parts, WalletError) else cls._verified(public_key, *parts)
+            for public_key, parts in decoded
+        ]
+
+    @classmethod
+    def _verified(
+        cls, public_key: bytes, signature: bytes, seq: int, value: bytes, document_hash: bytes | None
+    ) -> SignedPacket | WalletError:
+        try:
+            ed25519.verify(public_key, bep44.signable(seq, value), signature)
+        except VerificationError as error:
+            return error
+        return cls(public_key, signature, seq, value, document_hash)
+
+
+def _decoded(public_key: bytes, payload: bytes) -> tuple[bytes, int, bytes, bytes | None]:
+    """Return signature, seq, value and document hash of a payload, with everything checked but the signature."""
+    if len(payload) < RELAY_HEADER_BYTES:
+        raise FormatError("packet.too-short", f"a packet has at least {RELAY_HEADER_BYTES} bytes, found {len(payload)}")
+    seq = int.from_bytes(payload[64:72], "big")
+    value = payload[RELAY_HEADER_BYTES:]
+    return payload[:64], seq, value, _check(public_key, seq, value)
 
 
 def _check(public_key: bytes, seq: int, value: bytes) -> bytes | None:

@@ -31,18 +31,28 @@ Asked = tuple[bytes, Request, Connection]
 """A key (32 bytes), and who asks what about it."""
 
 
-class _Put:
+class _Put(PutPacket):
     """A packet that is being written, who sent it, and who else sent the same bytes meanwhile."""
 
-    __slots__ = ("connection", "joined", "key", "payload", "routes", "seq")
+    __slots__ = ("connection", "joined", "routes")
 
-    def __init__(self, routes: PacketRoutes, connection: Connection, key: bytes, payload: bytes, seq: int) -> None:
+    def __init__(
+        self,
+        routes: PacketRoutes,
+        connection: Connection,
+        packet: SignedPacket,
+        payload: bytes,
+        condition: tuple[int | None, int | None],
+    ) -> None:
         self.routes = routes
         self.connection = connection
-        self.key = key
-        self.payload = payload
-        self.seq = seq
         self.joined: list[Connection] | None = None
+        self.key = packet.public_key
+        self.payload = payload
+        self.seq = packet.seq
+        self.document_hash = packet.document_hash
+        self.cas_seq, self.unmodified_since_s = condition
+        self.forward = True
 
     def done(self, result: Outcome | WalletError) -> None:
         """Answer everybody."""
@@ -116,9 +126,12 @@ class PacketRoutes:
             asked: key (32 bytes), request and connection.
         """
         admitted = [item for item in asked if self._admit(*item)]
-        verified = [(item, packet) for item in admitted if (packet := self._verified(*item)) is not None]
-        for (key, request, connection), packet in verified:
-            self._submit(key, request, connection, packet)
+        results = SignedPacket.from_relay_payloads((key, request.body) for key, request, _ in admitted)
+        for (key, request, connection), packet in zip(admitted, results, strict=True):
+            if isinstance(packet, SignedPacket):
+                self._submit(key, request, connection, packet)
+            else:
+                connection.finish(self._gate.answers.error(400, packet.code, packet.message))
 
     def _admit(self, key: bytes, request: Request, connection: Connection) -> bool:
         """Tell whether a PUT is worth verifying; if not, it is answered, or shares the outcome of its twin."""
@@ -137,13 +150,6 @@ class PacketRoutes:
         running.joined.append(connection)
         return True
 
-    def _verified(self, key: bytes, request: Request, connection: Connection) -> SignedPacket | None:
-        try:
-            return SignedPacket.from_relay_payload(key, request.body)
-        except WalletError as error:
-            connection.finish(self._gate.answers.error(400, error.code, error.message))
-            return None
-
     def _submit(self, key: bytes, request: Request, connection: Connection, packet: SignedPacket) -> None:
         condition = _condition(request.headers)
         if condition is None:
@@ -158,10 +164,8 @@ class PacketRoutes:
             if clash is not None:
                 connection.finish(clash)
                 return
-        seq, body = packet.seq, request.body
-        put = self._in_flight[key] = _Put(self, connection, key, body, seq)
-        write = PutPacket(key, body, seq, packet.document_hash, condition[0], condition[1], True)
-        self._gate.writer.submit(write, put.done)
+        put = self._in_flight[key] = _Put(self, connection, packet, request.body, condition)
+        self._gate.writer.submit(put, put.done)
 
     def _clash(self, running: _Put, seq: int, condition: tuple[int | None, int | None]) -> bytes | None:
         """Return the answer to a PUT that meets another one of its key under way, or None if it may follow it."""

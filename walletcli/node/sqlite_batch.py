@@ -69,7 +69,7 @@ class Batch:
         self._now_s = now_s
         self._changes = {}
         self._added = []
-        outcomes = [self._put_packet(write) if type(write) is PutPacket else self._apply(write) for write in writes]
+        outcomes = [self._put_packet(write) if isinstance(write, PutPacket) else self._apply(write) for write in writes]
         self._save_counts()
         return outcomes
 
@@ -84,8 +84,6 @@ class Batch:
         self._added = []
 
     def _apply(self, write: Write) -> Outcome:
-        if isinstance(write, PutPacket):
-            return self._put_packet(write)
         if isinstance(write, PutDocument):
             return self._put_document(write)
         if isinstance(write, Sent):
