@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from walletcli.core import bep44, dns, ed25519
+from walletcli.core import bep44, dns, ed25519, packet_shape
 from walletcli.core.encodings import b64url_decode, z32_decode
 from walletcli.errors import FormatError, VerificationError, WalletError
 
@@ -159,7 +159,15 @@ def _check(public_key: bytes, seq: int, value: bytes) -> bytes | None:
         )
     if not 0 <= seq <= bep44.MAX_SEQ:
         raise FormatError("packet.seq", "seq is not between 0 and 2^63 - 1")
-    pointers = _pointers(public_key, dns.decode(value))
+    known = packet_shape.document_hash(public_key, value)
+    if known is not None:
+        return known
+    return _pointed_at(public_key, dns.decode(value))
+
+
+def _pointed_at(public_key: bytes, records: Iterable[dns.ResourceRecord]) -> bytes | None:
+    """Return the hash of the document that answers name, if exactly one of them does."""
+    pointers = _pointers(public_key, records)
     if len(pointers) != 1 or not pointers[0].startswith(POINTER_PREFIX):
         return None
     try:
