@@ -216,6 +216,16 @@ def last_word_candidates(first_words: Sequence[str], language: str) -> list[str]
     return [_shown(word_list.words[index]) for index in _last_indices(indices)]
 
 
+def words_at(indices: Sequence[int], language: str) -> tuple[str, ...]:
+    """Return the words with these numbers (0 to 2047) in the list; they need not be a mnemonic.
+
+    Raises:
+        InputError: `mnemonic.language`.
+    """
+    words = _word_list(language).words
+    return tuple(_shown(words[index]) for index in indices)
+
+
 @dataclass(frozen=True, slots=True)
 class _WordList:
     """The 2048 words of a language in NFKD, and where each folded form is."""

@@ -77,19 +77,30 @@ def check_attribute(name: str, value: str) -> None:
     Raises:
         FormatError: ``document.profile``.
     """
+    fault = attribute_fault(name, value)
+    if fault:
+        raise wrong("profile", fault)
+
+
+def attribute_fault(name: str, value: str) -> str | None:
+    """Return what is wrong with an attribute, in words, or None; the rules are those of `check_attribute`."""
     if not _ATTRIBUTE.fullmatch(name):
-        raise wrong("profile", "a name has 1 to 32 of a-z, 0-9, '.', '_', '-' and starts with a letter or digit")
+        return "a name has 1 to 32 of a-z, 0-9, '.', '_', '-' and starts with a letter or digit"
+    return text_fault(value, MAX_VALUE_BYTES)
+
+
+def text_fault(value: str, max_bytes: int) -> str | None:
+    """Return what is wrong with a text of 1 to `max_bytes` bytes of UTF-8 for people, in words, or None."""
     if value.isascii() and value.isprintable():
         size = len(value)
     else:
         try:
             size = len(value.encode())
         except UnicodeEncodeError:
-            raise wrong("profile", "a value is not valid Unicode") from None
+            return "a value is not valid Unicode"
         if _FORBIDDEN.search(value):
-            raise wrong("profile", "a value holds control, private or invisible characters")
-    if not 1 <= size <= MAX_VALUE_BYTES:
-        raise wrong("profile", f"a value has 1 to {MAX_VALUE_BYTES} bytes")
+            return "a value holds control, private or invisible characters"
+    return None if 1 <= size <= max_bytes else f"a value has 1 to {max_bytes} bytes"
 
 
 def check_document_size(data: bytes) -> None:

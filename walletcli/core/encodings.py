@@ -1,14 +1,16 @@
-"""Text encodings of bytes: z-base-32, base58btc and unpadded base64url.
+"""Text encodings of bytes: z-base-32, base32, base58btc and unpadded base64url.
 
 Each decoder accepts exactly one text for each value: the one that its encoder writes. Length is checked before anything
 else, so an over-long text costs nothing.
 
 Spec: z-base-32 as pkarr and did:dht use it (most significant bit first, zero bits fill the last letter);
-base58btc of multibase (draft-multiformats-multibase); RFC 4648 section 5 without padding. docs/spec/identity-id.md.
+base58btc of multibase (draft-multiformats-multibase); RFC 4648 sections 5 and 6 without padding.
+docs/spec/identity-id.md.
 """
 
 from __future__ import annotations
 
+import base64
 import binascii
 from functools import lru_cache
 from typing import Final
@@ -166,4 +168,32 @@ def b64url_decode(text: str) -> bytes:
         raise FormatError("encoding.base64url", "text is not base64url") from error
     if b64url_encode(data) != text:  # the decoder above skips foreign letters and unused bits
         raise FormatError("encoding.base64url", "text is not base64url in its one form: no padding, no unused bits")
+    return data
+
+
+def b32_encode(data: bytes) -> str:
+    """Return `data` in base32, upper case, without padding: letters that QR codes hold in 5.5 bits each."""
+    return base64.b32encode(data).rstrip(b"=").decode("ascii")
+
+
+def b32_decode(text: str, max_bytes: int) -> bytes:
+    """Return the bytes that `text` stands for.
+
+    Args:
+        text: base32 in upper or lower case, without padding or white space.
+        max_bytes: longest value to accept, bytes.
+
+    Raises:
+        FormatError: `encoding.base32`: too long, a letter outside the alphabet, padding, an impossible length, or
+            unused bits that are not zero.
+    """
+    if len(text) > (8 * max_bytes + 4) // 5:
+        raise FormatError("encoding.base32", f"base32 text has {len(text)} letters, too many for {max_bytes} bytes")
+    try:
+        letters = text.encode("ascii").upper()
+        data = base64.b32decode(letters + b"=" * (-len(letters) % 8))
+    except (UnicodeEncodeError, binascii.Error) as error:
+        raise FormatError("encoding.base32", "text is not base32") from error
+    if base64.b32encode(data).rstrip(b"=") != letters:  # the decoder above skips unused bits
+        raise FormatError("encoding.base32", "text is not base32 in its one form: no padding, no unused bits")
     return data
