@@ -28,6 +28,7 @@ _HEADERS: Final = (
     ("Accept", "*/*"),
     ("Accept-Encoding", "identity"),
 )
+_WITH_BODY: Final = frozenset({"PUT", "POST"})
 _BODY_TYPE: Final = ("Content-Type", "application/octet-stream")
 
 
@@ -36,9 +37,9 @@ class Request:
     """What is asked.
 
     Args:
-        method: ``GET``, ``HEAD`` or ``PUT``.
+        method: ``GET``, ``HEAD``, ``PUT``, ``POST`` or ``DELETE``.
         path: begins with a slash; visible ASCII.
-        body: sent with ``PUT`` only.
+        body: sent with ``PUT`` and ``POST`` only.
         headers: beside the ones that every request has.
     """
 
@@ -124,7 +125,7 @@ class HttpConnection:
     def _send(self, request: Request, deadline_s: float) -> NetworkError | None:
         """Send the request; a connection that breaks meanwhile may still hold an early answer (413, 429)."""
         headers = [("Host", self._host), *_HEADERS, *request.headers]
-        if request.method == "PUT":
+        if request.method in _WITH_BODY:
             headers += [_BODY_TYPE, ("Content-Length", str(len(request.body)))]
         data = self._protocol.send(h11.Request(method=request.method, target=request.path, headers=headers)) or b""
         if request.body:

@@ -17,7 +17,9 @@ from walletcli.errors import FormatError, NetworkError, VerificationError
 from walletcli.net.addresses import NodeAddress
 
 
-def check_pin(connection: HttpConnection, address: NodeAddress, memory: Freshness | None, deadline_s: float) -> bytes:
+def check_pin(
+    connection: HttpConnection, address: NodeAddress, memory: Freshness | None, deadline_s: float
+) -> tuple[bytes, Record]:
     """Read the node's record over `connection` and check that it pins the connection's TLS key.
 
     Args:
@@ -27,7 +29,7 @@ def check_pin(connection: HttpConnection, address: NodeAddress, memory: Freshnes
         deadline_s: the instant of ``time.monotonic()``, in seconds, by which it must be done.
 
     Returns:
-        The pin (SHA-256 of the TLS key, 32 bytes), now proven.
+        The pin (SHA-256 of the TLS key, 32 bytes), now proven, and the node's record that proves it.
 
     Raises:
         NetworkError: ``tls.no-record``, ``relay.*``.
@@ -51,7 +53,7 @@ def check_pin(connection: HttpConnection, address: NodeAddress, memory: Freshnes
         )
     if memory is not None:
         memory.put(record.packet.public_key, Seen.of(record))
-    return pin
+    return pin, record
 
 
 def _own_record(connection: HttpConnection, address: NodeAddress, deadline_s: float) -> Record:

@@ -12,7 +12,8 @@ from typing import Final
 
 from walletcli.client.fanout import for_each
 from walletcli.client.freshness import Freshness
-from walletcli.client.relay import TIMEOUT_S, RelayClient
+from walletcli.client.link import TIMEOUT_S
+from walletcli.client.relay import RelayClient
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record

@@ -12,17 +12,14 @@ from types import TracebackType
 from typing import Final, NoReturn, Self
 
 from walletcli.client.freshness import Freshness
-from walletcli.client.http import HttpConnection, Request, Response, bad_answer
-from walletcli.client.pinning import check_pin
+from walletcli.client.http import Request, Response, bad_answer
+from walletcli.client.link import TIMEOUT_S, NodeLink
 from walletcli.core.document import MAX_DOCUMENT_BYTES
 from walletcli.core.encodings import z32_encode
 from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, SignedPacket
 from walletcli.errors import FormatError, NetworkError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
-
-TIMEOUT_S: Final = 15.0
-"""How long one call may take by default, connecting and proving the node's key included, in seconds."""
 
 _MAX_ANSWER_BYTES: Final = 65_536
 _FROM_STORE: Final = (("Cache-Control", "only-if-cached"),)
@@ -35,8 +32,7 @@ _REASON: Final = re.compile(rb"([a-z0-9-]{1,32}\.[a-z0-9.-]{1,32}): ")
 class RelayClient:
     """One relay, one identity, at most one connection; for one thread at a time.
 
-    Nothing is shared with any other client: no connection, no TLS session, no cookie. The connection is kept between
-    calls and opened anew when it has gone.
+    Nothing is shared with any other client.
 
     Args:
         address: the relay.
@@ -44,6 +40,9 @@ class RelayClient:
         for_identity: did:key of the identity on whose behalf it is asked, or None.
         timeout_s: how long each call may take, in seconds.
         memory: freshness of the *node's* own record, for pinned addresses; None starts from nothing.
+
+    Attributes:
+        link: its connection.
     """
 
     def __init__(
@@ -56,13 +55,9 @@ class RelayClient:
         memory: Freshness | None = None,
     ) -> None:
         self.address = address
+        self.link = NodeLink(address, dialer, for_identity, memory)
         self._name = address.to_text()
-        self._dialer = dialer
-        self._for_identity = for_identity
         self._timeout_s = timeout_s
-        self._memory = memory
-        self._connection: HttpConnection | None = None
-        self._proven_pin: bytes | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -74,9 +69,7 @@ class RelayClient:
 
     def close(self) -> None:
         """Close the connection, if there is one; the client can be used again."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self.link.close()
 
     def get_packet(
         self, public_key: bytes, min_seq: int | None = None, *, from_store: bool = False
@@ -156,31 +149,7 @@ class RelayClient:
         self._expect(response, 200, 201, 204)
 
     def _ask(self, request: Request, max_body_bytes: int) -> Response:
-        deadline_s = time.monotonic() + self._timeout_s
-        if self._connection is not None and self._connection.is_reusable:
-            try:
-                return self._connection.exchange(request, max_body_bytes, deadline_s)
-            except NetworkError as error:
-                # a kept connection may have been closed the moment before: GET and PUT are the same asked twice
-                if error.code != "relay.unreachable":
-                    raise
-        self.close()
-        self._connection = self._connect(deadline_s)
-        return self._connection.exchange(request, max_body_bytes, deadline_s)
-
-    def _connect(self, deadline_s: float) -> HttpConnection:
-        stream = self._dialer.dial(self.address, self._for_identity, deadline_s)
-        connection = HttpConnection(stream, self.address.authority, self._name)
-        if self.address.node is None or (self._proven_pin is not None and stream.peer_pin == self._proven_pin):
-            return connection
-        try:
-            self._proven_pin = check_pin(connection, self.address, self._memory, deadline_s)
-        except BaseException:
-            connection.close()
-            raise
-        if not connection.is_reusable:
-            raise bad_answer(self._name, "it ends the connection on which it proved its key")
-        return connection
+        return self.link.ask(request, max_body_bytes, time.monotonic() + self._timeout_s)
 
     def _expect(self, response: Response, *statuses: int) -> None:
         if response.status not in statuses:

@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from walletcli.client.answers import gather
 from walletcli.client.choice import Choice
 from walletcli.client.freshness import Freshness, Seen
-from walletcli.client.relay import TIMEOUT_S, RelayClient
+from walletcli.client.link import TIMEOUT_S
+from walletcli.client.relay import RelayClient
 from walletcli.client.resolution import FreshnessCheck, Resolution, statements
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import NetworkError
