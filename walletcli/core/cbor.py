@@ -232,6 +232,14 @@ def _map(data: bytes, at: int, count: int, depth: int) -> tuple[Map, int]:
                 raise FormatError("cbor.not-canonical", "map keys are repeated or out of order")
             key = last_small = head
             at += 1
+        elif 0x61 <= head <= 0x77:  # a short text
+            start, at = at, at + head - 0x5F
+            if at > len(data):
+                raise IndexError
+            if data[start:at] <= last_key:
+                raise FormatError("cbor.not-canonical", "map keys are repeated or out of order")
+            last_key = data[start:at]
+            key = _text(last_key[1:])
         else:
             start = at
             key, at = _key(data, at, depth)
@@ -243,6 +251,9 @@ def _map(data: bytes, at: int, count: int, depth: int) -> tuple[Map, int]:
             end = at + head - 0x3F
             result[key] = data[at + 1 : end]
             at = end
+        elif head < 24:
+            result[key] = head
+            at += 1
         else:
             result[key], at = _item(data, at, depth)
     return result, at
