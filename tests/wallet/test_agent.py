@@ -332,7 +332,7 @@ def test_a_request_that_is_not_exactly_right_is_refused(agent_home: Home, row: l
 
 def test_a_request_that_is_too_long_ends_its_connection_only(agent_home: Home) -> None:
     connection = connected(agent_home)
-    connection.sendall((wire.MAX_REQUEST_BYTES + 1).to_bytes(4, "big") + bytes(1000))
+    connection.sendall((wire.MAX_LARGE_REQUEST_BYTES + 1).to_bytes(4, "big") + bytes(1000))
     with pytest.raises(FormatError) as refused:
         answer(connection)
     assert refused.value.code == "agent-request.too-long"

@@ -12,7 +12,7 @@ from walletcli.core import cbor
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, WalletError
 from walletcli.wallet.state import DeviceSecrets, WalletState
-from walletcli.wallet.view import IdentityView, Retired, Stored
+from walletcli.wallet.view import IdentityView, Retired, Share, Stored
 from walletcli.wallet.wallet_view import Seen, WalletView
 
 IDENTITY = IdentityView(
@@ -35,7 +35,10 @@ IDENTITY = IdentityView(
     accepted_links=("route:tcp",),
     path="m/9791'/3'",
 )
-BARE = replace(IDENTITY, index=4, retired=None, record=None, stored=None)
+DECIDED = replace(
+    IDENTITY, index=4, retired=None, record=None, stored=None,
+    bindings=(b"grant",), shares=(Share(("phone",), (b"\x08" * 32,)),), revoked=(b"\x09" * 32,),
+)  # fmt: skip
 PUBLIC = WalletView(
     scheme="walletcli",
     language="english",
@@ -43,12 +46,13 @@ PUBLIC = WalletView(
     check=b"\5" * 16,
     created_day=20_000,
     restored=False,
-    identities=(IDENTITY, BARE),
+    identities=(IDENTITY, DECIDED),
     seen={b"\6" * 32: Seen(9, b"\7" * 32, b"record"), b"\5" * 32: Seen(0, None, None)},
 )
 DEVICE = DeviceSecrets(Secret(b"\x0a" * 32), Secret(b"\x0b" * 32))
 DEVICE_ROWS = [[index, b"\x0a" * 32, b"\x0b" * 32] for index in (3, 4)]
-STATE = WalletState(Secret(b"\x0c" * 64), {3: DEVICE, 4: DEVICE}, PUBLIC)
+DRAWERS = {(-1, "drill"): b"passed", (3, "contacts"): b"book", (4, "contacts"): b""}
+STATE = WalletState(Secret(b"\x0c" * 64), {3: DEVICE, 4: DEVICE}, PUBLIC, DRAWERS)
 
 
 def decoded() -> dict[int, Any]:

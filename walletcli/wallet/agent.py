@@ -245,10 +245,10 @@ def _whole_frames(client: _Client) -> Iterator[bytes]:
     """Take the whole frames out of what came in; a frame that is too long ends the connection."""
     while len(client.incoming) >= wire.HEADER_BYTES and not client.closing:
         length = int.from_bytes(client.incoming[: wire.HEADER_BYTES], "big")
-        if length > wire.MAX_REQUEST_BYTES:
+        if length > wire.MAX_LARGE_REQUEST_BYTES:
             client.outgoing += wire.frame(
                 wire.encode_error(
-                    FormatError("agent-request.too-long", f"a request has at most {wire.MAX_REQUEST_BYTES} bytes")
+                    FormatError("agent-request.too-long", f"a request has at most {wire.MAX_LARGE_REQUEST_BYTES} bytes")
                 )
             )
             client.incoming.clear()

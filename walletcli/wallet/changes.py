@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from walletcli.errors import FormatError
 from walletcli.wallet.fields import Fields
-from walletcli.wallet.view import MAX_INDEX
+from walletcli.wallet.view import MAX_DRAWER_BYTES, MAX_GRANT_BYTES, MAX_INDEX, Share
 from walletcli.wallet.wallet_view import Seen
 
 MAX_RECORD_BYTES = 70_000
@@ -98,7 +98,70 @@ class Remember:
     seen: tuple[tuple[bytes, Seen], ...]
 
 
-Change = AddIdentity | Rename | SetAttribute | UnsetAttribute | Retire | PlanPublish | MarkStored | Adopt | Remember
+@dataclass(frozen=True, slots=True)
+class SetBindings:
+    """Decide which grants the next document has, each 1 to 4096 bytes; None: leave those of the last one."""
+
+    index: int
+    grants: tuple[bytes, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetShares:
+    """Decide which attributes contacts may read from the next document on; replaces what was decided before."""
+
+    index: int
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeDevices:
+    """Leave other devices (signing keys of 32 bytes) out of the next document."""
+
+    index: int
+    devices: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PutDrawer:
+    """Replace a drawer if it still is what was read.
+
+    Attributes:
+        index: of the identity, or None for the wallet's own.
+        name: of the drawer.
+        data: up to 32 MiB, or None to remove it.
+        before: SHA-256 of what was read (32 bytes), or None if it was not there.
+    """
+
+    index: int | None
+    name: str
+    data: bytes | None
+    before: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """Make several changes at once, in this order, or none of them."""
+
+    changes: tuple[Change, ...]
+
+
+Change = (
+    AddIdentity
+    | Rename
+    | SetAttribute
+    | UnsetAttribute
+    | Retire
+    | PlanPublish
+    | MarkStored
+    | Adopt
+    | Remember
+    | SetBindings
+    | SetShares
+    | RevokeDevices
+    | PutDrawer
+    | Several
+)
 
 
 def to_row(change: Change) -> list[object]:
@@ -122,6 +185,16 @@ def to_row(change: Change) -> list[object]:
             return [8, change.index, change.record]
         case Remember():
             return [9, [seen.to_row(identity) for identity, seen in change.seen]]
+        case SetBindings():
+            return [10, change.index, list(change.grants) if change.grants is not None else None]
+        case SetShares():
+            return [11, change.index, [share.to_row() for share in change.shares]]
+        case RevokeDevices():
+            return [12, change.index, list(change.devices)]
+        case PutDrawer():
+            return [13, change.index, change.name, change.data, change.before]
+        case Several():
+            return [14, [to_row(one) for one in change.changes]]
 
 
 def from_row(value: object) -> Change:
@@ -138,6 +211,26 @@ def from_row(value: object) -> Change:
 
 def _index(row: Fields, position: int = 1) -> int:
     return row.integer(position, high=MAX_INDEX)
+
+
+def _nothing(row: Fields, position: int) -> None:
+    row.optional_raw(position)
+
+
+def _put_drawer(row: Fields) -> PutDrawer:
+    return PutDrawer(
+        row.optional_integer(1, MAX_INDEX),
+        row.text(2),
+        row.optional_raw(3, max_bytes=MAX_DRAWER_BYTES),
+        row.optional_raw(4, 32),
+    )
+
+
+def _simple(value: object) -> Change:
+    change = from_row(value)
+    if isinstance(change, Several):
+        raise FormatError(f"{_WHAT}.malformed", f"malformed {_WHAT}: several changes inside several")
+    return change
 
 
 def _change(kind: int, row: Fields) -> Change:
@@ -160,6 +253,17 @@ def _change(kind: int, row: Fields) -> Change:
             return Adopt(_index(row), row.optional_raw(2, max_bytes=MAX_RECORD_BYTES))
         case 9:
             return Remember(tuple(Seen.from_row(item, _WHAT) for item in row.items(1)))
+        case 10:
+            index = _index(row)
+            return SetBindings(index, row.raws(2, max_bytes=MAX_GRANT_BYTES) if row.has(2) else _nothing(row, 2))
+        case 11:
+            return SetShares(_index(row), tuple(Share.from_row(item, _WHAT) for item in row.items(2)))
+        case 12:
+            return RevokeDevices(_index(row), row.raws(2, 32))
+        case 13:
+            return _put_drawer(row)
+        case 14:
+            return Several(tuple(_simple(item) for item in row.items(1)))
         case _:
             raise FormatError(
                 f"{_WHAT}.unknown", f"unknown change {kind}", "lock and unlock the wallet: the agent may be older"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from walletcli.core.document import Document
 from walletcli.core.document_parts import MAX_DELEGATION_DAYS, Delegation, Power, Retirement
 from walletcli.core.record import Record, next_seq
-from walletcli.wallet.sections import OwnerSection, seal_section
+from walletcli.wallet.sections import OwnerSection, SharedSection, seal_section, seal_shared
 from walletcli.wallet.view import IdentityView
 
 RENEW_DAYS = 30
@@ -62,7 +62,7 @@ def next_document(
 
     Args:
         identity: its public half.
-        foreign_sections: sealed sections of the last document that are not the owner's section.
+        foreign_sections: sealed sections of the last document that the owner's own keys do not open.
         now_s: Unix time, seconds.
         entropy: randomness.
 
@@ -79,13 +79,34 @@ def next_document(
         seq=next_seq(previous.seq if previous is not None else None, now_s, entropy),
         previous=previous.hash if previous is not None else None,
         profile=dict(identity.profile),
-        sections=tuple(sorted({own_section, *foreign_sections})),
+        bindings=_bindings(previous, identity),
+        sections=tuple(sorted({own_section, *_shared_sections(identity, recipients, entropy), *foreign_sections})),
         delegations=_delegations(previous, identity, now_s, entropy),
     )
     if identity.retired is None:
         return document
     end = Retirement(identity.retired.day, identity.retired.reason)
-    return replace(document, retirement=end, profile={}, delegations=(), bindings=(), addresses=())
+    return replace(
+        document, retirement=end, profile={}, delegations=(), bindings=(), addresses=(), sections=(own_section,)
+    )
+
+
+def _bindings(previous: Document | None, identity: IdentityView) -> tuple[bytes, ...]:
+    if identity.bindings is not None:
+        return identity.bindings
+    return previous.bindings if previous is not None else ()
+
+
+def _shared_sections(identity: IdentityView, own_keys: list[bytes], entropy: Entropy) -> list[bytes]:
+    """Return a section for each share whose attributes the identity still has."""
+    attributes = {**identity.profile, **identity.sealed_profile}
+    found = []
+    for share in identity.shares:
+        section = SharedSection({name: attributes[name] for name in share.names if name in attributes})
+        if section.attributes:
+            recipients = sorted({*own_keys, *share.recipients})
+            found.append(seal_shared(section, identity.public_key, recipients, entropy))
+    return found
 
 
 def _own_delegation(document: Document, identity: IdentityView) -> Delegation | None:
@@ -104,5 +125,6 @@ def _delegations(
             identity.device_signing_key, identity.device_sealing_key, DEVICE_POWERS, start, start + MAX_DELEGATION_DAYS
         )
     others = (item for item in (previous.delegations if previous is not None else ()) if item.not_after_day > day)
-    kept = [item for item in others if item.signing_key != own.signing_key]
+    gone = {own.signing_key, *identity.revoked}
+    kept = [item for item in others if item.signing_key not in gone]
     return tuple(sorted((own, *kept), key=lambda item: item.signing_key))

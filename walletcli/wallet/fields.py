@@ -109,6 +109,11 @@ class Fields:
             raise self._malformed(f"field {key} is not a list of texts")
         return tuple(value for value in values if isinstance(value, str))
 
+    def raws(self, key: int, length_bytes: int | None = None, max_bytes: int = 2**32) -> tuple[bytes, ...]:
+        """Take a list of byte strings, each of exactly `length_bytes` or of at most `max_bytes`."""
+        row = Fields.of_row(self.items(key), self._what)
+        return tuple(row.raw(position, length_bytes, max_bytes) for position in range(len(row._left)))
+
     def text_map(self, key: int) -> dict[str, str]:
         """Take a map of text to text."""
         value = self._take(key)

@@ -25,11 +25,24 @@ from walletcli.core.slip10 import path_to_text
 from walletcli.errors import InputError, VaultError, VerificationError
 from walletcli.signers.requests import PacketRequest
 from walletcli.signers.software import SoftwareSigner
+from walletcli.signers.statements import sign_statement
 from walletcli.wallet import sections, transitions
-from walletcli.wallet.changes import AddIdentity, Adopt, Change
-from walletcli.wallet.messages import Apply, DeriveSummaries, GetFacts, GetSummaries, GetView, Request, Sign, Unseal
+from walletcli.wallet.changes import AddIdentity, Adopt, Change, Several
+from walletcli.wallet.messages import (
+    Apply,
+    DeriveSummaries,
+    GetDrawer,
+    GetFacts,
+    GetSummaries,
+    GetView,
+    Request,
+    Sign,
+    SignStatement,
+    Unseal,
+)
 from walletcli.wallet.policy import check_signing
-from walletcli.wallet.state import DEVICE_SEED_BYTES, DeviceSecrets, WalletState
+from walletcli.wallet.state import DEVICE_SEED_BYTES, WALLET_DRAWER, DeviceSecrets, WalletState
+from walletcli.wallet.statement_policy import check_statement
 from walletcli.wallet.summary import IdentitySummary
 from walletcli.wallet.view import IdentityView
 from walletcli.wallet.wallet_view import WalletFacts
@@ -139,6 +152,10 @@ class Keeper:
                 return self._apply(request.change)
             case Unseal():
                 return self._unseal(request.index, request.sealed, request.context)
+            case GetDrawer():
+                return self._drawer(request)
+            case SignStatement():
+                return self._sign_statement(request)
             case _:
                 raise InputError("agent-request.unknown", "only an agent answers this request")
 
@@ -186,6 +203,22 @@ class Keeper:
         self._write(transitions.record_signed(self._state, request.index, record))
         return record
 
+    def _drawer(self, request: GetDrawer) -> bytes | None:
+        index = request.index if request.index is not None else WALLET_DRAWER
+        if index != WALLET_DRAWER:
+            self._state.public.by_index(index)
+        return self._state.drawers.get((index, request.name))
+
+    def _sign_statement(self, request: SignStatement) -> bytes:
+        """Sign a statement that the policy allows, with the device key or the root's."""
+        identity = self._state.public.by_index(request.index)
+        check_statement(request.typ, request.payload, identity, by_root=request.by_root)
+        key = self._tree.root(request.index) if request.by_root else SigningKey(self._device(request.index).signing)
+        return sign_statement(key, request.typ, request.payload)
+
+    def _device(self, index: int) -> DeviceSecrets:
+        return self._state.devices[index]
+
     def _apply(self, change: Change) -> object:
         """Make a change; if another process was quicker, make it again on top of what that one wrote."""
         for _ in range(MAX_ATTEMPTS):
@@ -203,15 +236,22 @@ class Keeper:
         raise VaultError("vault.busy", "other processes keep changing the wallet", "try again")
 
     def _changed(self, change: Change) -> tuple[WalletState, int | None]:
-        state = self._state
+        if not isinstance(change, Several):
+            return self._changed_once(self._state, change)
+        state, index = self._state, None
+        for one in change.changes:
+            state, index = self._changed_once(state, one)
+        return state, index
+
+    def _changed_once(self, state: WalletState, change: Change) -> tuple[WalletState, int | None]:
         if isinstance(change, AddIdentity):
             index = transitions.free_index(state.public, change.index)
-            return transitions.add_identity(state, *self._new_identity(index, change)), index
-        section = self._found_section(change) if isinstance(change, Adopt) else None
+            return transitions.add_identity(state, *self._new_identity(state, index, change)), index
+        section = self._found_section(state, change) if isinstance(change, Adopt) else None
         return transitions.apply(state, change, section), getattr(change, "index", None)
 
-    def _new_identity(self, index: int, change: AddIdentity) -> tuple[IdentityView, DeviceSecrets]:
-        label = transitions.free_label(self._state.public, change.label, None)
+    def _new_identity(self, state: WalletState, index: int, change: AddIdentity) -> tuple[IdentityView, DeviceSecrets]:
+        label = transitions.free_label(state.public, change.label, None)
         secrets = DeviceSecrets(Secret(self._entropy(DEVICE_SEED_BYTES)), Secret(self._entropy(DEVICE_SEED_BYTES)))
         view = IdentityView(
             index=index,
@@ -226,7 +266,7 @@ class Keeper:
             sealed_profile={},
             retired=None,
             changed=True,
-            unseen=self._state.public.restored,
+            unseen=state.public.restored,
             record=None,
             stored=None,
             contacted=(),
@@ -235,13 +275,13 @@ class Keeper:
         )
         return view, secrets
 
-    def _found_section(self, change: Adopt) -> sections.OwnerSection | None:
+    def _found_section(self, state: WalletState, change: Adopt) -> sections.OwnerSection | None:
         """Open the owner's section of a record from the network, or return None if there is none of ours."""
-        identity = self._state.public.by_index(change.index)
+        identity = state.public.by_index(change.index)
         document = Record.from_bytes(change.record).document if change.record is not None else None
         for section in document.sections if document is not None else ():
             try:
-                content = self._unseal(change.index, section, sections.context(identity.public_key))
+                content = self._opened(state, identity, section, sections.context(identity.public_key))
             except VerificationError:
                 continue
             return sections.OwnerSection.from_bytes(content)
@@ -249,10 +289,12 @@ class Keeper:
 
     def _unseal(self, index: int, sealed: bytes, context: bytes) -> bytes:
         """Open what is sealed to this device or to the recovery recipient of an identity."""
-        identity = self._state.public.by_index(index)
+        return self._opened(self._state, self._state.public.by_index(index), sealed, context)
+
+    def _opened(self, state: WalletState, identity: IdentityView, sealed: bytes, context: bytes) -> bytes:
         keys = (
-            self._state.devices[index].sealing,
-            self._tree.recovery_secret(index, identity.recovery_generation),
+            state.devices[identity.index].sealing,
+            self._tree.recovery_secret(identity.index, identity.recovery_generation),
         )
         for key in keys:
             try:

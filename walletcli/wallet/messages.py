@@ -11,7 +11,10 @@ from walletcli.core import cbor
 from walletcli.errors import FormatError
 from walletcli.wallet import changes, wire
 from walletcli.wallet.fields import Fields
-from walletcli.wallet.view import MAX_INDEX
+from walletcli.wallet.view import MAX_DRAWER_BYTES, MAX_INDEX
+
+MAX_SEALED_BYTES = 48 << 20
+"""Longest sealed blob that is opened for somebody: a full drawer, sealed."""
 
 _WHAT = "agent-request"
 
@@ -76,11 +79,48 @@ class Unseal:
 
 
 @dataclass(frozen=True, slots=True)
+class GetDrawer:
+    """Ask for a drawer; `index` None: the wallet's own."""
+
+    index: int | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignStatement:
+    """Ask for a statement to be signed.
+
+    Attributes:
+        index: identity index.
+        typ: type of the statement (docs/spec/cose.md).
+        payload: its content.
+        by_root: with the root key, where the type allows it; otherwise with this device's key.
+    """
+
+    index: int
+    typ: str
+    payload: bytes
+    by_root: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """Ask the agent to forget everything and end."""
 
 
-Request = GetStatus | GetFacts | GetSummaries | GetView | DeriveSummaries | Sign | Apply | Unseal | Lock
+Request = (
+    GetStatus
+    | GetFacts
+    | GetSummaries
+    | GetView
+    | DeriveSummaries
+    | Sign
+    | Apply
+    | Unseal
+    | GetDrawer
+    | SignStatement
+    | Lock
+)
 
 
 def to_row(request: Request) -> list[object]:
@@ -104,6 +144,10 @@ def to_row(request: Request) -> list[object]:
             return [wire.UNSEAL, request.index, request.sealed, request.context]
         case Lock():
             return [wire.LOCK]
+        case GetDrawer():
+            return [wire.GET_DRAWER, request.index, request.name]
+        case SignStatement():
+            return [wire.SIGN_STATEMENT, request.index, request.typ, request.payload, request.by_root]
 
 
 def from_row(row: object) -> Request:
@@ -129,7 +173,7 @@ def decode_request(data: bytes) -> Request:
     Raises:
         FormatError: ``agent-request.*`` or ``cbor.*``.
     """
-    row = cbor.decode(data, wire.MAX_REQUEST_BYTES)
+    row = cbor.decode(data, wire.MAX_LARGE_REQUEST_BYTES)
     fields = Fields.of_row(row, _WHAT)
     if fields.integer(0) != wire.VERSION:
         raise FormatError(
@@ -156,9 +200,17 @@ def _request(kind: int, row: Fields) -> Request:
         case wire.APPLY:
             return Apply(changes.from_row(row.items(1)))
         case wire.UNSEAL:
-            return Unseal(row.integer(1, high=MAX_INDEX), row.raw(2, max_bytes=1 << 16), row.raw(3, max_bytes=256))
+            return Unseal(
+                row.integer(1, high=MAX_INDEX), row.raw(2, max_bytes=MAX_SEALED_BYTES), row.raw(3, max_bytes=256)
+            )
         case wire.LOCK:
             return Lock()
+        case wire.GET_DRAWER:
+            return GetDrawer(row.optional_integer(1, MAX_INDEX), row.text(2, 32))
+        case wire.SIGN_STATEMENT:
+            return SignStatement(
+                row.integer(1, high=MAX_INDEX), row.text(2, 128), row.raw(3, max_bytes=MAX_DRAWER_BYTES), row.flag(4)
+            )
         case _:
             raise FormatError(
                 f"{_WHAT}.unknown", f"unknown request {kind}", "lock and unlock the wallet: the agent may be older"

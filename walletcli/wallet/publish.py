@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from walletcli.client import publish as client
@@ -23,7 +23,7 @@ from walletcli.wallet.lookup import find
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.relays import chosen_relays
 from walletcli.wallet.route import dialer_for
-from walletcli.wallet.sections import context
+from walletcli.wallet.sections import context, shared_context
 from walletcli.wallet.session import Session
 from walletcli.wallet.view import IdentityView
 from walletcli.wallet.wallet_view import Snapshot
@@ -245,17 +245,23 @@ def _signed(session: Session, index: int, progress: Progress) -> tuple[Record, b
 
 
 def _foreign_sections(session: Session, identity: IdentityView) -> tuple[bytes, ...]:
-    """Return the sealed sections of the last document that are not the owner's section."""
+    """Return the sealed sections of the last document that are neither the owner's nor shared by the owner."""
     if identity.record is None:
         return ()
     document = Record.from_bytes(identity.record).document
     foreign = []
     for section in document.sections if document is not None else ():
-        try:
-            session.unseal(identity.index, section, context(identity.public_key))
-        except VerificationError:
+        if not any(_opens(session, identity, section, own) for own in (context, shared_context)):
             foreign.append(section)
     return tuple(foreign)
+
+
+def _opens(session: Session, identity: IdentityView, section: bytes, own: Callable[[bytes], bytes]) -> bool:
+    try:
+        session.unseal(identity.index, section, own(identity.public_key))
+    except VerificationError:
+        return False
+    return True
 
 
 def _mark(session: Session, index: int, record: Record, stored: client.Stored) -> None:

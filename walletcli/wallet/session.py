@@ -19,7 +19,7 @@ from walletcli.wallet import runtime, wire
 from walletcli.wallet.home import Home, PasswordSource
 
 if TYPE_CHECKING:
-    from walletcli.wallet.changes import Change
+    from walletcli.wallet.changes import Change, PutDrawer
     from walletcli.wallet.keeper import Keeper
     from walletcli.wallet.summary import IdentitySummary
     from walletcli.wallet.view import IdentityView
@@ -151,6 +151,43 @@ class Session:
             VerificationError: ``sealed.not-for-you``.
         """
         return cast("bytes", self.ask(wire.UNSEAL, index, sealed, context))
+
+    def drawer(self, index: int | None, name: str) -> bytes | None:
+        """Return what is in a drawer, or None if it is empty.
+
+        Args:
+            index: of the identity, or None for the wallet's own.
+            name: of the drawer.
+        """
+        return cast("bytes | None", self.ask(wire.GET_DRAWER, index, name))
+
+    def put_drawers(self, *changes: PutDrawer) -> None:
+        """Replace drawers, all or none; on disk when this returns.
+
+        Raises:
+            VaultError: ``drawer.changed`` if one is no longer what was read.
+        """
+        from walletcli.wallet.changes import Several
+
+        self.apply(Several(changes))
+
+    def sign_statement(self, index: int, typ: str, payload: bytes, *, by_root: bool = False) -> bytes:
+        """Have a statement signed with this device's key, or the root's.
+
+        Args:
+            index: identity index.
+            typ: type of the statement (docs/spec/cose.md).
+            payload: its content.
+            by_root: with the root key, where the type allows it.
+
+        Returns:
+            The COSE_Sign1.
+
+        Raises:
+            SignerError: ``statement.*``.
+            FormatError: what the payload's form ends in.
+        """
+        return cast("bytes", self.ask(wire.SIGN_STATEMENT, index, typ, payload, by_root))
 
 
 def _rows(value: object) -> list[object]:

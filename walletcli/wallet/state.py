@@ -5,13 +5,15 @@ Spec: docs/spec/wallet-state.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 from walletcli.core import cbor
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError
 from walletcli.wallet.fields import Fields
-from walletcli.wallet.view import MAX_INDEX
+from walletcli.wallet.view import MAX_DRAWER_BYTES, MAX_INDEX
 from walletcli.wallet.wallet_view import WalletView
 
 VERSION = 1
@@ -22,6 +24,9 @@ SEED_BYTES = 64
 
 DEVICE_SEED_BYTES = 32
 """Length of each device key's private half."""
+
+DRAWER_NAME = re.compile(r"[a-z][a-z-]{0,31}")
+"""Names of drawers."""
 
 MAX_STATE_BYTES = 256 << 20
 """Longest encoded state: some sixty thousand identities with a record each."""
@@ -42,6 +47,13 @@ class DeviceSecrets:
     sealing: Secret
 
 
+DrawerKey = tuple[int, str]
+"""Which drawer: the index of an identity (-1: the whole wallet's), and a name."""
+
+WALLET_DRAWER = -1
+"""Stands for the wallet in place of an identity's index."""
+
+
 @dataclass(frozen=True, slots=True)
 class WalletState:
     """Everything that a wallet knows.
@@ -50,23 +62,30 @@ class WalletState:
         seed: the BIP39 seed, 64 bytes.
         devices: this device's secrets by identity index; exactly one entry for each identity.
         public: the rest; holds no secret key.
+        drawers: named parts, each in a format of its own; an identity's ones go with it.
     """
 
     seed: Secret
     devices: dict[int, DeviceSecrets]
     public: WalletView
+    drawers: dict[DrawerKey, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         indices = [identity.index for identity in self.public.identities]
         if indices != sorted(set(indices)) or set(indices) != self.devices.keys():
             raise FormatError(f"{_WHAT}.malformed", "malformed wallet-state: identities and device keys do not match")
+        if not {index for index, _ in self.drawers} <= {WALLET_DRAWER, *indices}:
+            raise FormatError(f"{_WHAT}.malformed", "malformed wallet-state: a drawer of an identity that is not held")
 
     def to_bytes(self) -> bytes:
         """Encode the state. The result holds every secret: it goes into the vault and nowhere else."""
         devices = [
             [index, keys.signing.reveal(), keys.sealing.reveal()] for index, keys in sorted(self.devices.items())
         ]
-        return cbor.encode({1: VERSION, 2: self.seed.reveal(), 3: devices, 4: self.public.to_cbor()})
+        fields: dict[int, object] = {1: VERSION, 2: self.seed.reveal(), 3: devices, 4: self.public.to_cbor()}
+        if self.drawers:
+            fields[5] = [[*key, data] for key, data in sorted(self.drawers.items())]
+        return cbor.encode(fields)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> WalletState:
@@ -83,8 +102,27 @@ class WalletState:
         seed = Secret(fields.raw(2, SEED_BYTES))
         devices = fields.keyed_rows(3, _device)
         public = WalletView.from_cbor(fields.fields(4))
+        drawers = _drawers(fields.items(5)) if fields.has(5) else {}
         fields.end()
-        return cls(seed, devices, public)
+        return cls(seed, devices, public, drawers)
+
+
+def _drawers(rows: list[object]) -> dict[DrawerKey, bytes]:
+    """Read drawers that stand in the order of their keys, each once."""
+    found = [_drawer(item) for item in rows]
+    if not found or any(first[0] >= second[0] for first, second in pairwise(found)):
+        raise FormatError(f"{_WHAT}.malformed", "malformed wallet-state: drawers are repeated or out of order")
+    return dict(found)
+
+
+def _drawer(item: object) -> tuple[DrawerKey, bytes]:
+    row = Fields.of_row(item, _WHAT)
+    key = row.integer(0, WALLET_DRAWER, MAX_INDEX), row.text(1)
+    data = row.raw(2, max_bytes=MAX_DRAWER_BYTES)
+    row.end()
+    if not DRAWER_NAME.fullmatch(key[1]):
+        raise FormatError(f"{_WHAT}.malformed", "malformed wallet-state: the name of a drawer")
+    return key, data
 
 
 def _device(item: object) -> tuple[int, DeviceSecrets]:

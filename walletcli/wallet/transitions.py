@@ -5,36 +5,50 @@ Spec: docs/spec/agent.md, "Changes".
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 from walletcli.core.document import check_attribute
 from walletcli.core.document_parts import LAST_DAY, RETIREMENT_REASONS
 from walletcli.core.record import Record
-from walletcli.errors import InputError, VerificationError
+from walletcli.errors import InputError, VaultError, VerificationError
 from walletcli.wallet.changes import (
     AddIdentity,
     Adopt,
     Change,
     MarkStored,
     PlanPublish,
+    PutDrawer,
     Remember,
     Rename,
     Retire,
+    RevokeDevices,
     SetAttribute,
+    SetBindings,
+    SetShares,
+    Several,
     UnsetAttribute,
 )
 from walletcli.wallet.labels import check_label, same_label
 from walletcli.wallet.sections import MAX_ATTRIBUTES, OwnerSection
-from walletcli.wallet.state import DeviceSecrets, WalletState
-from walletcli.wallet.view import MAX_INDEX, IdentityView, Retired, Stored
+from walletcli.wallet.state import DRAWER_NAME, WALLET_DRAWER, DeviceSecrets, WalletState
+from walletcli.wallet.view import MAX_INDEX, MAX_RECIPIENTS, IdentityView, Retired, Stored
 from walletcli.wallet.wallet_view import Seen, WalletView
 
-IdentityChange = Rename | SetAttribute | UnsetAttribute | Retire | PlanPublish | MarkStored
+MAX_BINDINGS = 16
+"""Most bindings of an identity (docs/spec/record.md)."""
+
+MAX_SHARES = 32
+"""Most shared sections: half of what a document holds."""
+
+IdentityChange = (
+    Rename | SetAttribute | UnsetAttribute | Retire | PlanPublish | MarkStored | SetBindings | SetShares | RevokeDevices
+)
 """The changes that touch one identity and need nothing but the state."""
 
 
 def apply(state: WalletState, change: Change, found_section: OwnerSection | None = None) -> WalletState:
-    """Return the state after `change`, which is not `AddIdentity` (that needs keys: see `add_identity`).
+    """Return the state after `change`, neither `AddIdentity` (that needs keys: see `add_identity`) nor `Several`.
 
     Args:
         state: the state before.
@@ -48,8 +62,10 @@ def apply(state: WalletState, change: Change, found_section: OwnerSection | None
     """
     if isinstance(change, Remember):
         return _with_public(state, replace(state.public, seen=_remember(state.public, change)))
-    if isinstance(change, AddIdentity):
-        raise TypeError("an identity is added with its keys")
+    if isinstance(change, PutDrawer):
+        return _put_drawer(state, change)
+    if isinstance(change, AddIdentity | Several):
+        raise TypeError("an identity is added with its keys, and several changes one by one")
     before = state.public.by_index(change.index)
     if isinstance(change, Adopt):
         return _with_identity(state, _adopt(before, change, found_section))
@@ -71,13 +87,19 @@ def _changed(wallet: WalletView, identity: IdentityView, change: IdentityChange)
             return replace(identity, contacted=_union(identity.contacted, change.relays), accepted_links=links)
         case MarkStored():
             return _mark_stored(identity, change)
+        case SetBindings():
+            return _set_bindings(identity, change)
+        case SetShares():
+            return _set_shares(identity, change)
+        case RevokeDevices():
+            return _revoke_devices(identity, change)
 
 
 def add_identity(state: WalletState, identity: IdentityView, secrets: DeviceSecrets) -> WalletState:
     """Return the state with one more identity."""
     identities = sorted((*state.public.identities, identity), key=lambda item: item.index)
     public = replace(state.public, identities=tuple(identities))
-    return WalletState(state.seed, {**state.devices, identity.index: secrets}, public)
+    return replace(state, devices={**state.devices, identity.index: secrets}, public=public)
 
 
 def free_index(wallet: WalletView, wanted: int | None) -> int:
@@ -112,7 +134,10 @@ def free_label(wallet: WalletView, text: str, index: int | None) -> str:
 def record_signed(state: WalletState, index: int, record: bytes) -> WalletState:
     """Return the state after a record of this wallet's own has been signed."""
     identity = state.public.by_index(index)
-    return _with_identity(state, replace(identity, record=record, stored=None, changed=False, unseen=False))
+    signed = replace(
+        identity, record=record, stored=None, changed=False, unseen=False, bindings=None, revoked=()
+    )  # what was decided stands in the record now
+    return _with_identity(state, signed)
 
 
 def _set_attribute(identity: IdentityView, change: SetAttribute) -> IdentityView:
@@ -142,6 +167,52 @@ def _retire(identity: IdentityView, change: Retire) -> IdentityView:
     if change.reason >= len(RETIREMENT_REASONS) or change.day > LAST_DAY:
         raise InputError("identity.retire-reason", "there is no such reason or day for retiring")
     return replace(identity, retired=Retired(change.day, change.reason), changed=True)
+
+
+def _set_bindings(identity: IdentityView, change: SetBindings) -> IdentityView:
+    _require_alive(identity)
+    grants = change.grants
+    if grants is not None and (len(grants) > MAX_BINDINGS or len(set(grants)) < len(grants) or not all(grants)):
+        raise InputError("binding.too-many", f"an identity has at most {MAX_BINDINGS} bindings, no two alike")
+    return replace(identity, bindings=grants, changed=True)
+
+
+def _set_shares(identity: IdentityView, change: SetShares) -> IdentityView:
+    _require_alive(identity)
+    for share in change.shares:
+        if not 1 <= len(share.recipients) <= MAX_RECIPIENTS:
+            raise InputError("share.recipients", f"a share is sealed to 1 to {MAX_RECIPIENTS} devices")
+    if len(change.shares) > MAX_SHARES:
+        raise InputError("share.too-many", f"an identity shares at most {MAX_SHARES} sets of attributes")
+    if change.shares == identity.shares:
+        return identity
+    return replace(identity, shares=change.shares, changed=True)
+
+
+def _revoke_devices(identity: IdentityView, change: RevokeDevices) -> IdentityView:
+    _require_alive(identity)
+    if identity.device_signing_key in change.devices:
+        raise InputError(
+            "device.own", "this device cannot revoke itself", "wipe the wallet, and revoke it from another device"
+        )
+    revoked = tuple(sorted({*identity.revoked, *change.devices}))
+    return identity if revoked == identity.revoked else replace(identity, revoked=revoked, changed=True)
+
+
+def _put_drawer(state: WalletState, change: PutDrawer) -> WalletState:
+    """Replace a drawer whose content is still the one that the change was made from."""
+    index = change.index if change.index is not None else WALLET_DRAWER
+    if index != WALLET_DRAWER:
+        state.public.by_index(index)
+    if not DRAWER_NAME.fullmatch(change.name):
+        raise InputError("drawer.name", "the name of a drawer has 1 to 32 of a-z and '-'")
+    drawers = dict(state.drawers)
+    before = drawers.pop((index, change.name), None)
+    if change.before != (hashlib.sha256(before).digest() if before is not None else None):
+        raise VaultError("drawer.changed", "another process has changed this part of the wallet meanwhile", "try again")
+    if change.data is not None:
+        drawers[index, change.name] = change.data
+    return replace(state, drawers=drawers)
 
 
 def _require_alive(identity: IdentityView) -> None:
@@ -213,4 +284,4 @@ def _with_identity(state: WalletState, identity: IdentityView) -> WalletState:
 
 
 def _with_public(state: WalletState, public: WalletView) -> WalletState:
-    return WalletState(state.seed, state.devices, public)
+    return replace(state, public=public)

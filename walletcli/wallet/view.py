@@ -17,6 +17,15 @@ from walletcli.wallet.summary import IdentitySummary
 MAX_INDEX = 2**31 - 2
 """Largest identity index: the one after it holds the wallet index (docs/spec/keys.md)."""
 
+MAX_RECIPIENTS = 14
+"""Most contacts' devices that one share is sealed to: the owner's device and the recovery recipient read it, too."""
+
+MAX_DRAWER_BYTES = 32 << 20
+"""Largest drawer of the vault."""
+
+MAX_GRANT_BYTES = 4096
+"""Longest grant (docs/spec/record.md)."""
+
 _WHAT = "wallet-view"
 
 
@@ -49,6 +58,31 @@ class Retired:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Attributes that the owner lets some contacts read: one sealed section of the document.
+
+    Attributes:
+        names: of the attributes, ascending.
+        recipients: X25519 public keys of the contacts' devices, 32 bytes each, ascending; at most `MAX_RECIPIENTS`.
+    """
+
+    names: tuple[str, ...]
+    recipients: tuple[bytes, ...]
+
+    def to_row(self) -> list[object]:
+        """Return the CBOR list that stands for the share."""
+        return [list(self.names), list(self.recipients)]
+
+    @classmethod
+    def from_row(cls, value: object, what: str) -> Share:
+        """Read the list that `to_row` wrote; raises FormatError ``WHAT.malformed``."""
+        row = Fields.of_row(value, what)
+        share = cls(row.texts(0), row.raws(1, 32))
+        row.end()
+        return share
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityView:
     """The public half of one identity.
 
@@ -71,6 +105,9 @@ class IdentityView:
         contacted: relays that have ever been told of this identity by this wallet.
         accepted_links: linking settings that the user accepted for it.
         path: derivation path of the root key.
+        bindings: grants that the next document has; None: those of the last one.
+        shares: what some contacts may read.
+        revoked: signing keys of devices that the next document leaves out.
     """
 
     index: int
@@ -91,6 +128,9 @@ class IdentityView:
     contacted: tuple[str, ...]
     accepted_links: tuple[str, ...]
     path: str
+    bindings: tuple[bytes, ...] | None = None
+    shares: tuple[Share, ...] = ()
+    revoked: tuple[bytes, ...] = ()
 
     def summary(self) -> IdentitySummary:
         """Return the identity as a line of a list."""
@@ -140,6 +180,12 @@ class IdentityView:
             fields[14] = self.record
         if self.stored is not None:
             fields[15] = {1: self.stored.seq, 2: list(self.stored.relays), 3: self.stored.day}
+        if self.bindings is not None:
+            fields[19] = list(self.bindings)
+        if self.shares:
+            fields[20] = [share.to_row() for share in self.shares]
+        if self.revoked:
+            fields[21] = list(self.revoked)
         return fields
 
     @classmethod
@@ -169,6 +215,9 @@ class IdentityView:
             contacted=fields.texts(16),
             accepted_links=fields.texts(17),
             path=fields.text(18),
+            bindings=fields.raws(19, max_bytes=MAX_GRANT_BYTES) if fields.has(19) else None,
+            shares=tuple(Share.from_row(item, _WHAT) for item in fields.items(20)) if fields.has(20) else (),
+            revoked=fields.raws(21, 32) if fields.has(21) else (),
         )
         fields.end()
         return view

@@ -22,7 +22,10 @@ HEADER_BYTES: Final = 4
 """Length of a frame's length."""
 
 MAX_REQUEST_BYTES: Final = 160_000
-"""Longest request: a document, or a record, and its surroundings."""
+"""Longest request of most kinds: a document, or a record, and its surroundings."""
+
+MAX_LARGE_REQUEST_BYTES: Final = 64 << 20
+"""Longest request in all: what fills a drawer."""
 
 MAX_ANSWER_BYTES: Final = 256 << 20
 """Longest answer: the public half of a large wallet."""
@@ -48,6 +51,10 @@ UNSEAL: Final = 8
 """Open a sealed section: index, section, context."""
 LOCK: Final = 9
 """Forget everything and end."""
+GET_DRAWER: Final = 10
+"""What is in a drawer: index (null: the wallet's own), name."""
+SIGN_STATEMENT: Final = 11
+"""Sign a statement with the device key or the root: index, type, payload, by root."""
 
 
 def encode_request(row: Sequence[object]) -> bytes:
