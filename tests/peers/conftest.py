@@ -37,6 +37,18 @@ def key_did_resolver() -> Callable[[str], Any]:
 
 
 @pytest.fixture
+def ical(tmp_path: Path) -> Callable[[bytes], Any]:
+    """Return a function that has npm ical.js parse a file of vCards: for each, its properties as jCard has them."""
+
+    def parse(data: bytes) -> Any:
+        path = tmp_path / "contacts.vcf"
+        path.write_bytes(data)
+        return javascript("vcards.mjs", str(path))
+
+    return parse
+
+
+@pytest.fixture
 def npm_relay() -> Iterator[str]:
     """The URL of npm pkarr's own relay, running for one test."""
     if not (HERE / "node_modules").is_dir():

@@ -13,6 +13,9 @@ from walletcli.core import vcard
 from walletcli.core.vcard import OTHER, Property, ReadCard, VCard
 from walletcli.core.vcard_lines import CardLines, ContentLine, bad, folded
 
+_SAID_TO_BE_TEXT: Final = frozenset({"UID", "TEL", OTHER})
+"""Properties that some readers take for URIs, or for nothing that they know, unless told otherwise."""
+
 _ESCAPE: Final = re.compile(r"\\(.?)", re.DOTALL)
 _ESCAPED: Final = {"\\": "\\", ",": ",", ";": ";", "n": "\n", "N": "\n"}
 
@@ -40,13 +43,17 @@ def _line(item: Property) -> str:
     if item.name == "BDAY":
         year, rest = item.values[0][:-6], item.values[0][-5:]
         return f"BDAY:{'--' if year == '-' else year}{rest.replace('-', '')}"
-    if item.name == "UID":
+    if item.name in _SAID_TO_BE_TEXT:
         parameters += ";VALUE=text"
-    return f"{item.name}{parameters}:{';'.join(map(_escape, item.values))}"
+    values = map(_escape, item.values)
+    if item.name in vcard.STRUCTURED:
+        values = (value.replace(";", "\\;") for value in values)
+    return f"{item.name}{parameters}:{';'.join(values)}"
 
 
 def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace(",", "\\,").replace(";", "\\;").replace("\n", "\\n")
+    """Escape what must be; a semicolon need not, outside of properties with parts (RFC 6350 section 3.4)."""
+    return text.replace("\\", "\\\\").replace(",", "\\,").replace("\n", "\\n")
 
 
 def read(card: CardLines) -> ReadCard:

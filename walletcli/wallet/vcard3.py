@@ -40,7 +40,7 @@ def _written(card: VCard) -> bytes:
         if item.kinds:
             line.params["TYPE"] = [kind.upper() for kind in item.kinds]
         if item.label:
-            line.params["X-NAME"] = [item.label]
+            line.params.update({"X-NAME": [item.label], "VALUE": ["text"]})
     text: str = out.serialize()
     return text.encode()
 
