@@ -26,6 +26,7 @@ MEASUREMENTS = {
     "startup": "bench.startup:startup",
     "derive": "bench.formats:derive",
     "verify": "bench.formats:verify",
+    "contacts": "bench.contacts:verify_contacts",
     "put": "bench.relay:put",
     "get": "bench.relay:get",
     "million": "bench.million:million",
@@ -101,6 +102,8 @@ NOTES = """How each is measured:
 - *startup*: the installed command and `python -c 'import click'` in turn, 25 times each, medians of elapsed time.
 - *derive*, *verify*: in one process, in turn, 15 rounds each, processor time of the least disturbed round of
   each. The floor calls libsodium through PyNaCl's plain bindings and nothing else.
+- *contacts*: the same way; the export is signed by its owner, each contact has a card with a name and a mail address,
+  signed by its root. What storing them takes is not in it.
 - *put*: distinct valid packets, each sent once, against `walletcli node run --no-limits --http`, default durability.
   Its rate per processor-second it used (user and system time of the process, all threads) is compared with libsodium's
   verify rate per processor-second in the same run; its rate by the clock with that of npm pkarr's relay over a map in

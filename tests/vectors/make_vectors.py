@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.vectors import cases_cbor, cases_document, cases_packet, cases_record, cases_sealed
+from tests.vectors import cases_cbor, cases_contact, cases_document, cases_packet, cases_record, cases_sealed
 
 HERE = Path(__file__).parent
 
@@ -20,6 +20,7 @@ MAKERS: dict[str, Callable[[], dict[str, object]]] = {
     "document.json": cases_document.make,
     "record.json": cases_record.make,
     "sealed.json": cases_sealed.make,
+    "contact.json": cases_contact.make,
 }
 """What makes each file."""
 

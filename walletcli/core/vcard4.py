@@ -45,9 +45,9 @@ def _line(item: Property) -> str:
         return f"BDAY:{'--' if year == '-' else year}{rest.replace('-', '')}"
     if item.name in _SAID_TO_BE_TEXT:
         parameters += ";VALUE=text"
-    values = map(_escape, item.values)
+    values = [_escape(value) for value in item.values]
     if item.name in vcard.STRUCTURED:
-        values = (value.replace(";", "\\;") for value in values)
+        values = [value.replace(";", "\\;") for value in values]
     return f"{item.name}{parameters}:{';'.join(values)}"
 
 
