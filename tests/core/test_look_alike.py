@@ -59,7 +59,9 @@ def test_a_word_of_two_alphabets_is_noticed(name: str) -> None:
     assert mixes_scripts(name)
 
 
-@pytest.mark.parametrize("name", ["Alice", "Иван Smith", "水銀 Mercury", "Ada ☿ 42", "東京タワーです", "Zoë", "", "Ελένη"])
+@pytest.mark.parametrize(
+    "name", ["Alice", "Иван Smith", "水銀 Mercury", "Ada ☿ 42", "東京タワーです", "Zoë", "", "Ελένη"]
+)
 def test_names_that_people_have_are_not(name: str) -> None:
     assert not mixes_scripts(name)
 
