@@ -38,6 +38,7 @@ NOT_ERRORS = re.compile(
     r"""
     [0-9.]+                                        # versions and addresses
     | walletcli\..*                                # modules
+    | (adr|name|org)\.[a-z]+                       # attributes of contacts
     | (node|run|tls|root|device|store|wallet)\.(toml|json|crt|key|db|record|vault)   # files
     | (node|sink|source|store|limits)\..*          # events in the node's log, answers of its HTTP interface
     | (request|packet|document)\.(method|path|body|timeout|malformed|bug|too-large|precondition|conflict|in-flight|hash)

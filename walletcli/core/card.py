@@ -54,8 +54,7 @@ _KEYS: Final = frozenset({1, 2, 3, 4, 5, 6})
 _HINT: Final = re.compile(r"[!-~]{1,255}")
 
 
-def wrong(detail: str) -> FormatError:
-    """Return ``card.malformed``."""
+def _malformed(detail: str) -> FormatError:
     return FormatError("card.malformed", f"contact card: {detail}")
 
 
@@ -89,9 +88,9 @@ class Card:
             raise FormatError("card.dates", f"a card lasts 1 to {MAX_CARD_DAYS} days, within the years 1970 to 2099")
         if self.hints:
             if len(self.hints) > MAX_HINTS or len(set(self.hints)) < len(self.hints):
-                raise wrong(f"at most {MAX_HINTS} addresses, no two alike")
+                raise _malformed(f"at most {MAX_HINTS} addresses, no two alike")
             if not all(map(_HINT.fullmatch, self.hints)):
-                raise wrong("an address has 1 to 255 printable ASCII characters without spaces")
+                raise _malformed("an address has 1 to 255 printable ASCII characters without spaces")
 
     @property
     def name(self) -> str | None:
@@ -129,12 +128,12 @@ class Card:
         if type(fields) is not dict or fields.get(1) != VERSION or type(fields[1]) is not int:
             raise FormatError("card.unknown-version", "the card is of a version not known here", "update walletcli")
         if fields.keys() != _KEYS:
-            raise wrong("a field is missing or unknown")
+            raise _malformed("a field is missing or unknown")
         _, identity, attributes, day, not_after_day, hints = fields.values()  # in the order of the keys
         if type(identity) is not bytes or type(day) is not int or type(not_after_day) is not int:
-            raise wrong("needs a key and two days")
+            raise _malformed("needs a key and two days")
         if type(hints) is not list:
-            raise wrong("needs a list of addresses")
+            raise _malformed("needs a list of addresses")
         return cls(identity, read_attributes(attributes), day, not_after_day, tuple(map(_text, hints)))
 
 
@@ -170,7 +169,7 @@ def read_attributes(value: Value) -> dict[str, str]:
 
 def _text(value: Value) -> str:
     if type(value) is not str:
-        raise wrong("an address is a text")
+        raise _malformed("an address is a text")
     return value
 
 

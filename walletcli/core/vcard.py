@@ -15,8 +15,7 @@ from typing import Final
 
 from walletcli.core.document import MAX_VALUE_BYTES, attribute_fault, text_fault
 from walletcli.core.identity_id import DID_KEY_PREFIX, IdentityId
-from walletcli.core.vcard_lines import bad
-from walletcli.errors import InputError
+from walletcli.errors import FormatError, InputError
 
 MAX_NOTE_BYTES: Final = 8192
 """Longest note, bytes of UTF-8."""
@@ -91,7 +90,7 @@ class VCard:
         if any("\n" in text or text != text.strip() for text in (self.name, self.uid or "")):
             faults.append("a name or UID is one line, without spaces at its ends")
         for fault in filter(None, faults):
-            raise bad("value", fault)
+            raise FormatError("vcard.value", fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +230,7 @@ class _Reading:
             self._take(item)
         name = self.single.get("FN") or self._name_of_parts()
         if not name:
-            raise bad("name", "the card has no name")
+            raise FormatError("vcard.name", "the card has no name")
         if self.names != plain_name(name):
             self._take_parts("N", "name", NAME_PARTS, self.names)
         card = VCard(name, self.single.get("UID"), self.identity, self.single.get("NOTE"), self.attributes)
@@ -268,7 +267,7 @@ class _Reading:
 
     def _put(self, name: str, value: str) -> None:
         if name in self.attributes:
-            raise bad("value", "the card has one attribute twice")
+            raise FormatError("vcard.value", "the card has one attribute twice")
         self.attributes[name] = value
 
     def _take_single(self, name: str, value: str) -> None:
@@ -285,7 +284,7 @@ class _Reading:
 
     def _take_parts(self, name: str, stem: str, parts: Sequence[str], values: Sequence[str]) -> None:
         if len(values) > len(parts):
-            raise bad("value", f"{name} has more than {len(parts)} parts")
+            raise FormatError("vcard.value", f"{name} has more than {len(parts)} parts")
         for part, value in zip(parts, values, strict=False):
             if value:
                 self._put(f"{stem}.{part}", value)
@@ -310,7 +309,7 @@ class _Reading:
         try:
             self.identity = IdentityId.from_text(value).public_key
         except InputError:
-            raise bad("identity", "the card names an identity that is none") from None
+            raise FormatError("vcard.identity", "the card names an identity that is none") from None
 
     def _name_of_parts(self) -> str:
         if any(self.names):

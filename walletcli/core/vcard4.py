@@ -11,7 +11,8 @@ from typing import Final
 
 from walletcli.core import vcard
 from walletcli.core.vcard import OTHER, Property, ReadCard, VCard
-from walletcli.core.vcard_lines import CardLines, ContentLine, bad, folded
+from walletcli.core.vcard_lines import CardLines, ContentLine, folded
+from walletcli.errors import FormatError
 
 _SAID_TO_BE_TEXT: Final = frozenset({"UID", "TEL", OTHER})
 """Properties that some readers take for URIs, or for nothing that they know, unless told otherwise."""
@@ -64,17 +65,17 @@ def read(card: CardLines) -> ReadCard:
             ``vcard.escape``, ``vcard.name``, ``vcard.value``, ``vcard.identity``.
     """
     if not card.version_first:
-        raise bad("version", "a card of version 4.0 has its version right at its start")
+        raise FormatError("vcard.version", "a card of version 4.0 has its version right at its start")
     left_out = {line.name for line in card.lines if line.name not in vcard.USED}
     found, more = vcard.from_properties([_property(line) for line in card.lines if line.name in vcard.USED])
     if not any(line.name == "FN" for line in card.lines):
-        raise bad("name", "a card of version 4.0 has an FN")
+        raise FormatError("vcard.name", "a card of version 4.0 has an FN")
     return ReadCard(card.number, found, tuple(sorted(left_out | set(more))))
 
 
 def _property(line: ContentLine) -> Property:
     if any(not name for name, _ in line.parameters):
-        raise bad("line", "a line has a parameter without a name")
+        raise FormatError("vcard.line", "a line has a parameter without a name")
     types = [text for name, value in line.parameters if name == "TYPE" for text in value.split(",")]
     kinds = vcard.kinds_of(types)
     label = line.parameter("X-NAME") or "" if line.name == OTHER else ""
@@ -109,5 +110,5 @@ def _unescape(text: str) -> str:
 def _letter(found: re.Match[str]) -> str:
     letter = _ESCAPED.get(found[1])
     if letter is None:
-        raise bad("escape", "a line holds an escape that vCard does not have")
+        raise FormatError("vcard.escape", "a line holds an escape that vCard does not have")
     return letter

@@ -107,11 +107,6 @@ class BadCard:
     error: FormatError
 
 
-def bad(slug: str, message: str, hint: str = "") -> FormatError:
-    """Return the error ``vcard.<slug>``."""
-    return FormatError(f"vcard.{slug}", message, hint)
-
-
 def split_cards(data: bytes) -> Iterator[CardLines | BadCard]:
     """Yield the cards of a file, in order.
 
@@ -120,30 +115,36 @@ def split_cards(data: bytes) -> Iterator[CardLines | BadCard]:
             ``vcard.none`` (something else than vCards, or none at all), ``vcard.too-many``.
     """
     if len(data) > MAX_FILE_BYTES:
-        raise bad("too-long", f"{len(data)} bytes, at most {MAX_FILE_BYTES} are read", "export fewer contacts at once")
+        raise FormatError(
+            "vcard.too-long", f"{len(data)} bytes, at most {MAX_FILE_BYTES} are read", "export fewer contacts at once"
+        )
     number = 0
     card: list[bytes] | None = None
     for line in _unfolded(_as_utf8(data)):
         mark = line[:16].upper().rstrip()
         if card is None:
             if mark != b"BEGIN:VCARD":
-                raise bad("none", "something stands in the file that is no vCard", "export the contacts as .vcf")
+                raise FormatError(
+                    "vcard.none", "something stands in the file that is no vCard", "export the contacts as .vcf"
+                )
             number += 1
             if number > MAX_CARDS:
-                raise bad("too-many", f"at most {MAX_CARDS} cards in a file", "export fewer contacts at once")
+                raise FormatError(
+                    "vcard.too-many", f"at most {MAX_CARDS} cards in a file", "export fewer contacts at once"
+                )
             card = []
         elif mark == b"END:VCARD":
             yield _card(number, card)
             card = None
         elif mark == b"BEGIN:VCARD":
-            yield BadCard(number, bad("truncated", "the card does not end before the next one begins"))
+            yield BadCard(number, FormatError("vcard.truncated", "the card does not end before the next one begins"))
             number, card = number + 1, []
         else:
             card.append(line)
     if card is not None:
-        yield BadCard(number, bad("truncated", "the file ends in the middle of the card"))
+        yield BadCard(number, FormatError("vcard.truncated", "the file ends in the middle of the card"))
     elif number == 0:
-        raise bad("none", "there is no vCard in the file", "export the contacts as .vcf")
+        raise FormatError("vcard.none", "there is no vCard in the file", "export the contacts as .vcf")
 
 
 def _as_utf8(data: bytes) -> bytes:
@@ -162,7 +163,7 @@ def _as_utf8(data: bytes) -> bytes:
 
 
 def _charset_error(message: str) -> FormatError:
-    return bad("charset", message, "save it as UTF-8")
+    return FormatError("vcard.charset", message, "save it as UTF-8")
 
 
 def _unfolded(data: bytes) -> Iterator[bytes]:
@@ -180,7 +181,9 @@ def _unfolded(data: bytes) -> Iterator[bytes]:
                 yield b"".join(parts)
             parts, size = [data[at:end]], end - at
         if size > MAX_LINE_BYTES:
-            raise bad("too-long", f"a line has over {MAX_LINE_BYTES} bytes", "leave photographs out of the export")
+            raise FormatError(
+                "vcard.too-long", f"a line has over {MAX_LINE_BYTES} bytes", "leave photographs out of the export"
+            )
         at = following
     if any(parts):
         yield b"".join(parts)
@@ -189,14 +192,18 @@ def _unfolded(data: bytes) -> Iterator[bytes]:
 def _card(number: int, lines: list[bytes]) -> CardLines | BadCard:
     try:
         if len(lines) > MAX_CARD_LINES:
-            raise bad("too-long", f"the card has {len(lines)} lines, at most {MAX_CARD_LINES} are read")
+            raise FormatError("vcard.too-long", f"the card has {len(lines)} lines, at most {MAX_CARD_LINES} are read")
         places = [at for at, line in enumerate(lines) if line[:7].upper() == b"VERSION"]
         found = _VERSION.fullmatch(lines[places[0]]) if len(places) == 1 else None
         if found is None:
-            raise bad("version", "the card does not say its version once", "export it as vCard 3.0 or 4.0")
+            raise FormatError(
+                "vcard.version", "the card does not say its version once", "export it as vCard 3.0 or 4.0"
+            )
         version = found[1].decode("ascii")
         if version not in ("3.0", "4.0"):
-            raise bad("version", f"the card is of version {version}; 3.0 and 4.0 are read", "export it as vCard 3.0")
+            raise FormatError(
+                "vcard.version", f"the card is of version {version}; 3.0 and 4.0 are read", "export it as vCard 3.0"
+            )
         del lines[places[0]]
         return CardLines(number, version, tuple(_content_line(line) for line in lines), places == [0])
     except FormatError as error:
@@ -207,13 +214,13 @@ def _content_line(data: bytes) -> ContentLine:
     line = data.decode("latin-1")  # a letter for each byte: what is ASCII must be, the value follows below
     found = _NAME.match(line)
     if not found:
-        raise bad("line", "a line does not start with the name of a property")
+        raise FormatError("vcard.line", "a line does not start with the name of a property")
     name, at = found[1].upper(), found.end()
     parameters: list[tuple[str, str]] = []
     while line[at] == ";":
         at = _parameter(line, at, parameters)
         if len(parameters) > MAX_PARAMETERS:
-            raise bad("line", f"a line has more than {MAX_PARAMETERS} parameters")
+            raise FormatError("vcard.line", f"a line has more than {MAX_PARAMETERS} parameters")
     charset = next((value for key, value in parameters if key == "CHARSET"), "utf-8")
     known = _CHARSETS.get(charset.lower().replace("-", "").replace("_", ""))
     if known is None:
@@ -224,7 +231,7 @@ def _content_line(data: bytes) -> ContentLine:
     except UnicodeError:
         raise _charset_error(f"a line is not {known.upper()}, which it should be") from None
     if _CONTROL.search(value):
-        raise bad("control", "a line holds control characters")
+        raise FormatError("vcard.control", "a line holds control characters")
     return ContentLine(name, pairs, value)
 
 
@@ -232,7 +239,7 @@ def _parameter(line: str, at: int, parameters: list[tuple[str, str]]) -> int:
     """Read the parameter that starts with the semicolon at `at`; return where the next one, or the colon, stands."""
     found = _PARAMETER.match(line, at)
     if not found:
-        raise bad("line", "a line has a parameter that is none")
+        raise FormatError("vcard.line", "a line has a parameter that is none")
     if not found[2]:
         parameters.append(("", found[1]))
         return found.end()
@@ -240,7 +247,7 @@ def _parameter(line: str, at: int, parameters: list[tuple[str, str]]) -> int:
     while stop == ",":
         value = _PARAMETER_VALUE.match(line, at)
         if not value or len(parameters) > MAX_PARAMETERS:
-            raise bad("line", "a line has a parameter without an end, or too many")
+            raise FormatError("vcard.line", "a line has a parameter without an end, or too many")
         parameters.append((found[1].upper(), value[2] if value[1] is None else value[1]))
         at, stop = value.end(), value[3]
     return at - 1

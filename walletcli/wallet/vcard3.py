@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from walletcli.core import vcard
 from walletcli.core.vcard import ADDRESS_PARTS, NAME_PARTS, OTHER, Property, ReadCard, VCard
-from walletcli.core.vcard_lines import CardLines, ContentLine, bad
+from walletcli.core.vcard_lines import CardLines, ContentLine
+from walletcli.errors import FormatError
 
 _ESCAPES: Final = re.compile(r"\\(.?)|([,;])", re.DOTALL)
 _THEIR_ADDRESS_PARTS: Final = {"locality": "city"}
@@ -71,7 +72,7 @@ def read(card: CardLines) -> ReadCard:
         component = vobject.readOne(text)
         properties = [_property(child) for line in used for child in _next(component, line)]
     except (vobject.base.VObjectError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise bad("line", "a line is not as version 3.0 has it") from error
+        raise FormatError("vcard.line", "a line is not as version 3.0 has it") from error
     found, more = vcard.from_properties(properties)
     left_out = {line.name for line in card.lines if line.name not in vcard.USED} | set(more)
     return ReadCard(card.number, found, tuple(sorted(left_out)))
@@ -87,9 +88,13 @@ def _rewritten(line: ContentLine) -> str:
     encoding = (line.parameter("ENCODING") or "").upper()
     bare = {value.upper() for name, value in line.parameters if not name}
     if "QUOTED-PRINTABLE" in bare | {encoding}:
-        raise bad("version", "a line is in quoted-printable, which is of version 2.1", "export it as vCard 3.0")
+        raise FormatError(
+            "vcard.version", "a line is in quoted-printable, which is of version 2.1", "export it as vCard 3.0"
+        )
     if encoding not in ("", "8BIT", "7BIT") or "BASE64" in bare:
-        raise bad("encoding", "a text is in base64, or in something that is not known", "export it as plain text")
+        raise FormatError(
+            "vcard.encoding", "a text is in base64, or in something that is not known", "export it as plain text"
+        )
     types = [text for name, value in line.parameters if name in ("TYPE", "") for text in value.split(",")]
     kinds = vcard.kinds_of(types)
     parameters = "".join(f";TYPE={kind}" for kind in kinds)
