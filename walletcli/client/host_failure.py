@@ -118,8 +118,8 @@ def lie(code: str, name: str, what: str) -> VerificationError:
 
 
 def retry_after_s(response: Response) -> float | None:
-    """Return the seconds that an answer asks to wait, or None where it names none that can be read."""
+    """Return the seconds that an answer asks to wait, at least a tenth, or None where it names none to be read."""
     text = response.headers.get("retry-after", "").strip()
     if not text.isascii() or not text.isdigit() or len(text) > 6:
         return None
-    return float(text)
+    return max(float(text), 0.1)

@@ -34,6 +34,7 @@ LOCK_S: Final = 10.0
 _OPEN_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NOT_OURS: Final = (errno.ELOOP, errno.EMLINK, errno.ENOTDIR, errno.EISDIR)
 _NOT_SUPPORTED: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -82,7 +83,7 @@ class KitFiles:
         except FileNotFoundError as error:
             raise self._missing() from error
         except OSError as error:
-            raise self._failed("read", self.path, error) from error
+            raise self._failed("read", BLOBS, error) from error
         if len(names) > MAX_NAMES:
             raise FormatError(
                 "exit-kit.malformed",
@@ -113,19 +114,14 @@ class KitFiles:
         try:
             with self._directory(directory) as parent:
                 handle = os.open(name, _OPEN_FILE, dir_fd=parent)
-                with os.fdopen(handle, "rb", buffering=0) as file:
-                    about = os.fstat(handle)
-                    if not stat.S_ISREG(about.st_mode):
-                        raise self._foreign(name, "is no file")
-                    if about.st_size > max_bytes:
-                        raise self._foreign(name, f"is longer than {max_bytes} bytes")
-                    wanted = about.st_size if first_bytes is None else min(first_bytes, about.st_size)
-                    return _read_exactly(file.fileno(), wanted), about.st_size
+                try:
+                    size = self._checked_size(handle, name, max_bytes)
+                    return _read_exactly(handle, size if first_bytes is None else min(first_bytes, size)), size
+                finally:
+                    os.close(handle)
         except FileNotFoundError:
             raise
         except OSError as error:
-            if error.errno in (errno.ELOOP, errno.EMLINK):
-                raise self._foreign(name, "is a link") from error
             raise self._failed("read", name, error) from error
 
     def write(self, directory: str | None, name: str, data: bytes) -> None:
@@ -195,6 +191,14 @@ class KitFiles:
         finally:
             os.close(root)
 
+    def _checked_size(self, handle: int, name: str, max_bytes: int) -> int:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise self._foreign(name, "is no file")
+        if about.st_size > max_bytes:
+            raise self._foreign(name, f"is longer than {max_bytes} bytes")
+        return about.st_size
+
     def _missing(self) -> StorageError:
         return StorageError(
             "exit-kit.missing", f"there is no exit kit in {self.path}", "check the path, and that the disk is there"
@@ -205,7 +209,9 @@ class KitFiles:
             "exit-kit.foreign", f"{name!r} in {self.path} {what}", "remove it: nothing but an exit kit belongs there"
         )
 
-    def _failed(self, verb: str, what: str, error: OSError) -> StorageError:
+    def _failed(self, verb: str, what: str, error: OSError) -> FormatError | StorageError:
+        if error.errno in _NOT_OURS:
+            return self._foreign(what, "is a link, or not what an exit kit has under this name")
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return StorageError(
             "storage.full" if full else "storage.failed",
