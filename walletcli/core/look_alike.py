@@ -39,23 +39,26 @@ _PAIRS: Final = (("rn", "m"), ("vv", "w"))
 
 def looks_alike(one: str, other: str) -> bool:
     """Tell whether two names would be taken for each other; equal ones are, and an empty one never is."""
-    drawn = _skeleton(one)
-    return bool(drawn) and drawn == _skeleton(other)
+    drawn = drawn_form(one)
+    return bool(drawn) and drawn == drawn_form(other)
 
 
-def mixes_scripts(name: str) -> bool:
-    """Tell whether a word of the name takes letters from more than one alphabet, as nobody's name does."""
-    return any(len(_scripts(word)) > 1 for word in name[:MAX_NAME_LETTERS].split())
+def drawn_form(name: str) -> str:
+    """Return what is left of a name without case, accents, spaces and signs, and with look-alikes unified.
 
-
-def _skeleton(name: str) -> str:
-    """Return what is left of a name without case, accents, spaces and signs, and with look-alikes unified."""
+    Names that look alike have the same one, so that many can be compared at once. Not for showing.
+    """
     text = unicodedata.normalize("NFKD", name[:MAX_NAME_LETTERS]).translate(_TO_CAPITAL)
     text = unicodedata.normalize("NFKD", text.casefold()).translate(_TO_SMALL)
     letters = "".join(letter for letter in text if unicodedata.category(letter)[0] in "LNS")
     for pair, letter in _PAIRS:
         letters = letters.replace(pair, letter)
     return letters
+
+
+def mixes_scripts(name: str) -> bool:
+    """Tell whether a word of the name takes letters from more than one alphabet, as nobody's name does."""
+    return any(len(_scripts(word)) > 1 for word in name[:MAX_NAME_LETTERS].split())
 
 
 def _scripts(word: str) -> set[str]:

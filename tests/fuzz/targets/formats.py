@@ -1,9 +1,10 @@
-"""The byte formats of core: CBOR, DNS, packets, documents, records, sealed blobs."""
+"""The byte formats of core: CBOR, COSE, DNS, packets, documents, records, sealed blobs."""
 
 from __future__ import annotations
 
 from tests.fuzz.target import Target, fixed_entropy
 from walletcli.core import cbor, dns, ed25519, sealed, x25519
+from walletcli.core.cose import Sign1
 from walletcli.core.did_dht import to_did_document
 from walletcli.core.document import STEPS, Document
 from walletcli.core.document_parts import (
@@ -66,6 +67,20 @@ def check_cbor(data: bytes) -> bool:
     except WalletError:
         return False
     assert cbor.encode(value) == data
+    return True
+
+
+def check_cose(data: bytes) -> bool:
+    """One encoding per statement, whichever way it is decoded."""
+    try:
+        sign1 = Sign1.from_bytes(data, 65536)
+    except WalletError:
+        return False
+    assert sign1.to_bytes() == data
+    try:
+        sign1.verify()
+    except WalletError:
+        return False
     return True
 
 
@@ -185,6 +200,15 @@ TARGETS = [
         lambda: [
             cbor.encode([1, -1, b"x", "é", {"a": None, 5: True}, 2**64 - 1]),
             *[d.to_bytes() for d in documents()],
+        ],
+    ),
+    Target(
+        "cose",
+        check_cose,
+        lambda: [
+            Sign1.sign(KEY, "application/walletcli-card+cose", b"payload").to_bytes(),
+            Sign1.sign(KEY, "application/walletcli-grant+cose", bytes(300)).to_bytes(),
+            Sign1.sign(KEY, "another", bytes(30)).to_bytes(),
         ],
     ),
     Target("dns", check_dns, lambda: [packet.value for packet in packets()], 1024),
