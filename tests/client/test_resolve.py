@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.client.provider import PROVIDER, device, sign_as, with_devices
 from tests.client.records import foreign_packet, identity, key, record, unsigned
 from tests.client.servers import Conversation, Server, Shelf
 from walletcli.client.freshness import FreshnessMap, Seen
@@ -16,8 +17,10 @@ from walletcli.core.cbor import encode
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Delegation, Power, Retirement
 from walletcli.core.encodings import b64url_encode
+from walletcli.core.grant import Grant, Terms
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
+from walletcli.core.short_record import to_short
 from walletcli.errors import FormatError, NetworkError, VerificationError
 from walletcli.net.offline import OfflineDialer
 from walletcli.net.tcp import TcpDialer
@@ -425,3 +428,44 @@ def test_every_connection_is_opened_for_the_asking_identity(relay: Relay) -> Non
     servers = holding(relay, NEW, OLD)
     resolve(ALICE, [server.address for server in servers], dialer=Listening(), for_identity="did:key:bob")
     assert heard == ["did:key:bob"] * 2
+
+
+def bound(today: int = 20_000, granter: str = "daily", until: int = 20_100) -> Record:
+    """Return alice's record with a grant of `provider` in it."""
+    grant = Grant(
+        PROVIDER.packet.public_key, KEY, Terms(1000, 30, 1 << 20), bytes(16), today - 1, until, to_short(PROVIDER)
+    )
+    return record("alice", 300, bindings=(sign_as(granter)(Grant.TYP, grant.to_payload()),))
+
+
+def test_bindings_are_verified_and_said(relay: Relay) -> None:
+    found = ask(*holding(relay, bound()))
+    assert [binding.state for binding in found.bindings] == ["valid"]
+    assert "bindings: 1 of 1 hold today" in found.verified
+    said = found.to_json()["bindings"]
+    assert isinstance(said, list)
+    assert said[0]["provider"] == identity("provider").did
+    assert said[0]["signers"] == {"provider_key": key("daily").public_key.hex(), "identity": ALICE.did}
+
+
+@pytest.mark.parametrize(
+    ("code", "record"),
+    [
+        ("grant.expired", bound(until=20_000)),
+        ("grant.not-yet", bound(today=20_002)),
+        ("grant.key-rotated", bound(granter="stranger")),
+        ("cbor.truncated", record("alice", 300, bindings=(b"\xd2\x84",))),
+    ],
+)
+def test_a_binding_that_does_not_verify_disables_itself_alone(relay: Relay, code: str, record: Record) -> None:
+    found = ask(*holding(relay, record))
+    assert [binding.state for binding in found.bindings] == [code]
+    assert found.record == record
+
+
+def test_a_binding_is_checked_with_the_newest_known_record_of_its_provider(relay: Relay) -> None:
+    memory = FreshnessMap()
+    rotated = with_devices("provider", device("new daily", frozenset({Power.GRANT})), seq=101)
+    memory.put(PROVIDER.packet.public_key, Seen.of(rotated))
+    found = ask(*holding(relay, bound()), memory=memory)
+    assert [binding.state for binding in found.bindings] == ["grant.key-rotated"]

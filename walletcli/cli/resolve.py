@@ -11,10 +11,12 @@ from walletcli.cli.commands import Verb
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import json_lines, pairs
 from walletcli.cli.relay import warn_of_clear_text
+from walletcli.cli.times import date_text
 from walletcli.errors import InputError, VaultError
 
 if TYPE_CHECKING:
     from walletcli.client.resolution import SourceReport
+    from walletcli.core.bindings import Binding
     from walletcli.wallet.resolve import Resolved
     from walletcli.wallet.session import Session
 
@@ -81,6 +83,7 @@ def _lines(found: Resolved) -> list[str]:
         fields.insert(1, ("label", found.label))
     if document is not None:
         fields += [(f"{name} (public)", value) for name, value in sorted(document.profile.items())]
+    fields += [("binding", _binding_line(binding)) for binding in resolution.bindings]
     fields += [("verified", statement) for statement in resolution.verified]
     fields += [("source", _source_line(source)) for source in resolution.sources]
     fields.append(("freshness", FRESHNESS[resolution.freshness.value]))
@@ -88,6 +91,19 @@ def _lines(found: Resolved) -> list[str]:
         fields.append(("pending", f"seq {resolution.pending.seq} is newer, and its document cannot be had or used"))
     fields += [("split", f"two states were signed with seq {split.seq}") for split in resolution.splits]
     return pairs(fields)
+
+
+def _binding_line(binding: Binding) -> str:
+    """Say who is the provider, whether that holds and until when, and which two keys have signed it."""
+    from walletcli.core.identity_id import IdentityId
+
+    if binding.grant is None:
+        return f"cannot be read ({binding.state})"
+    provider, until = IdentityId(binding.grant.provider).did, date_text(binding.grant.not_after_day)
+    if binding.error is not None:
+        return f"{provider}: does not hold: {binding.error.message} ({binding.state})"
+    signer = f"key {binding.signer.hex()[:16]}…" if binding.signer is not None else "key"
+    return f"{provider}: valid before {until}; signed by its {signer} and, in this document, by the identity"
 
 
 def _source_line(source: SourceReport) -> str:

@@ -1,7 +1,8 @@
-"""Lengths of time, as people write and read them."""
+"""Lengths of time and days, as people write and read them."""
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import click
@@ -38,6 +39,11 @@ def for_people(seconds: float) -> str:
         if (count := round(seconds / size)) >= 2 or seconds == size:
             return _counted(count, unit)
     return _counted(round(seconds), "second")
+
+
+def date_text(day: int) -> str:
+    """Return a day (since 1970-01-01, UTC) as ``2026-11-23``."""
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).isoformat()
 
 
 def _counted(number: int, unit: str) -> str:

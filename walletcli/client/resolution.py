@@ -5,9 +5,11 @@ Spec: docs/spec/resolution.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from walletcli.core.bindings import Binding
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
@@ -106,6 +108,7 @@ class Resolution:
         freshness: how the state stands to the remembered one.
         pending: the newest packet, where its document could not be had or used.
         splits: what was signed twice with one `seq`.
+        bindings: the document's, each verified on its own.
     """
 
     identity: IdentityId
@@ -115,6 +118,7 @@ class Resolution:
     freshness: FreshnessCheck
     pending: SignedPacket | None = None
     splits: tuple[Split, ...] = ()
+    bindings: tuple[Binding, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return the resolution for scripts."""
@@ -129,15 +133,17 @@ class Resolution:
             "freshness": self.freshness.value,
             "pending": {"seq": self.pending.seq} if self.pending is not None else None,
             "splits": [split.to_json() for split in self.splits],
+            "bindings": [binding.to_json() for binding in self.bindings],
         }
 
 
-def statements(record: Record, now_s: float) -> tuple[str, ...]:
+def statements(record: Record, now_s: float, bindings: Sequence[Binding] = ()) -> tuple[str, ...]:
     """Return what the verification of `record` established, one plain statement each.
 
     Args:
         record: verified.
         now_s: Unix time in seconds, for the delegations.
+        bindings: the document's, verified.
     """
     packet, document = record.packet, record.document
     did = IdentityId(packet.public_key).did
@@ -155,6 +161,8 @@ def statements(record: Record, now_s: float) -> tuple[str, ...]:
         today = int(now_s) // _DAY_S
         valid = sum(delegation.holds_on(today) for delegation in document.delegations)
         said.append(f"delegations: {valid} of {len(document.delegations)} hold today")
+    if bindings:
+        said.append(f"bindings: {sum(binding.is_valid for binding in bindings)} of {len(bindings)} hold today")
     if document.retirement is not None:
         said.append("retirement: the identity has been ended by its own key")
     return tuple(said)

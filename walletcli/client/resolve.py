@@ -15,10 +15,14 @@ from walletcli.client.freshness import Freshness, Seen
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.relay import RelayClient
 from walletcli.client.resolution import FreshnessCheck, Resolution, statements
+from walletcli.core.bindings import Binding, bindings_of
 from walletcli.core.identity_id import IdentityId
+from walletcli.core.record import Record
 from walletcli.errors import NetworkError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
+
+_DAY_S = 86_400
 
 
 def resolve(
@@ -62,14 +66,37 @@ def resolve(
     seen = memory.get(identity.public_key) if memory is not None else None
     choice = Choice(identity, answers, seen)
     record = choice.record
+    now_s = time.time() if now_s is None else now_s
+    bindings = _bindings(record, [client.link.node_record for client in clients], memory, int(now_s) // _DAY_S)
     if memory is not None and record is not choice.kept and not choice.is_bare_pending:
         memory.put(identity.public_key, Seen.of(record))
     return Resolution(
         identity,
         record,
         tuple(choice.report(answer) for answer in answers),
-        statements(record, time.time() if now_s is None else now_s),
+        statements(record, now_s, bindings),
         FreshnessCheck.NOT_CHECKED if memory is None else choice.freshness,
         choice.pending,
         choice.splits,
+        bindings,
     )
+
+
+def _bindings(
+    record: Record, node_records: Sequence[Record | None], memory: Freshness | None, today: int
+) -> tuple[Binding, ...]:
+    """Verify the bindings of a record, each with the newest record of its provider that is at hand."""
+    if record.document is None or not record.document.bindings:
+        return ()
+    newest = {node.packet.public_key: node for node in node_records if node is not None}
+    bindings = bindings_of(record.document, today, newest)
+    if memory is None:
+        return bindings
+    for binding in bindings:
+        provider = binding.grant.provider if binding.grant is not None else None
+        seen = memory.get(provider) if provider is not None else None
+        if provider is None or seen is None or seen.record is None:
+            continue
+        if provider not in newest or newest[provider].packet.seq < seen.seq:
+            newest[provider] = seen.record
+    return bindings_of(record.document, today, newest)
