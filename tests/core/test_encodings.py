@@ -86,3 +86,23 @@ def test_base58_is_limited_before_it_is_parsed() -> None:
 def test_text_from_outside_ends_in_our_error(decode: Callable[[str], bytes], text: str) -> None:
     with pytest.raises(FormatError):
         decode(text)
+
+
+BASE32 = {b"": "", b"f": "MY", b"fo": "MZXQ", b"foo": "MZXW6", b"foob": "MZXW6YQ", b"fooba": "MZXW6YTB"}
+"""RFC 4648 section 10, without its padding."""
+
+
+@pytest.mark.parametrize("data", BASE32)
+def test_base32_reads_and_writes_the_published_examples_in_either_case(data: bytes) -> None:
+    text = BASE32[data]
+    assert encodings.b32_encode(data) == text
+    assert encodings.b32_decode(text, 5) == encodings.b32_decode(text.lower(), 5) == data
+
+
+@pytest.mark.parametrize(
+    "text", ["M", "MZX", "MZXW6Y", "MY======", "MZ", "M1", "M Y", "MY\n", "МY", "ſY", "MZXW6YTBM", "A" * 1_000_000]
+)
+def test_base32_refuses_what_its_encoder_would_not_write(text: str) -> None:
+    with pytest.raises(FormatError) as raised:
+        encodings.b32_decode(text, 5)
+    assert raised.value.code == "encoding.base32"
