@@ -182,6 +182,12 @@ def test_cards_from_google_with_a_bad_one_among_them() -> None:
     }
 
 
+def test_progress_is_told_of_every_card_good_or_bad() -> None:
+    seen: list[int] = []
+    read_vcards(crlf(GOOGLE) + crlf(ANDROID_21) + crlf(NEXTCLOUD), seen.append)
+    assert seen == [1, 2, 3, 4]
+
+
 def test_a_card_of_version_2_1_is_refused_with_its_version() -> None:
     assert refused(crlf(ANDROID_21)) == "vcard.version"
 
