@@ -23,11 +23,13 @@ MAX_HEAD_BYTES: Final = 16_384
 MAX_INTERIM_ANSWERS: Final = 4
 """How many 1xx answers may come before the real one."""
 
-_HEADERS: Final = (
+REQUEST_HEADERS: Final = (
     ("User-Agent", "Mozilla/5.0"),
     ("Accept", "*/*"),
     ("Accept-Encoding", "identity"),
 )
+"""What every request of every identity has after Host, in this order."""
+
 _WITH_BODY: Final = frozenset({"PUT", "POST"})
 _BODY_TYPE: Final = ("Content-Type", "application/octet-stream")
 
@@ -69,7 +71,7 @@ class HttpConnection:
 
     def __init__(self, stream: Stream, host: str, name: str) -> None:
         self.stream = stream
-        self._host = host
+        self.host = host
         self._name = name
         self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
 
@@ -124,7 +126,7 @@ class HttpConnection:
 
     def _send(self, request: Request, deadline_s: float) -> NetworkError | None:
         """Send the request; a connection that breaks meanwhile may still hold an early answer (413, 429)."""
-        headers = [("Host", self._host), *_HEADERS, *request.headers]
+        headers = [("Host", self.host), *REQUEST_HEADERS, *request.headers]
         if request.method in _WITH_BODY:
             headers += [_BODY_TYPE, ("Content-Length", str(len(request.body)))]
         data = self._protocol.send(h11.Request(method=request.method, target=request.path, headers=headers)) or b""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from walletcli.client.answers import gather
+from walletcli.client.answers import Answer, gather
 from walletcli.client.choice import Choice
 from walletcli.client.freshness import Freshness, Seen
 from walletcli.client.link import TIMEOUT_S
@@ -65,9 +65,30 @@ def resolve(
         answers = gather(clients, identity.public_key)
     seen = memory.get(identity.public_key) if memory is not None else None
     choice = Choice(identity, answers, seen)
+    node_records = [client.link.node_record for client in clients]
+    return resolution_of(choice, answers, identity, memory, time.time() if now_s is None else now_s, node_records)
+
+
+def resolution_of(
+    choice: Choice,
+    answers: Sequence[Answer],
+    identity: IdentityId,
+    memory: Freshness | None,
+    now_s: float,
+    node_records: Sequence[Record | None],
+) -> Resolution:
+    """Say what a choice means, and remember it.
+
+    Args:
+        choice: made of `answers`.
+        answers: one from each relay.
+        identity: who was asked for.
+        memory: brought up to date; None: freshness was not checked.
+        now_s: Unix time in seconds.
+        node_records: of the relays themselves, where known: each may be the provider of a binding.
+    """
     record = choice.record
-    now_s = time.time() if now_s is None else now_s
-    bindings = _bindings(record, [client.link.node_record for client in clients], memory, int(now_s) // _DAY_S)
+    bindings = _bindings(record, node_records, memory, int(now_s) // _DAY_S)
     if memory is not None and record is not choice.kept and not choice.is_bare_pending:
         memory.put(identity.public_key, Seen.of(record))
     return Resolution(

@@ -1,0 +1,138 @@
+"""Many GETs over one connection, asked ahead of their answers: what a restore of many identities needs.
+
+Only plain answers are read here: HTTP/1.1, a final status, one Content-Length. At anything else the pipeline ends, and
+its user goes on with `walletcli.client.http`, which knows the rest of HTTP; a GET asked twice means the same.
+
+Spec: RFC 9112 section 9.3.2; docs/spec/resolution.md, "Many at once".
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import Final
+
+from walletcli.client.http import MAX_HEAD_BYTES, REQUEST_HEADERS, HttpConnection, Response, bad_answer
+
+AHEAD: Final = 24
+"""How many requests are sent ahead of their answers; together they fit a node's reading step of 4 KiB."""
+
+_STATUS: Final = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})(?: [^\r\n]*)?")
+_FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*")
+_PLAIN: Final = {"transfer-encoding": "", "content-encoding": "identity", "connection": "keep-alive"}
+"""What these may say; of a connection that is about to close, what was asked ahead would be lost."""
+
+_NUMBER: Final = re.compile(rb"[0-9]{1,8}")
+
+
+class UnusualAnswerError(Exception):
+    """An answer that may be good HTTP and is not plain; the pipeline has ended before it."""
+
+
+class Pipeline:
+    """Sends GETs ahead and reads their answers in order; owns the connection's stream meanwhile.
+
+    Args:
+        connection: free for a request.
+        name: the address, for messages.
+    """
+
+    def __init__(self, connection: HttpConnection, name: str) -> None:
+        self._stream = connection.stream
+        self._name = name
+        fields = (("Host", connection.host), *REQUEST_HEADERS)
+        self._fields = "".join(f"{field}: {value}\r\n" for field, value in fields)
+        self._limits: deque[int] = deque()
+        self._unsent: list[str] = []
+        self._received = bytearray()
+
+    @property
+    def room(self) -> int:
+        """How many more requests may be asked ahead; half the window or nothing, so that few writes are made."""
+        room = AHEAD - len(self._limits)
+        return room if 2 * room >= AHEAD else 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every request is answered and nothing came after."""
+        return not self._limits and not self._received
+
+    def ask(self, path: str, max_body_bytes: int, headers: str = "") -> None:
+        """Put a GET in line; `flush` sends it.
+
+        Args:
+            path: begins with a slash; visible ASCII.
+            max_body_bytes: longest body to take.
+            headers: beside those that every request has, each with its CRLF.
+        """
+        self._limits.append(max_body_bytes)
+        self._unsent.append(f"GET {path} HTTP/1.1\r\n{self._fields}{headers}\r\n")
+
+    def flush(self, deadline_s: float) -> None:
+        """Send what is in line.
+
+        Raises:
+            NetworkError: ``relay.timeout``, ``relay.unreachable``.
+        """
+        if self._unsent:
+            data = "".join(self._unsent).encode("ascii")
+            self._unsent.clear()
+            self._stream.send(data, deadline_s)
+
+    def read(self, deadline_s: float) -> Response:
+        """Return the answer to the oldest request that has none.
+
+        Args:
+            deadline_s: the instant of ``time.monotonic()``, in seconds, by which it must be whole.
+
+        Raises:
+            UnusualAnswerError: it is not plain; nothing more can be read here.
+            NetworkError: ``relay.timeout``, ``relay.unreachable``, ``relay.bad-answer``.
+        """
+        received = self._received
+        while (end := received.find(b"\r\n\r\n")) < 0:
+            if len(received) > MAX_HEAD_BYTES:
+                raise bad_answer(self._name, "a head without end")
+            self._more(deadline_s)
+        status, size, headers = _head(bytes(received[:end]))
+        if size > self._limits[0]:
+            raise UnusualAnswerError
+        size += end + 4
+        while len(received) < size:
+            self._more(deadline_s)
+        body = bytes(received[end + 4 : size])
+        del received[:size]
+        self._limits.popleft()
+        return Response(status, headers, body)
+
+    def _more(self, deadline_s: float) -> None:
+        data = self._stream.recv(deadline_s)
+        if not data:
+            raise UnusualAnswerError
+        self._received += data
+
+
+def _head(head: bytes) -> tuple[int, int, dict[str, str]]:
+    """Return status, length of the body and the headers of a plain answer.
+
+    Raises:
+        UnusualAnswerError: for any other answer.
+    """
+    first, *lines = head.split(b"\r\n")
+    status = _STATUS.fullmatch(first)
+    if status is None or status[1] in (b"204", b"304"):
+        raise UnusualAnswerError
+    headers: dict[str, str] = {}
+    for line in lines:
+        field = _FIELD.fullmatch(line)
+        if field is None:
+            raise UnusualAnswerError
+        name = field[1].decode("ascii").lower()
+        value = field[2].decode("latin-1")
+        if _PLAIN.get(name, value) != value or (name == "content-length" and name in headers):
+            raise UnusualAnswerError
+        headers[name] = value
+    length = headers.get("content-length", "")
+    if not _NUMBER.fullmatch(length.encode("latin-1")):
+        raise UnusualAnswerError
+    return int(status[1]), int(length), headers
