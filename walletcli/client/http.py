@@ -1,24 +1,24 @@
 """One HTTP/1.1 exchange at a time over a dialed stream, with a deadline for the whole and a limit for every part.
 
-h11 parses; nothing else of HTTP exists here: no redirects, no cookies, no compression, no caching, no proxies. Every
-request of every identity carries the same headers in the same order, without a version of ours.
+Plain answers are read in one step, all others by h11; nothing else of HTTP exists here: no redirects, no cookies, no
+compression, no caching, no proxies. Every request of every identity carries the same headers in the same order, without
+a version of ours.
 
 Spec: RFC 9110, RFC 9112; docs/spec/resolution.md.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import h11
 
+from walletcli.client.plain import MAX_HEAD_BYTES, PlainHead, read_head
 from walletcli.errors import NetworkError
 from walletcli.net.stream import Stream, broken
-
-MAX_HEAD_BYTES: Final = 16_384
-"""Longest status line and headers of an answer, in bytes."""
 
 MAX_INTERIM_ANSWERS: Final = 4
 """How many 1xx answers may come before the real one."""
@@ -30,6 +30,8 @@ REQUEST_HEADERS: Final = (
 )
 """What every request of every identity has after Host, in this order."""
 
+_HEAD_END: Final = b"\r\n\r\n"
+_VISIBLE: Final = re.compile(r"[ -~]+")
 _WITH_BODY: Final = frozenset({"PUT", "POST"})
 _BODY_TYPE: Final = ("Content-Type", "application/octet-stream")
 
@@ -73,16 +75,16 @@ class HttpConnection:
         self.stream = stream
         self.host = host
         self._name = name
-        self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._is_idle = True
 
     @property
     def is_reusable(self) -> bool:
         """Whether another request may follow: the last answer is over and the other side says nothing unasked."""
-        idle = self._protocol.our_state is h11.IDLE and not self._protocol.trailing_data[0]
-        return idle and self.stream.is_quiet()
+        return self._is_idle and self.stream.is_quiet()
 
     def close(self) -> None:
         """Close the stream."""
+        self._is_idle = False
         self.stream.close()
 
     def exchange(self, request: Request, max_body_bytes: int, deadline_s: float) -> Response:
@@ -96,25 +98,81 @@ class HttpConnection:
         Raises:
             NetworkError: ``relay.timeout``, ``relay.too-much``, ``relay.bad-answer``, ``relay.unreachable``.
         """
+        self._is_idle = False
         try:
-            answer = self._exchange(request, max_body_bytes, deadline_s)
+            return self._exchange(request, max_body_bytes, deadline_s)
         except h11.RemoteProtocolError as error:
             self.close()
-            raise self._bad_answer(f"its answer is not HTTP/1.1 or not whole ({error})") from error
+            raise bad_answer(self._name, f"its answer is not HTTP/1.1 or not whole ({error})") from error
         except BaseException:
             self.close()
             raise
-        self._finish_cycle()
-        return answer
 
     def _exchange(self, request: Request, max_body_bytes: int, deadline_s: float) -> Response:
         unsent = self._send(request, deadline_s)
-        reader = _Reader(self._protocol, self.stream, self._name, MAX_HEAD_BYTES, deadline_s)
         try:
-            head = self._read_head(reader)
+            received, head = self._read_head(deadline_s)
         except NetworkError as error:
             # a request that could not be sent and has no answer failed in the sending
             raise unsent if unsent is not None and error.code == "relay.unreachable" else error from None
+        if head is None or request.method == "HEAD":
+            return self._read_unusual(request, bytes(received), max_body_bytes, deadline_s)
+        if head.length_bytes > max_body_bytes:
+            raise too_much(self._name, max_body_bytes)
+        size = received.find(_HEAD_END) + len(_HEAD_END) + head.length_bytes
+        while len(received) < size:
+            data = self.stream.recv(deadline_s)
+            if not data:
+                raise bad_answer(self._name, "its answer is not HTTP/1.1 or not whole (the connection ended)")
+            received += data
+        if len(received) > size:
+            self.close()  # what comes unasked belongs to no request
+        self._is_idle = len(received) == size
+        return Response(head.status, head.headers, bytes(memoryview(received)[size - head.length_bytes : size]))
+
+    def _send(self, request: Request, deadline_s: float) -> NetworkError | None:
+        """Send the request; a connection that breaks meanwhile may still hold an early answer (413, 429)."""
+        lines = [f"{request.method} {request.path} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in self._headers(request)]
+        if not all(map(_VISIBLE.fullmatch, lines)):
+            raise ValueError("a request line or header has characters that HTTP does not carry")
+        head = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+        try:
+            self.stream.send(head + request.body, deadline_s)
+        except NetworkError as error:
+            if error.code != "relay.unreachable":
+                raise
+            return error
+        return None
+
+    def _headers(self, request: Request) -> list[tuple[str, str]]:
+        headers = [("Host", self.host), *REQUEST_HEADERS, *request.headers]
+        if request.method in _WITH_BODY:
+            headers += [_BODY_TYPE, ("Content-Length", str(len(request.body)))]
+        return headers
+
+    def _read_head(self, deadline_s: float) -> tuple[bytearray, PlainHead | None]:
+        """Read until the head is whole; None: it is not plain, or will not be."""
+        received = bytearray()
+        while (end := received.find(_HEAD_END)) < 0:
+            data = self.stream.recv(deadline_s)
+            if not data and not received:
+                raise broken(self._name, "closed without an answer")
+            received += data
+            if not data or len(received) > MAX_HEAD_BYTES:
+                return received, None
+        return received, read_head(bytes(received[: end + 2]))
+
+    def _read_unusual(self, request: Request, received: bytes, max_body_bytes: int, deadline_s: float) -> Response:
+        """Let h11 read an answer from its beginning, of which `received` has come already."""
+        protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        protocol.send(h11.Request(method=request.method, target=request.path, headers=self._headers(request)))
+        if request.body:
+            protocol.send(h11.Data(data=request.body))
+        protocol.send(h11.EndOfMessage())
+        reader = _Reader(protocol, self.stream, self._name, 2 * MAX_HEAD_BYTES, deadline_s)
+        reader.take(received)
+        head = self._final_head(reader)
         headers = self._check_head(head)
         reader.allow(2 * max_body_bytes + MAX_HEAD_BYTES)  # chunking costs something, but not any amount
         body = bytearray()
@@ -122,53 +180,31 @@ class HttpConnection:
             body += event.data
             if len(body) > max_body_bytes:
                 raise too_much(self._name, max_body_bytes)
+        done = protocol.our_state is h11.DONE and protocol.their_state is h11.DONE
+        if not done or protocol.trailing_data[0]:
+            self.close()
+        self._is_idle = done and not protocol.trailing_data[0]
         return Response(head.status_code, headers, bytes(body))
 
-    def _send(self, request: Request, deadline_s: float) -> NetworkError | None:
-        """Send the request; a connection that breaks meanwhile may still hold an early answer (413, 429)."""
-        headers = [("Host", self.host), *REQUEST_HEADERS, *request.headers]
-        if request.method in _WITH_BODY:
-            headers += [_BODY_TYPE, ("Content-Length", str(len(request.body)))]
-        data = self._protocol.send(h11.Request(method=request.method, target=request.path, headers=headers)) or b""
-        if request.body:
-            data += self._protocol.send(h11.Data(data=request.body)) or b""
-        data += self._protocol.send(h11.EndOfMessage()) or b""
-        try:
-            self.stream.send(data, deadline_s)
-        except NetworkError as error:
-            if error.code != "relay.unreachable":
-                raise
-            return error
-        return None
-
-    def _read_head(self, reader: _Reader) -> h11.Response:
+    def _final_head(self, reader: _Reader) -> h11.Response:
         for _ in range(MAX_INTERIM_ANSWERS + 1):
             event = reader.next_event()
             if isinstance(event, h11.Response):
                 return event
             if not isinstance(event, h11.InformationalResponse):
-                raise self._bad_answer("it ends before it begins")
-        raise self._bad_answer(f"more than {MAX_INTERIM_ANSWERS} interim answers")
+                raise bad_answer(self._name, "it ends before it begins")
+        raise bad_answer(self._name, f"more than {MAX_INTERIM_ANSWERS} interim answers")
 
     def _check_head(self, head: h11.Response) -> dict[str, str]:
         if head.http_version != b"1.1":
-            raise self._bad_answer("it does not speak HTTP/1.1")
+            raise bad_answer(self._name, "it does not speak HTTP/1.1")
         if not 200 <= head.status_code <= 599:
-            raise self._bad_answer(f"status {head.status_code}")
+            raise bad_answer(self._name, f"status {head.status_code}")
         headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity":
-            raise self._bad_answer("a compressed answer, which was not asked for")
+            raise bad_answer(self._name, "a compressed answer, which was not asked for")
         return headers
-
-    def _finish_cycle(self) -> None:
-        if self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE:
-            self._protocol.start_next_cycle()
-        else:
-            self.close()
-
-    def _bad_answer(self, why: str) -> NetworkError:
-        return bad_answer(self._name, why)
 
 
 class _Reader:
@@ -182,7 +218,6 @@ class _Reader:
         self._name = name
         self._budget_bytes = budget_bytes
         self._deadline_s = deadline_s
-        self._has_read = False
 
     def allow(self, more_bytes: int) -> None:
         """Raise the budget."""
@@ -196,15 +231,19 @@ class _Reader:
             h11.RemoteProtocolError: what came is not HTTP.
         """
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
-            data = self._stream.recv(self._deadline_s)
-            if not data and not self._has_read:
-                raise broken(self._name, "closed without an answer")
-            self._has_read = True
-            self._budget_bytes -= len(data)
-            if self._budget_bytes < 0:
-                raise too_much(self._name, None)
-            self._protocol.receive_data(data)
+            self.take(self._stream.recv(self._deadline_s))
         return event if isinstance(event, h11.Event) else None
+
+    def take(self, data: bytes) -> None:
+        """Feed the protocol; nothing means the end.
+
+        Raises:
+            NetworkError: ``relay.too-much`` past the budget.
+        """
+        self._budget_bytes -= len(data)
+        if self._budget_bytes < 0:
+            raise too_much(self._name, None)
+        self._protocol.receive_data(data)
 
 
 def too_much(name: str, limit_bytes: int | None) -> NetworkError:

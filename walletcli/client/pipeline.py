@@ -1,28 +1,21 @@
 """Many GETs over one connection, asked ahead of their answers: what a restore of many identities needs.
 
-Only plain answers are read here: HTTP/1.1, a final status, one Content-Length. At anything else the pipeline ends, and
-its user goes on with `walletcli.client.http`, which knows the rest of HTTP; a GET asked twice means the same.
+Only plain answers are read here. At anything else the pipeline ends, and its user goes on with `walletcli.client.http`,
+which knows the rest of HTTP; a GET asked twice means the same.
 
 Spec: RFC 9112 section 9.3.2; docs/spec/resolution.md, "Many at once".
 """
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import Final
 
-from walletcli.client.http import MAX_HEAD_BYTES, REQUEST_HEADERS, HttpConnection, Response, bad_answer
+from walletcli.client.http import REQUEST_HEADERS, HttpConnection, Response, bad_answer
+from walletcli.client.plain import MAX_HEAD_BYTES, read_head
 
 AHEAD: Final = 24
 """How many requests are sent ahead of their answers; together they fit a node's reading step of 4 KiB."""
-
-_STATUS: Final = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})(?: [^\r\n]*)?")
-_FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*")
-_PLAIN: Final = {"transfer-encoding": "", "content-encoding": "identity", "connection": "keep-alive"}
-"""What these may say; of a connection that is about to close, what was asked ahead would be lost."""
-
-_NUMBER: Final = re.compile(rb"[0-9]{1,8}")
 
 
 class UnusualAnswerError(Exception):
@@ -94,45 +87,19 @@ class Pipeline:
             if len(received) > MAX_HEAD_BYTES:
                 raise bad_answer(self._name, "a head without end")
             self._more(deadline_s)
-        status, size, headers = _head(bytes(received[:end]))
-        if size > self._limits[0]:
+        head = read_head(bytes(received[: end + 2]))
+        if head is None or head.length_bytes > self._limits[0]:
             raise UnusualAnswerError
-        size += end + 4
+        size = end + 4 + head.length_bytes
         while len(received) < size:
             self._more(deadline_s)
         body = bytes(received[end + 4 : size])
         del received[:size]
         self._limits.popleft()
-        return Response(status, headers, body)
+        return Response(head.status, head.headers, body)
 
     def _more(self, deadline_s: float) -> None:
         data = self._stream.recv(deadline_s)
         if not data:
             raise UnusualAnswerError
         self._received += data
-
-
-def _head(head: bytes) -> tuple[int, int, dict[str, str]]:
-    """Return status, length of the body and the headers of a plain answer.
-
-    Raises:
-        UnusualAnswerError: for any other answer.
-    """
-    first, *lines = head.split(b"\r\n")
-    status = _STATUS.fullmatch(first)
-    if status is None or status[1] in (b"204", b"304"):
-        raise UnusualAnswerError
-    headers: dict[str, str] = {}
-    for line in lines:
-        field = _FIELD.fullmatch(line)
-        if field is None:
-            raise UnusualAnswerError
-        name = field[1].decode("ascii").lower()
-        value = field[2].decode("latin-1")
-        if _PLAIN.get(name, value) != value or (name == "content-length" and name in headers):
-            raise UnusualAnswerError
-        headers[name] = value
-    length = headers.get("content-length", "")
-    if not _NUMBER.fullmatch(length.encode("latin-1")):
-        raise UnusualAnswerError
-    return int(status[1]), int(length), headers
