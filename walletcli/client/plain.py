@@ -15,7 +15,8 @@ MAX_HEAD_BYTES: Final = 16_384
 """Longest status line and headers of an answer, in bytes."""
 
 _NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_HEAD: Final = re.compile(rf"HTTP/1\.1 ([2-5][0-9]{{2}})(?: [^\r\n\0]*)?\r\n((?:{_NAME}:[^\r\n\0]*\r\n)*)")
+_TEXT: Final = r"[\t -~\x80-\xff]*"
+_HEAD: Final = re.compile(rf"HTTP/1\.1 ([2-5][0-9]{{2}})(?: {_TEXT})?\r\n((?:{_NAME}:{_TEXT}\r\n)*)")
 _FIELD: Final = re.compile(r"([^:]+):([^\r]*)\r\n")
 _LENGTH: Final = re.compile(r"[0-9]{1,8}")
 _PLAIN: Final = {"transfer-encoding": "", "content-encoding": "identity", "connection": "keep-alive"}
