@@ -18,7 +18,7 @@ import h11
 
 from walletcli.client.plain import MAX_HEAD_BYTES, PlainHead, read_head
 from walletcli.errors import NetworkError
-from walletcli.net.stream import Stream, broken
+from walletcli.net.stream import READ_BYTES, Stream, broken
 
 MAX_INTERIM_ANSWERS: Final = 4
 """How many 1xx answers may come before the real one."""
@@ -30,6 +30,7 @@ REQUEST_HEADERS: Final = (
 )
 """What every request of every identity has after Host, in this order."""
 
+_LONG_BYTES: Final = 65_536
 _HEAD_END: Final = b"\r\n\r\n"
 _VISIBLE: Final = re.compile(r"[ -~]+")
 _WITH_BODY: Final = frozenset({"PUT", "POST"})
@@ -138,7 +139,11 @@ class HttpConnection:
             raise ValueError("a request line or header has characters that HTTP does not carry")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
         try:
-            self.stream.send(head + request.body, deadline_s)
+            if len(request.body) > _LONG_BYTES:  # a copy would cost more than a second packet
+                self.stream.send(head, deadline_s)
+                self.stream.send(request.body, deadline_s)
+            else:
+                self.stream.send(head + request.body, deadline_s)
         except NetworkError as error:
             if error.code != "relay.unreachable":
                 raise
@@ -170,7 +175,7 @@ class HttpConnection:
         if request.body:
             protocol.send(h11.Data(data=request.body))
         protocol.send(h11.EndOfMessage())
-        reader = _Reader(protocol, self.stream, self._name, 2 * MAX_HEAD_BYTES, deadline_s)
+        reader = _Reader(protocol, self.stream, self._name, MAX_HEAD_BYTES + READ_BYTES, deadline_s)
         reader.take(received)
         head = self._final_head(reader)
         headers = self._check_head(head)

@@ -12,10 +12,10 @@ from walletcli.errors import NetworkError, VerificationError
 from walletcli.net import tls
 from walletcli.net.addresses import NodeAddress, Scheme
 
-READ_BYTES: Final = 16_384
-"""Most bytes that one read gives: a TLS record."""
+READ_BYTES: Final = 65_536
+"""Most bytes that one read gives; inside TLS a record, which has at most 16,384."""
 
-_WRITE_BYTES: Final = 16_384
+_WRITE_BYTES: Final = 65_536
 
 
 class Stream(Protocol):
@@ -66,9 +66,11 @@ class SocketStream:
             NetworkError: ``relay.timeout`` past the deadline, ``relay.unreachable`` when the connection is gone.
         """
         try:
-            for start in range(0, len(data), _WRITE_BYTES):
+            left = memoryview(data)
+            while left:
                 self._sock.settimeout(remaining_s(deadline_s, self._name))
-                self._sock.sendall(data[start : start + _WRITE_BYTES])
+                self._sock.sendall(left[:_WRITE_BYTES])
+                left = left[_WRITE_BYTES:]
         except TimeoutError as error:
             raise timed_out(self._name) from error
         except OSError as error:
