@@ -161,6 +161,24 @@ def test_a_blob_that_arrived_unheard_is_not_refused_the_second_time(inside: Host
     inside.put_blob(signed, CONTENT, 0)
 
 
+def test_a_blob_whose_answer_was_lost_counts_as_stored(serve: Serve, provider: Provider) -> None:
+    lost: list[Asked] = []
+
+    def converse(conversation: Conversation) -> None:
+        while (asked := conversation.read()) is not None:
+            answer = provider.decide(asked)
+            if asked.method == "PUT" and not lost:
+                lost.append(asked)
+                return
+            conversation.answer(*answer)
+
+    with HostClient(serve(converse).address, TcpDialer(), identity("alice").did, timeout_s=2) as client:
+        client.login(sign_as("phone"))
+        client.put_blob(manifest(blob_id(1), CONTENT), CONTENT, 0)
+    assert lost
+    assert provider.blobs[blob_id(1)][2] == CONTENT
+
+
 def test_two_devices_do_not_overwrite_each_other(inside: HostClient, provider: Provider) -> None:
     inside.put_blob(manifest(blob_id(1), b"mine"), b"mine", 0)
     fails("blob.version", lambda: inside.put_blob(manifest(blob_id(1), b"yours"), b"yours", 0))

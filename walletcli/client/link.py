@@ -5,7 +5,6 @@ Spec: docs/spec/addresses.md, docs/spec/resolution.md, "One exchange".
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 from typing import Final, Self
 
@@ -32,17 +31,12 @@ class NodeLink:
         dialer: opens the connections.
         for_identity: did:key of the identity on whose behalf it is asked, or None.
         memory: freshness of the *node's* own record, for pinned addresses; None starts from nothing.
-
-    Attributes:
-        was_repeated: whether the last request was made once more, on a new connection: the node may have acted on it
-            before the kept connection broke.
     """
 
     def __init__(
         self, address: NodeAddress, dialer: Dialer, for_identity: str | None, memory: Freshness | None
     ) -> None:
         self.address = address
-        self.was_repeated = False
         self._name = address.to_text()
         self._dialer = dialer
         self._for_identity = for_identity
@@ -76,7 +70,7 @@ class NodeLink:
         If a kept connection turns out to be closed, the request is made once more on a new one.
 
         Args:
-            request: means the same asked twice, or its caller looks at `was_repeated`.
+            request: does no harm when it is made twice: the node may have acted on it before the connection broke.
             max_body_bytes: longest body to take.
             deadline_s: the instant of ``time.monotonic()``, in seconds, by which everything is read.
 
@@ -84,21 +78,19 @@ class NodeLink:
             NetworkError: ``relay.*``, ``tls.*``, ``network.*``.
             VerificationError: ``tls.*``, ``record.stale``, ``record.equivocation``.
         """
-        self.was_repeated = False
         if self._connection is not None and self._connection.is_reusable:
             try:
                 return self._connection.exchange(request, max_body_bytes, deadline_s)
             except NetworkError as error:
                 if error.code != "relay.unreachable":
                     raise
-                self.was_repeated = True
         return self.connection(deadline_s).exchange(request, max_body_bytes, deadline_s)
 
-    def connection(self, deadline_s: float | None = None) -> HttpConnection:
+    def connection(self, deadline_s: float) -> HttpConnection:
         """Return a connection that is free for a request, opening one and proving the node's key if need be.
 
         Args:
-            deadline_s: the instant of ``time.monotonic()``, in seconds, by which it must stand; None: `TIMEOUT_S`.
+            deadline_s: the instant of ``time.monotonic()``, in seconds, by which it must stand.
 
         Raises:
             NetworkError: ``relay.*``, ``tls.*``, ``network.*``.
@@ -106,7 +98,7 @@ class NodeLink:
         """
         if self._connection is None or not self._connection.is_reusable:
             self.close()
-            self._connection = self._connect(time.monotonic() + TIMEOUT_S if deadline_s is None else deadline_s)
+            self._connection = self._connect(deadline_s)
         return self._connection
 
     def _connect(self, deadline_s: float) -> HttpConnection:
