@@ -222,6 +222,19 @@ class Document:
         bare = len(cbor.encode(data)) + 1
         return cbor.encode({**data, 16: bytes(_padding_bytes(bare))})
 
+    def to_bare_bytes(self) -> bytes:
+        """Encode without the padding, which a reader puts there again."""
+        return cbor.encode(self._to_cbor())
+
+    @classmethod
+    def from_bare_bytes(cls, data: bytes) -> Document:
+        """Decode what `to_bare_bytes` wrote; raises as `from_bytes`."""
+        check_document_size(data)
+        fields = cbor.decode(data, MAX_DOCUMENT_BYTES)
+        if type(fields) is not dict or 16 in fields:
+            raise wrong("form", "needs a map without padding")
+        return cls._from_fields({**fields, 16: b""})
+
     @property
     def hash(self) -> bytes:
         """SHA-256 of the encoded document, 32 bytes."""
@@ -257,6 +270,12 @@ class Document:
         fields = cbor.decode(data, MAX_DOCUMENT_BYTES)
         if type(fields) is not dict:
             raise wrong("form", "needs a map")
+        document = cls._from_fields(fields)
+        _check_padding(fields[16], len(data))
+        return document
+
+    @classmethod
+    def _from_fields(cls, fields: Map) -> Document:
         if fields.get(1) != VERSION or type(fields[1]) is not int:
             raise FormatError(
                 "document.unknown-version", "the document is of a version that is not known here", "update walletcli"
@@ -264,7 +283,6 @@ class Document:
         keys = fields.keys()
         if not keys >= _REQUIRED or not keys <= _KNOWN:
             raise wrong("form", "a field is missing or unknown")
-        _check_padding(fields[16], len(data))
         return cls(
             sized(fields[2], 32, 32, "identity"),
             uint(fields[3], 0, MAX_SEQ, "seq"),

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Final
 
 from walletcli.core import cbor, ed25519
-from walletcli.core.bep44 import signable
 from walletcli.core.document import Document
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record, packet_value
@@ -54,7 +53,6 @@ def from_short(data: bytes, max_bytes: int = MAX_SHORT_BYTES) -> Record:
         raise _wrong("needs a signature of 64 bytes and a document")
     document = Document.from_bare_bytes(bare)
     value = packet_value(document)
-    ed25519.verify(document.identity, signable(document.seq, value), signature)
     payload = signature + document.seq.to_bytes(8, "big") + value
     return Record(SignedPacket.with_derived_value(document.identity, payload, document.hash), document)
 
