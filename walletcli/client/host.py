@@ -1,7 +1,7 @@
 """Talks to a provider on behalf of one identity: offer, grant, login, blobs.
 
-It holds no key: what has to be signed goes to a callback. Nothing that the provider says is believed that is signed by
-somebody, and does not verify.
+It holds no key: what has to be signed goes to a callback. What somebody should have signed is believed only if it
+verifies; all else is the provider's word.
 
 Spec: docs/spec/hosting.md; docs/spec/resolution.md, "Providers".
 """
@@ -9,25 +9,24 @@ Spec: docs/spec/hosting.md; docs/spec/resolution.md, "Providers".
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
 from walletcli.client.freshness import Freshness, Seen
 from walletcli.client.host_answers import (
-    MAX_LOGIN_BYTES,
     MAX_OFFER_BYTES,
     MAX_PAGE_BYTES,
     MAX_STATUS_BYTES,
     PAGE_ITEMS,
     HostStatus,
     Offer,
-    Token,
     read_page,
 )
-from walletcli.client.host_failure import bad_answer, lie, refusal, retry_after_s, transport_failure, unreadable
-from walletcli.client.http import Request, Response
-from walletcli.client.link import TIMEOUT_S, NodeLink
+from walletcli.client.host_failure import bad_answer, distrust, refusal, unreadable
+from walletcli.client.host_session import HostSession, Sign
+from walletcli.client.http import Request
+from walletcli.client.link import TIMEOUT_S
 from walletcli.client.manifests import (
     MAX_BLOBS,
     MAX_CONTENT_BYTES,
@@ -43,33 +42,20 @@ from walletcli.client.manifests import (
 from walletcli.client.new_grant import check_new_grant
 from walletcli.core.blob import MAX_MANIFEST_BYTES, join_blob, split_blob
 from walletcli.core.document import MAX_GRANT_BYTES
-from walletcli.core.encodings import b64url_encode
 from walletcli.core.grant import VerifiedGrant
 from walletcli.core.grant_request import GrantRequest
 from walletcli.core.identity_id import IdentityId
-from walletcli.core.login import Login, Purpose
+from walletcli.core.login import Purpose
 from walletcli.core.record import Record
 from walletcli.errors import FormatError, NetworkError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 
-Sign: TypeAlias = Callable[[str, bytes], bytes]
-"""Signs a payload as a statement of a type and returns the COSE_Sign1; keys stay with whoever implements it."""
-
 LISTING_S: Final = 600.0
 """How long a whole listing may take, in seconds."""
 
-MIN_BYTES_PER_S: Final = 32_768
-"""Slowest provider that a blob is waited for: a blob's call may take this much longer than others, by its size."""
-
-LOGIN_MINUTES: Final = 15
-"""How long a login is asked to hold."""
-
 MAX_FAULTS: Final = 1000
 """How many entries of a listing may fail to verify before the listing is given up."""
-
-_MAX_REASON_BYTES: Final = 4096
-_NONCE_BYTES: Final = (16, 64)
 
 
 class HostClient:
@@ -96,15 +82,10 @@ class HostClient:
     ) -> None:
         self.address = address
         self.name = address.to_text()
-        self._link = NodeLink(address, dialer, for_identity, memory)
-        self._identity = IdentityId.from_text(for_identity) if for_identity is not None else None
-        self._timeout_s = timeout_s
+        identity = IdentityId.from_text(for_identity) if for_identity is not None else None
+        self._session = HostSession(address, dialer, identity, timeout_s, memory)
         self._memory = memory
         self._provider = address.node.public_key if address.node is not None else provider
-        self._offer: Offer | None = None
-        self._token: Token | None = None
-        self._sign: Sign | None = None
-        self._purpose = Purpose.DEVICE
 
     def __enter__(self) -> Self:
         return self
@@ -116,8 +97,7 @@ class HostClient:
 
     def close(self) -> None:
         """Close the connection and forget the token; the client can be used again."""
-        self._token = None
-        self._link.close()
+        self._session.close()
 
     def offer(self) -> Offer:
         """Ask for the provider's offer: who it is and what it grants.
@@ -130,7 +110,7 @@ class HostClient:
             VerificationError: ``host.provider`` for another provider, ``host.unverified``, ``record.stale``,
                 ``tls.*``.
         """
-        response = self._call(Request("GET", "/host"), MAX_OFFER_BYTES)
+        response = self._session.call(Request("GET", "/host"), MAX_OFFER_BYTES)
         if response.status != 200:
             raise refusal(response, self.name)
         try:
@@ -139,9 +119,13 @@ class HostClient:
             raise unreadable(error, self.name, "an offer") from error
         if self._provider is not None and offer.provider != self._provider:
             wanted = IdentityId(self._provider).did
-            raise lie("host.provider", self.name, f"is {IdentityId(offer.provider).did}, not {wanted}")
+            raise VerificationError(
+                "host.provider",
+                f"{self.name} is {IdentityId(offer.provider).did}, not {wanted}",
+                distrust(self.name),
+            )
         self._check_fresh(offer.record)
-        self._provider, self._offer = offer.provider, offer
+        self._provider = offer.provider
         return offer
 
     def request_grant(
@@ -176,10 +160,10 @@ class HostClient:
                 f"{self.name} offers {offer.terms.quota_bytes} bytes, {wanted} are wanted",
                 f"ask {self.name} for less, or choose another provider",
             )
-        identity = self._needs_identity().public_key
-        request = GrantRequest(identity, offer.provider, self._challenge(), wanted, invitation)
+        identity = self._session.identity.public_key
+        request = GrantRequest(identity, offer.provider, self._session.challenge(), wanted, invitation)
         body = sign(GrantRequest.TYP, request.to_payload())
-        response = self._call(Request("POST", "/host/grant", body), MAX_GRANT_BYTES)
+        response = self._session.call(Request("POST", "/host/grant", body), MAX_GRANT_BYTES)
         if response.status != 200:
             raise refusal(response, self.name)
         newest = self._newest_record(offer)
@@ -198,8 +182,8 @@ class HostClient:
             NetworkError: ``host.login`` when the provider does not let the key in, other ``host.*``, ``tls.*``.
             VerificationError: ``host.provider``, ``tls.*``.
         """
-        self._sign, self._purpose = sign, Purpose.ROOT if by_root else Purpose.DEVICE
-        self._renew()
+        provider = self._provider if self._provider is not None else self.offer().provider
+        self._session.login(sign, provider, Purpose.ROOT if by_root else Purpose.DEVICE)
 
     def status(self) -> HostStatus:
         """Ask what the provider keeps for the identity; it is the provider's word and nothing more.
@@ -207,7 +191,7 @@ class HostClient:
         Raises:
             NetworkError: ``host.*``, ``tls.*``, ``network.*``.
         """
-        response = self._authorized("GET", "", max_body_bytes=MAX_STATUS_BYTES)
+        response = self._session.ask("GET", "", max_body_bytes=MAX_STATUS_BYTES)
         if response.status != 200:
             raise refusal(response, self.name)
         try:
@@ -284,7 +268,7 @@ class HostClient:
             FormatError: ``blob.malformed``, ``manifest.*``, ``cose.*``, ``cbor.*``.
         """
         limit = 2 + MAX_MANIFEST_BYTES + max_content_bytes
-        response = self._authorized("GET", f"/blob/{blob_id.hex()}", max_body_bytes=limit, carried_bytes=limit)
+        response = self._session.ask("GET", f"/blob/{blob_id.hex()}", max_body_bytes=limit, carried_bytes=limit)
         if response.status == 404:
             return None
         if response.status != 200:
@@ -295,7 +279,9 @@ class HostClient:
             manifest.version < expected.version
             or (manifest.version == expected.version and not manifest.is_same(expected))
         ):
-            raise lie("blob.other", self.name, f"gave blob {blob_id.hex()} in another state than listed")
+            raise VerificationError(
+                "blob.other", f"{self.name} gave blob {blob_id.hex()} in another state than listed", distrust(self.name)
+            )
         return checked_blob(manifest, content, self.name)
 
     def put_blob(self, manifest: bytes, content: bytes, replaces_version: int) -> None:
@@ -315,7 +301,7 @@ class HostClient:
         """
         blob_id = manifest_of(manifest).blob_id
         body = join_blob(manifest, content)
-        response = self._authorized(
+        response = self._session.ask(
             "PUT",
             f"/blob/{blob_id.hex()}",
             body,
@@ -333,7 +319,7 @@ class HostClient:
         Raises:
             NetworkError: ``host.*``, ``tls.*``, ``network.*``.
         """
-        response = self._authorized("DELETE", "")
+        response = self._session.ask("DELETE", "")
         if response.status not in (200, 204):
             raise refusal(response, self.name)
 
@@ -344,7 +330,7 @@ class HostClient:
 
     def _page(self, after: bytes | None, items: int) -> list[bytes]:
         query = f"?limit={items}" if after is None else f"?after={after.hex()}&limit={items}"
-        response = self._authorized("GET", f"/blobs{query}", max_body_bytes=MAX_PAGE_BYTES)
+        response = self._session.ask("GET", f"/blobs{query}", max_body_bytes=MAX_PAGE_BYTES)
         if response.status != 200:
             raise refusal(response, self.name)
         try:
@@ -361,71 +347,9 @@ class HostClient:
         except (FormatError, VerificationError) as error:
             return ItemFault(nameable(data), error, self.name)
 
-    def _challenge(self) -> bytes:
-        response = self._call(Request("GET", "/host/challenge"), _MAX_REASON_BYTES)
-        if response.status != 200:
-            raise refusal(response, self.name)
-        if not _NONCE_BYTES[0] <= len(response.body) <= _NONCE_BYTES[1]:
-            raise bad_answer(self.name, "a challenge of the wrong length")
-        return response.body
-
-    def _renew(self) -> None:
-        if self._sign is None:
-            raise NetworkError("host.login", f"not logged in at {self.name}", "log in first")
-        if self._provider is None:
-            self.offer()
-        assert self._provider is not None
-        identity = self._needs_identity().public_key
-        login = Login(identity, self._provider, self._challenge(), LOGIN_MINUTES, self._purpose)
-        response = self._call(
-            Request("POST", "/host/login", self._sign(Login.TYP, login.to_payload())), MAX_LOGIN_BYTES
-        )
-        if response.status != 200:
-            raise refusal(response, self.name)
-        try:
-            self._token = Token.from_bytes(response.body)
-        except FormatError as error:
-            raise unreadable(error, self.name, "a login") from error
-
-    def _authorized(
-        self,
-        method: str,
-        path: str,
-        body: bytes = b"",
-        headers: tuple[tuple[str, str], ...] = (),
-        *,
-        max_body_bytes: int = 0,
-        carried_bytes: int = 0,
-    ) -> Response:
-        """Ask under ``/host/KEY`` with a token, which is renewed once if it is no longer taken."""
-        if self._token is None:
-            self._renew()
-        path = f"/host/{self._needs_identity().z32}{path}"
-        for is_last in (False, True):
-            assert self._token is not None
-            bearer = ("Authorization", f"Bearer {b64url_encode(self._token.value)}")
-            response = self._call(Request(method, path, body, (*headers, bearer)), max_body_bytes, carried_bytes)
-            if response.status != 401 or is_last:
-                break
-            self._renew()
-        return response
-
-    def _call(self, request: Request, max_body_bytes: int, carried_bytes: int = 0) -> Response:
-        """Ask, and wait as the provider wishes when it wants fewer requests and there is time."""
-        deadline_s = time.monotonic() + self._timeout_s + carried_bytes / MIN_BYTES_PER_S
-        while True:
-            try:
-                response = self._link.ask(request, max(max_body_bytes, _MAX_REASON_BYTES), deadline_s)
-            except NetworkError as error:
-                raise transport_failure(error, self.name) from error
-            wait_s = retry_after_s(response) if response.status in (429, 503) else None
-            if wait_s is None or time.monotonic() + wait_s >= deadline_s:
-                return response
-            time.sleep(wait_s)
-
     def _check_fresh(self, record: Record) -> None:
         """Refuse a provider's record below the newest one that is known; remember it otherwise."""
-        known = [self._link.node_record.packet.seq] if self._link.node_record is not None else []
+        known = [self._session.node_record.packet.seq] if self._session.node_record is not None else []
         seen = self._memory.get(record.packet.public_key) if self._memory is not None else None
         if seen is not None:
             known.append(seen.seq)
@@ -440,10 +364,5 @@ class HostClient:
 
     def _newest_record(self, offer: Offer) -> Record:
         seen = self._memory.get(offer.provider) if self._memory is not None else None
-        known = [offer.record, self._link.node_record, seen.record if seen is not None else None]
+        known = [offer.record, self._session.node_record, seen.record if seen is not None else None]
         return max((record for record in known if record is not None), key=lambda record: record.packet.seq)
-
-    def _needs_identity(self) -> IdentityId:
-        if self._identity is None:
-            raise NetworkError("host.login", "no identity was named to ask for", "name an identity")
-        return self._identity

@@ -11,52 +11,8 @@ from walletcli.client.http import Response
 from walletcli.client.relay import reason_code
 from walletcli.errors import FormatError, NetworkError, VerificationError, WalletError
 
-_TRANSPORT: Final = {
-    "relay.timeout": "host.timeout",
-    "relay.unreachable": "host.unreachable",
-    "relay.too-much": "host.too-much",
-    "relay.bad-answer": "host.bad-answer",
-}
-
-_REFUSALS: Final = {
-    "host.unknown-identity": ("does not know this identity's record", "publish the identity to {name} first"),
-    "host.invitation": (
-        "grants only to whom it has invited",
-        "ask the operator of {name} for an invitation, or for a new one",
-    ),
-    "host.not-bound": (
-        "does not host this identity: its record there holds no valid grant of this provider",
-        "publish the identity to {name}, or bind it again",
-    ),
-    "blob.quota": ("has no room left under the terms it granted", "delete data at {name}, or bind with more quota"),
-    "blob.too-long": ("takes no blob of this size", "bind to a provider whose terms allow larger blobs than {name}"),
-    "blob.version": (
-        "has another version of this blob: another device has written",
-        "fetch it from {name}, then retry",
-    ),
-    "storage.full": ("is out of space", "ask the operator of {name}, or move to another provider"),
-    "storage.failed": ("cannot write now", "try again later, or ask the operator of {name}"),
-    "limits.requests": ("wants fewer requests", "wait a minute, then ask {name} again"),
-    "limits.bytes": ("wants fewer bytes at once", "wait a minute, then ask {name} again"),
-}
-
-_STATUSES: Final = {
-    401: ("host.login", "does not let this key in", "publish this device's delegation to {name} first"),
-    403: ("host.refused", "refuses", "ask the operator of {name}"),
-    404: ("host.not-offered", "hosts no identities", "name another provider than {name}"),
-    405: ("host.not-offered", "hosts no identities", "name another provider than {name}"),
-    412: ("blob.version", *_REFUSALS["blob.version"]),
-    413: ("blob.too-long", *_REFUSALS["blob.too-long"]),
-    429: ("host.limited", "wants fewer requests", "wait a minute, then ask {name} again"),
-    507: ("host.full", *_REFUSALS["storage.full"]),
-}
-
-_RENAMED: Final = {
-    "limits.requests": "host.limited",
-    "limits.bytes": "host.limited",
-    "storage.full": "host.full",
-    "storage.failed": "host.failed",
-}
+_BY_STATUS: Final = {412: "blob.version", 413: "blob.too-long", 429: "limits.requests", 507: "storage.full"}
+"""What a status means that comes without a code."""
 
 
 def refusal(response: Response, name: str) -> NetworkError:
@@ -68,12 +24,78 @@ def refusal(response: Response, name: str) -> NetworkError:
     """
     code, status = reason_code(response), response.status
     said = f"status {status}, {code}" if code else f"status {status}"
-    if code in _REFUSALS:
-        what, hint = _REFUSALS[code]
-        return NetworkError(_RENAMED.get(code, code), f"{name} {what} ({said})", hint.format(name=name))
-    if status in _STATUSES:
-        own, what, hint = _STATUSES[status]
-        return NetworkError(own, f"{name} {what} ({said})", hint.format(name=name))
+    known = _refusal(code or "", name, said) or _refusal(_BY_STATUS.get(status, ""), name, said)
+    return known or _by_status(status, name, said)
+
+
+def _refusal(code: str, name: str, said: str) -> NetworkError | None:
+    """Return the error for a code of docs/spec/hosting.md, or None for another one."""
+    match code:
+        case "host.unknown-identity" | "host.invitation" | "host.not-bound":
+            return _not_hosted(code, name, said)
+        case "blob.version":
+            return NetworkError(
+                "blob.version",
+                f"{name} has another version of this blob: another device has written ({said})",
+                f"fetch it from {name}, then try again",
+            )
+        case "blob.too-long":
+            return NetworkError(
+                "blob.too-long",
+                f"{name} takes no blob of this size ({said})",
+                f"bind to a provider whose terms allow larger blobs than {name}",
+            )
+        case "blob.quota":
+            return NetworkError(
+                "blob.quota",
+                f"{name} has no room left under the terms that it granted ({said})",
+                f"delete data at {name}, or bind with more quota",
+            )
+        case "storage.full":
+            return NetworkError(
+                "host.full",
+                f"{name} is out of space ({said})",
+                f"ask the operator of {name}, or move to another provider",
+            )
+        case "limits.requests" | "limits.bytes" | "limits.connections":
+            return NetworkError(
+                "host.limited", f"{name} wants less at once ({said})", f"wait a minute, then ask {name} again"
+            )
+    return None
+
+
+def _not_hosted(code: str, name: str, said: str) -> NetworkError:
+    match code:
+        case "host.unknown-identity":
+            return NetworkError(
+                "host.unknown-identity",
+                f"{name} does not know this identity's record ({said})",
+                f"publish the identity to {name} first",
+            )
+        case "host.invitation":
+            return NetworkError(
+                "host.invitation",
+                f"{name} grants only to whom it has invited ({said})",
+                f"ask the operator of {name} for an invitation, or for a new one",
+            )
+    return NetworkError(
+        "host.not-bound",
+        f"{name} does not host this identity: the record there holds no valid grant of this provider ({said})",
+        f"publish the identity to {name}, or bind it again",
+    )
+
+
+def _by_status(status: int, name: str, said: str) -> NetworkError:
+    if status == 401:
+        return NetworkError(
+            "host.login",
+            f"{name} does not let this key in ({said})",
+            f"publish the identity's record, which names this device, to {name} first",
+        )
+    if status in (404, 405):
+        return NetworkError(
+            "host.not-offered", f"{name} hosts no identities ({said})", f"name another provider than {name}"
+        )
     if 500 <= status <= 599:
         return NetworkError("host.failed", f"{name} failed ({said})", f"try again later, or ask the operator of {name}")
     if 400 <= status <= 499:
@@ -83,14 +105,24 @@ def refusal(response: Response, name: str) -> NetworkError:
 
 def transport_failure(error: NetworkError, name: str) -> NetworkError:
     """Return a failed exchange as what it means for a provider; other errors as they are."""
-    code = _TRANSPORT.get(error.code)
-    if code is None:
-        return error
-    return NetworkError(
-        code,
-        error.message,
-        f"try again; if {name} stays like that, move to another provider: the exit kit has your data",
-    )
+    match error.code:
+        case "relay.timeout":
+            return NetworkError(
+                "host.timeout", f"{name} did not answer in time", f"try again; if {name} stays like that, move away"
+            )
+        case "relay.unreachable":
+            return NetworkError(
+                "host.unreachable", error.message, f"try again; if {name} stays away, move to another provider"
+            )
+        case "relay.too-much":
+            return NetworkError(
+                "host.too-much", error.message, f"do not rely on {name}: ask its operator, or move away"
+            )
+        case "relay.bad-answer":
+            return NetworkError(
+                "host.bad-answer", error.message, f"do not rely on {name}: ask its operator, or move away"
+            )
+    return error
 
 
 def bad_answer(name: str, why: str) -> NetworkError:
@@ -103,18 +135,12 @@ def unreadable(error: WalletError, name: str, what: str) -> WalletError:
     why = f"{what} that does not pass ({error.code}: {error.message})"
     if isinstance(error, FormatError):
         return bad_answer(name, why)
-    return VerificationError("host.unverified", f"{name} gave {why}", f"do not rely on {name}: choose another provider")
+    return VerificationError("host.unverified", f"{name} gave {why}", distrust(name))
 
 
-def lie(code: str, name: str, what: str) -> VerificationError:
-    """Return the error for an answer of `name` that is well made and not what was asked or agreed.
-
-    Args:
-        code: what kind, such as ``host.terms``.
-        name: the provider's address.
-        what: what it did, as the end of a sentence that begins with its name.
-    """
-    return VerificationError(code, f"{name} {what}", f"do not rely on {name}: choose another provider")
+def distrust(name: str) -> str:
+    """Return the hint for a provider that has lied."""
+    return f"do not rely on {name}: choose another provider"
 
 
 def retry_after_s(response: Response) -> float | None:

@@ -135,19 +135,20 @@ class Writers:
         """
         manifest, sign1 = verify_statement(data, Manifest, MAX_MANIFEST_BYTES)
         if manifest.identity != self.identity:
-            raise _wrong("identity", f"{place} gave a blob of another identity", place)
+            raise VerificationError("blob.identity", f"{place} gave a blob of another identity", _elsewhere(place))
+        name = manifest.blob_id.hex()
         if sign1.signer not in self.keys:
-            raise _wrong(
-                "writer", f"blob {manifest.blob_id.hex()} at {place} is signed by no device of its owner", place
+            raise VerificationError(
+                "blob.writer", f"blob {name} at {place} is signed by no device of its owner", _elsewhere(place)
             )
         if blob_id is not None and manifest.blob_id != blob_id:
-            raise _wrong("other", f"{place} gave another blob than asked for", place)
+            raise VerificationError("blob.other", f"{place} gave another blob than asked for", _elsewhere(place))
         known = self.known.get(manifest.blob_id, 0)
         if manifest.version < known:
-            raise _wrong(
-                "old-version",
-                f"{place} has version {manifest.version} of blob {manifest.blob_id.hex()}, below the known {known}",
-                place,
+            raise VerificationError(
+                "blob.old-version",
+                f"{place} has version {manifest.version} of blob {name}, below the known {known}",
+                _elsewhere(place),
             )
         return SignedManifest(manifest, data)
 
@@ -161,8 +162,10 @@ def checked_blob(manifest: SignedManifest, content: bytes, place: str) -> Blob:
     named = manifest.manifest
     digest = hashlib.sha256(content).digest() if content else None
     if len(content) != named.length_bytes or digest != named.content_hash:
-        raise _wrong(
-            "mismatch", f"{place} gave other bytes for blob {named.blob_id.hex()} than its manifest names", place
+        raise VerificationError(
+            "blob.mismatch",
+            f"{place} gave other bytes for blob {named.blob_id.hex()} than its manifest names",
+            _elsewhere(place),
         )
     return Blob(manifest, content)
 
@@ -184,7 +187,5 @@ def nameable(data: bytes) -> bytes | None:
         return None
 
 
-def _wrong(what: str, message: str, place: str) -> VerificationError:
-    return VerificationError(
-        f"blob.{what}", message, f"do not rely on {place}: take the blob from another place, such as the exit kit"
-    )
+def _elsewhere(place: str) -> str:
+    return f"do not rely on {place}: take the blob from another place, such as the exit kit"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from walletcli.client.host_answers import Offer
-from walletcli.client.host_failure import lie, unreadable
+from walletcli.client.host_failure import distrust, unreadable
 from walletcli.core.document import MAX_GRANT_BYTES
 from walletcli.core.grant import Grant, VerifiedGrant, check_grant
 from walletcli.core.record import Record
@@ -48,18 +48,22 @@ def check_new_grant(
     except (FormatError, VerificationError) as error:
         raise unreadable(error, name, "a grant") from error
     if grant.provider != offer.provider:
-        raise lie("host.provider", name, "grants in the name of another provider")
+        raise VerificationError("host.provider", f"{name} grants in the name of another provider", distrust(name))
     if grant.identity != identity:
-        raise lie("host.identity", name, "grants to another identity than the one that asked")
+        raise VerificationError(
+            "host.identity", f"{name} grants to another identity than the one that asked", distrust(name)
+        )
     _check_terms(grant, offer, quota_bytes, name)
     if grant.nonce in nonces:
-        raise lie("host.nonce", name, "gave a grant that it had given before")
+        raise VerificationError("host.nonce", f"{name} gave a grant that it had given before", distrust(name))
     try:
         # its day may have begun, and ours not
         return check_grant(data, identity, today + (grant.not_before_day == today + 1), newest)
     except (FormatError, VerificationError) as error:
         if error.code in ("grant.not-yet", "grant.expired"):
-            raise lie("host.dates", name, f"gave a grant that does not hold today ({error.message})") from error
+            raise VerificationError(
+                "host.dates", f"{name} gave a grant that does not hold today ({error.message})", distrust(name)
+            ) from error
         raise unreadable(error, name, "a grant") from error
 
 
@@ -71,4 +75,6 @@ def _check_terms(grant: Grant, offer: Offer, quota_bytes: int, name: str) -> Non
         ("largest blob, in bytes", granted.max_blob_bytes, offered.max_blob_bytes),
     ):
         if has < needs:
-            raise lie("host.terms", name, f"grants other terms than it offered: {what}: {has}, not {needs}")
+            raise VerificationError(
+                "host.terms", f"{name} grants other terms than it offered: {what}: {has}, not {needs}", distrust(name)
+            )
