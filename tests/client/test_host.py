@@ -374,6 +374,31 @@ def test_a_pinned_address_names_the_only_provider(tmp_path: Path, provider: Prov
     server.close()
 
 
+def test_a_pinned_provider_proves_itself_and_needs_no_offer_to_log_in(tmp_path: Path, provider: Provider) -> None:
+    tls = TlsFiles.make(tmp_path)
+    provider.record = with_devices(
+        "provider", device("daily", frozenset({Power.GRANT})), addresses=(Address("tcp", "127.0.0.1:1", tls.pin),)
+    )
+    document = provider.record.document
+    assert document is not None
+
+    def alter(asked: Asked, honest: Answer) -> Answer:
+        if asked.path == f"/{identity('provider').z32}":
+            return 200, provider.record.packet.to_relay_payload()
+        return (200, document.to_bytes()) if asked.path.startswith("/document/") else honest
+
+    provider.alters = alter
+    server = Server(provider.converse, tls.context)
+    address = NodeAddress.from_text(f"walletcli://127.0.0.1:{server.port}/{identity('provider').did}")
+    with HostClient(address, TcpDialer(), identity("alice").did) as client:
+        client.login(sign_as("phone"))
+        client.put_blob(manifest(blob_id(1), CONTENT), CONTENT, 0)
+        assert not any(asked.path == "/host" for asked in provider.asked)
+        assert client.offer().record == provider.record
+    assert server.connections == 1
+    server.close()
+
+
 def faults(listed: Iterator[SignedManifest | ItemFault]) -> list[str]:
     return [item.error.code for item in listed if isinstance(item, ItemFault)]
 
