@@ -213,8 +213,11 @@ def _index(row: Fields, position: int = 1) -> int:
     return row.integer(position, high=MAX_INDEX)
 
 
-def _nothing(row: Fields, position: int) -> None:
-    row.optional_raw(position)
+def _grants(row: Fields) -> tuple[bytes, ...] | None:
+    if row.has(2):
+        return row.raws(2, max_bytes=MAX_GRANT_BYTES)
+    row.optional_raw(2)
+    return None
 
 
 def _put_drawer(row: Fields) -> PutDrawer:
@@ -255,7 +258,7 @@ def _change(kind: int, row: Fields) -> Change:
             return Remember(tuple(Seen.from_row(item, _WHAT) for item in row.items(1)))
         case 10:
             index = _index(row)
-            return SetBindings(index, row.raws(2, max_bytes=MAX_GRANT_BYTES) if row.has(2) else _nothing(row, 2))
+            return SetBindings(index, _grants(row))
         case 11:
             return SetShares(_index(row), tuple(Share.from_row(item, _WHAT) for item in row.items(2)))
         case 12:
