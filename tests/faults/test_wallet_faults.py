@@ -23,13 +23,13 @@ from walletcli.core.encodings import z32_decode
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
 from walletcli.errors import VaultError
+from walletcli.wallet.access.opening import open_here
+from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, set_attribute, show_identity
-from walletcli.wallet.opening import open_here
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.relays import list_relays
 from walletcli.wallet.transfer import _files as names_of
-from walletcli.wallet.unlock import lock, unlock
 
 ROOT = Path(__file__).parents[2]
 WRITER = "tests.faults.wallet_writer"

@@ -13,13 +13,13 @@ from walletcli.core.bip39 import Mnemonic
 from walletcli.core.secret import Secret
 from walletcli.errors import WalletError
 from walletcli.vault import os_keyring
+from walletcli.wallet.access.opening import open_here
+from walletcli.wallet.access.session import open_session
 from walletcli.wallet.create import NewSlots, create_wallet
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, rename_identity, set_attribute
-from walletcli.wallet.opening import open_here
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.relays import add_relay
-from walletcli.wallet.session import open_session
 
 
 class Keys:

@@ -13,15 +13,15 @@ import pytest
 
 from tests.wallet.parts import HonestRelay, make_home, opened, password
 from walletcli.core.encodings import base58_encode, z32_encode
+from walletcli.wallet.access.session import Session
+from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, rename_identity, set_attribute
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.records import export_record
 from walletcli.wallet.relays import add_relay
 from walletcli.wallet.resolve import resolve_identity
-from walletcli.wallet.session import Session
 from walletcli.wallet.transfer import export_vault
-from walletcli.wallet.unlock import lock, unlock
 
 LABELS = ("my-secret-alter-ego", "the other one", "Ünsichtbär")
 SEALED = "+36 1 555 0100 ext 42"
@@ -136,7 +136,7 @@ def test_the_agent_prints_nothing(tmp_path: Path) -> None:
         "import sys\n"
         "from tests.wallet.parts import password\n"
         "from walletcli.wallet.home import Home\n"
-        "from walletcli.wallet.unlock import unlock\n"
+        "from walletcli.wallet.access.unlock import unlock\n"
         "unlock(Home(sys.argv[1]), password)\n"
     )
     root = Path(__file__).parents[2]

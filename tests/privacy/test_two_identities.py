@@ -21,9 +21,9 @@ from tests.wallet.parts import WORDS, HonestRelay, make_home, opened
 from walletcli.core import cbor
 from walletcli.core.document import Document
 from walletcli.core.record import Record
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity, set_attribute
 from walletcli.wallet.publish import publish_identity
-from walletcli.wallet.session import Session
 
 ROUNDS = 6
 """How many identities of one wallet are compared with each other, and how many strangers."""
@@ -161,7 +161,7 @@ def test_sizes_and_shapes_are_those_of_strangers(siblings: list[Emitted], strang
 
 
 def test_dates_are_spread_for_each_identity_alone(tmp_path: Path) -> None:
-    from walletcli.wallet.draft import SPREAD_DAYS, next_document
+    from walletcli.wallet.state.draft import SPREAD_DAYS, next_document
 
     with opened(make_home(tmp_path / "many")) as session:
         for n in range(40):
@@ -178,7 +178,7 @@ def test_dates_are_spread_for_each_identity_alone(tmp_path: Path) -> None:
 def test_seq_tells_neither_the_time_nor_the_order(tmp_path: Path) -> None:
     import os
 
-    from walletcli.wallet.draft import next_document
+    from walletcli.wallet.state.draft import next_document
 
     with opened(make_home(tmp_path / "many")) as session:
         for n in range(40):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.wallet.parts import HonestRelay, make_home, opened, password
+from walletcli.wallet.access.session import Session
+from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.home import Home
-from walletcli.wallet.session import Session
-from walletcli.wallet.unlock import lock, unlock
 
 
 @pytest.fixture(autouse=True)

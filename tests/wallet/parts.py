@@ -9,10 +9,10 @@ from walletcli.core.bip39 import Mnemonic
 from walletcli.core.record import Record
 from walletcli.core.secret import Secret
 from walletcli.vault.kdf import KdfParameters
+from walletcli.wallet.access.session import Session, open_session
 from walletcli.wallet.create import NewSlots, create_wallet, new_mnemonic
 from walletcli.wallet.home import Home
 from walletcli.wallet.restore import restore_wallet
-from walletcli.wallet.session import Session, open_session
 
 PASSWORD = Secret(b"correct horse")
 CHEAP = KdfParameters(memory_mib=8, passes=1)

@@ -21,16 +21,16 @@ from walletcli.core import cbor
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, InputError, SignerError, StorageError, VaultError
-from walletcli.wallet import runtime, wire
-from walletcli.wallet.changes import AddIdentity, Change, Rename, to_row
+from walletcli.wallet.access import runtime, wire
+from walletcli.wallet.access.opening import open_vault
+from walletcli.wallet.access.session import AgentSession, find_agent, open_session
+from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, show_identity
-from walletcli.wallet.opening import open_vault
-from walletcli.wallet.session import AgentSession, find_agent, open_session
 from walletcli.wallet.slots import change_password
+from walletcli.wallet.state.changes import AddIdentity, Change, Rename, to_row
 from walletcli.wallet.status import wallet_status
 from walletcli.wallet.transfer import wipe
-from walletcli.wallet.unlock import lock, unlock
 
 
 def connected(home: Home) -> socket.socket:
@@ -437,7 +437,7 @@ def test_a_killed_agents_socket_is_replaced(wallet_home: Home) -> None:
 
 
 def test_a_stuck_agent_is_ended_by_lock(agent_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("walletcli.wallet.session.ANSWER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("walletcli.wallet.access.session.ANSWER_TIMEOUT_S", 0.3)
     pid = pid_of(agent_home)
     os.kill(pid, signal.SIGSTOP)
     assert lock(agent_home)
@@ -445,7 +445,7 @@ def test_a_stuck_agent_is_ended_by_lock(agent_home: Home, monkeypatch: pytest.Mo
 
 
 def test_a_second_agent_for_one_home_is_refused(agent_home: Home) -> None:
-    from walletcli.wallet.agent import listen
+    from walletcli.wallet.access.agent import listen
 
     with pytest.raises(VaultError) as refused:
         listen(agent_home)
@@ -474,7 +474,7 @@ def test_two_unlocks_at_once_leave_one_agent(wallet_home: Home) -> None:
 def test_what_another_process_writes_is_seen(agent_home: Home) -> None:
     agent = found(agent_home)
     create_identity(agent, "alice")
-    from walletcli.wallet.opening import open_here
+    from walletcli.wallet.access.opening import open_here
 
     with open_here(agent_home, password) as local:
         create_identity(local, "bob")
@@ -532,7 +532,7 @@ def test_no_answer_holds_a_secret(agent_home: Home) -> None:
     with found(agent_home) as agent:
         for number in range(3):
             create_identity(agent, f"identity {number}")
-    from walletcli.wallet.state import WalletState
+    from walletcli.wallet.state.wallet_state import WalletState
 
     state = WalletState.from_bytes(open_vault(agent_home, password).read())
     secrets = [state.seed.reveal()]
@@ -556,7 +556,7 @@ def test_no_answer_holds_a_secret(agent_home: Home) -> None:
 def test_it_signs_no_powers_for_a_foreign_device(agent_home: Home) -> None:
     from dataclasses import replace
 
-    from walletcli.wallet.draft import next_document
+    from walletcli.wallet.state.draft import next_document
 
     with found(agent_home) as agent:
         create_identity(agent, "alice")
@@ -571,7 +571,7 @@ def test_it_signs_no_powers_for_a_foreign_device(agent_home: Home) -> None:
 
 
 def test_a_document_made_from_an_older_state_is_not_signed(agent_home: Home) -> None:
-    from walletcli.wallet.draft import next_document
+    from walletcli.wallet.state.draft import next_document
 
     with found(agent_home) as agent:
         create_identity(agent, "alice")
@@ -587,12 +587,12 @@ def test_the_way_to_the_agent_loads_nothing_heavy(agent_home: Home) -> None:
     script = (
         "import sys\n"
         "from walletcli.wallet.home import Home\n"
-        "from walletcli.wallet.session import open_session\n"
+        "from walletcli.wallet.access.session import open_session\n"
         "with open_session(Home.at(sys.argv[1])) as session:\n"
         "    [summary.to_json() for summary in session.summaries()]\n"
         "print(*sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, agent_home.path], capture_output=True, check=True, text=True)
     heavy = {"nacl", "cryptography", "keyring", "platformdirs", "asyncio", "mnemonic", "cffi", "json", "ctypes"}
-    assert "walletcli.wallet.session" in done.stdout.split()
+    assert "walletcli.wallet.access.session" in done.stdout.split()
     assert heavy & set(done.stdout.split()) == set()

@@ -16,12 +16,12 @@ from walletcli.core.record import Record
 from walletcli.core.sealed import unseal
 from walletcli.core.secret import Secret
 from walletcli.errors import InputError, VerificationError
-from walletcli.wallet import sections
-from walletcli.wallet.changes import Adopt, RevokeDevices, SetBindings, SetShares
-from walletcli.wallet.draft import next_document
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity, retire_identity, set_attribute
-from walletcli.wallet.session import Session
-from walletcli.wallet.view import Share
+from walletcli.wallet.state import sections
+from walletcli.wallet.state.changes import Adopt, RevokeDevices, SetBindings, SetShares
+from walletcli.wallet.state.draft import next_document
+from walletcli.wallet.state.view import Share
 
 CONTACT = Secret(b"\x07" * 32)
 CONTACT_KEY = x25519.public_key(CONTACT)
@@ -120,7 +120,7 @@ def _with_device(session: Session, before: Document, device: Delegation) -> Docu
     from walletcli.core.keys import KeyTree, Scheme
     from walletcli.core.packet import SignedPacket
     from walletcli.core.record import packet_value
-    from walletcli.wallet.session import LocalSession
+    from walletcli.wallet.access.session import LocalSession
 
     assert isinstance(session, LocalSession)
     keeper = session._keeper

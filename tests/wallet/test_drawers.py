@@ -8,10 +8,10 @@ import pytest
 
 from tests.wallet.parts import opened
 from walletcli.errors import FormatError, InputError, VaultError
-from walletcli.wallet.changes import PutDrawer, Rename, Several
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity
-from walletcli.wallet.session import Session
+from walletcli.wallet.state.changes import PutDrawer, Rename, Several
 
 
 def digest(data: bytes) -> bytes:

@@ -13,7 +13,7 @@ from walletcli.core.bip39 import Mnemonic
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.keys import KeyTree, Scheme
 from walletcli.errors import FormatError, InputError, WalletError
-from walletcli.wallet.changes import AddIdentity
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import (
     create_identity,
@@ -25,7 +25,7 @@ from walletcli.wallet.identities import (
     show_identity,
     unset_attribute,
 )
-from walletcli.wallet.session import Session
+from walletcli.wallet.state.changes import AddIdentity
 
 
 def test_identities_come_from_the_seed_in_order(tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ from walletcli.core.record import Record, packet_value
 from walletcli.core.secret import Secret
 from walletcli.errors import InputError
 from walletcli.net.addresses import NodeAddress
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity, set_attribute, show_identity
 from walletcli.wallet.linkability import find_links
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.records import export_record
-from walletcli.wallet.session import Session
-from walletcli.wallet.view import IdentityView
-from walletcli.wallet.wallet_view import WalletView
+from walletcli.wallet.state.view import IdentityView
+from walletcli.wallet.state.wallet_view import WalletView
 
 ONION = NodeAddress.from_text(f"http://{'a' * 56}.onion")
 WEB = NodeAddress.from_text("https://relay.example")

@@ -15,10 +15,10 @@ from walletcli.core.ed25519 import SigningKey
 from walletcli.core.record import SEQ_JUMP, Record
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, SignerError, VerificationError, WalletError
-from walletcli.wallet.changes import Adopt, MarkStored
-from walletcli.wallet.draft import next_document
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity, retire_identity, show_identity
-from walletcli.wallet.session import Session
+from walletcli.wallet.state.changes import Adopt, MarkStored
+from walletcli.wallet.state.draft import next_document
 
 OTHER = SigningKey(Secret(bytes(32))).public_key
 APPROVERS = Approvers(1, (Approver(-8, OTHER, user_verification=True),), 30)

@@ -16,6 +16,7 @@ from walletcli.core.keys import KeyTree, Scheme
 from walletcli.core.record import Record
 from walletcli.core.sealed import unseal
 from walletcli.errors import InputError, NetworkError, SignerError, VerificationError
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import (
     create_identity,
@@ -26,8 +27,7 @@ from walletcli.wallet.identities import (
     unset_attribute,
 )
 from walletcli.wallet.publish import publish_identity
-from walletcli.wallet.sections import OwnerSection, context
-from walletcli.wallet.session import Session
+from walletcli.wallet.state.sections import OwnerSection, context
 
 
 def document_of(record: Record) -> Document:

@@ -11,12 +11,12 @@ from tests.wallet.parts import HonestRelay, make_home, opened
 from walletcli.client.resolution import FreshnessCheck
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import InputError, NetworkError, VerificationError
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, set_attribute
 from walletcli.wallet.publish import Published, publish_identity
 from walletcli.wallet.relays import add_relay
 from walletcli.wallet.resolve import identity_id, resolve_identity
-from walletcli.wallet.session import Session
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def newer(tmp_path: Path, relay: HonestRelay, theirs: Published) -> Callable[[],
 
     def publish() -> Published:
         from tests.wallet.parts import password
-        from walletcli.wallet.session import open_session
+        from walletcli.wallet.access.session import open_session
 
         with open_session(Home(str(tmp_path / "theirs")), password) as other:
             set_attribute(other, "them", "name", "Them")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from walletcli.errors import FormatError
-from walletcli.wallet.sections import STEP_BYTES, OwnerSection, seal_section
+from walletcli.wallet.state.sections import STEP_BYTES, OwnerSection, seal_section
 
 KEY = bytes([9]) + bytes(31)
 

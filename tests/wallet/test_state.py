@@ -11,9 +11,9 @@ import pytest
 from walletcli.core import cbor
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, WalletError
-from walletcli.wallet.state import DeviceSecrets, WalletState
-from walletcli.wallet.view import IdentityView, Retired, Share, Stored
-from walletcli.wallet.wallet_view import Seen, WalletView
+from walletcli.wallet.state.view import IdentityView, Retired, Share, Stored
+from walletcli.wallet.state.wallet_state import DeviceSecrets, WalletState
+from walletcli.wallet.state.wallet_view import Seen, WalletView
 
 IDENTITY = IdentityView(
     index=3,

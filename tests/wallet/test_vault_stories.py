@@ -15,11 +15,11 @@ from walletcli.core.keys import KeyTree, Scheme, scheme_seed
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, InputError, UsageError, VaultError, VerificationError, WalletError
 from walletcli.vault import unopened
+from walletcli.wallet.access.session import open_session
 from walletcli.wallet.create import NewSlots, create_wallet, new_mnemonic
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, derive_identities
 from walletcli.wallet.restore import restore_wallet, verify_backup
-from walletcli.wallet.session import open_session
 from walletcli.wallet.slots import add_keyring_slot, add_password_slot, change_password, list_slots, remove_slot
 from walletcli.wallet.status import wallet_status
 from walletcli.wallet.transfer import export_vault, import_vault, wipe
@@ -203,7 +203,7 @@ def test_a_backup_is_verified_word_for_word(tmp_path: Path) -> None:
 
 
 def test_the_vault_holds_no_words(wallet_home: Home) -> None:
-    from walletcli.wallet.opening import open_vault
+    from walletcli.wallet.access.opening import open_vault
 
     payload = open_vault(make_home(Path(wallet_home.path).parent / "fixed", WORDS), password).read()
     for word in ("legal", "winner", "sausage"):

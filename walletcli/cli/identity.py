@@ -13,8 +13,8 @@ from walletcli.cli.secret_files import SECRET_FILE, SecretFile
 from walletcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from walletcli.wallet.summary import IdentitySummary
-    from walletcli.wallet.view import IdentityView
+    from walletcli.wallet.state.summary import IdentitySummary
+    from walletcli.wallet.state.view import IdentityView
 
 MAX_DERIVED = 100_000
 """Most identities that one command derives."""

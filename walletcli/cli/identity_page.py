@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from walletcli.cli.output import pairs, safe
 
 if TYPE_CHECKING:
-    from walletcli.wallet.view import IdentityView
+    from walletcli.wallet.state.view import IdentityView
 
 
 def document(view: IdentityView) -> dict[str, object]:

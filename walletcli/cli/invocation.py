@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from walletcli.cli.progress import Progress
     from walletcli.cli.secret_files import SecretFile
     from walletcli.core.secret import Secret
+    from walletcli.wallet.access.session import Session
     from walletcli.wallet.home import Home, PasswordSource
-    from walletcli.wallet.session import Session
 
 
 class Invocation:

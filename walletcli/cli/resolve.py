@@ -17,8 +17,8 @@ from walletcli.errors import InputError, VaultError
 if TYPE_CHECKING:
     from walletcli.client.resolution import SourceReport
     from walletcli.core.bindings import Binding
+    from walletcli.wallet.access.session import Session
     from walletcli.wallet.resolve import Resolved
-    from walletcli.wallet.session import Session
 
 FRESHNESS = {
     "checked": "at or above what this wallet has seen before",
@@ -55,7 +55,7 @@ def resolve(invocation: Invocation, who: str, relays: tuple[str, ...], did_docum
 
 def _session(invocation: Invocation, who: str) -> Session | None:
     """Open the wallet if that takes no question, or if `who` is a label, which only the wallet knows."""
-    from walletcli.wallet.session import open_session
+    from walletcli.wallet.access.session import open_session
 
     if invocation.password_file is not None or (not _is_id(who) and invocation.home.exists()):
         return invocation.session()

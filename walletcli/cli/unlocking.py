@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from walletcli.cli.secret_files import SecretFile
     from walletcli.cli.terminal import Terminal
     from walletcli.core.secret import Secret
+    from walletcli.wallet.access.session import Session
     from walletcli.wallet.home import PasswordSource
-    from walletcli.wallet.session import Session
 
 ATTEMPTS = 3
 """How often a person may type a secret wrong before the command gives up."""
@@ -29,9 +29,9 @@ def open_wallet(invocation: Invocation) -> Session:
     """Open the wallet of this run.
 
     Raises:
-        VaultError: as `walletcli.wallet.session.open_session`.
+        VaultError: as `walletcli.wallet.access.session.open_session`.
     """
-    from walletcli.wallet.session import open_session
+    from walletcli.wallet.access.session import open_session
 
     session = with_password(invocation, lambda password: open_session(invocation.home, password))
     for notice in session.notices:

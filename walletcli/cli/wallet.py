@@ -136,7 +136,7 @@ def status(invocation: Invocation) -> None:
 @pass_invocation
 def unlock(invocation: Invocation, timeout: int, at_most: int | None) -> None:
     """Keep the wallet open for a while, so that commands ask for no password."""
-    from walletcli.wallet.unlock import unlock as start
+    from walletcli.wallet.access.unlock import unlock as start
 
     agent = with_password(invocation, lambda password: start(invocation.home, password, timeout, at_most))
     invocation.answer({"agent": agent.to_json()}, [f"Unlocked for {for_people(agent.expires_in_s)}."])
@@ -146,7 +146,7 @@ def unlock(invocation: Invocation, timeout: int, at_most: int | None) -> None:
 @pass_invocation
 def lock(invocation: Invocation) -> None:
     """Lock the wallet."""
-    from walletcli.wallet.unlock import lock as stop
+    from walletcli.wallet.access.unlock import lock as stop
 
     was_unlocked = stop(invocation.home)
     invocation.answer({"was_unlocked": was_unlocked}, ["Locked." if was_unlocked else "It was locked already."])

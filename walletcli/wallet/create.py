@@ -17,11 +17,11 @@ from walletcli.vault import unopened
 from walletcli.vault.factors import Factor, PasswordFactor
 from walletcli.vault.file import Vault
 from walletcli.vault.kdf import KdfParameters
+from walletcli.wallet.access.opening import keyring_factor
 from walletcli.wallet.home import Home
-from walletcli.wallet.opening import keyring_factor
-from walletcli.wallet.state import WalletState
+from walletcli.wallet.state.wallet_state import WalletState
+from walletcli.wallet.state.wallet_view import WalletFacts, WalletView
 from walletcli.wallet.status import WalletStatus, wallet_status
-from walletcli.wallet.wallet_view import WalletFacts, WalletView
 
 MAKING_SUFFIX = ".making"
 """Ending of the name of a vault that does not have all its slots yet."""

@@ -6,15 +6,15 @@ import time
 from typing import TYPE_CHECKING
 
 from walletcli.errors import InputError
-from walletcli.wallet.session import Session
-from walletcli.wallet.wire import MAX_KEYS
+from walletcli.wallet.access.session import Session
+from walletcli.wallet.access.wire import MAX_KEYS
 
 if TYPE_CHECKING:
-    from walletcli.wallet.summary import IdentitySummary
-    from walletcli.wallet.view import IdentityView
+    from walletcli.wallet.state.summary import IdentitySummary
+    from walletcli.wallet.state.view import IdentityView
 
 MAX_INDEX = 2**31 - 2
-"""Largest identity index (`walletcli.wallet.view`)."""
+"""Largest identity index (`walletcli.wallet.state.view`)."""
 
 RETIRE_REASONS = ("none given", "no longer used", "key compromised", "replaced")
 """Why an identity is retired, by number (docs/spec/record.md)."""
@@ -36,7 +36,7 @@ def create_identity(session: Session, label: str, index: int | None = None) -> I
     Raises:
         InputError: ``label.malformed``, ``label.exists``, ``identity.exists``, ``identity.index``.
     """
-    from walletcli.wallet.changes import AddIdentity
+    from walletcli.wallet.state.changes import AddIdentity
 
     if index is not None and not 0 <= index <= MAX_INDEX:
         raise InputError("identity.index", f"the index of an identity is 0 to {MAX_INDEX}, found {index}")
@@ -68,7 +68,7 @@ def show_identity(session: Session, who: str) -> IdentityView:
     Raises:
         InputError: ``identity.unknown``.
     """
-    from walletcli.wallet.lookup import find
+    from walletcli.wallet.state.lookup import find
 
     return find(session.snapshot().wallet, who)
 
@@ -79,7 +79,7 @@ def rename_identity(session: Session, who: str, label: str) -> IdentityView:
     Raises:
         InputError: ``identity.unknown``, ``label.malformed``, ``label.exists``.
     """
-    from walletcli.wallet.changes import Rename
+    from walletcli.wallet.state.changes import Rename
 
     return session.change(Rename(show_identity(session, who).index, label))
 
@@ -100,7 +100,7 @@ def set_attribute(session: Session, who: str, name: str, value: str, sealed: boo
     """
     import unicodedata
 
-    from walletcli.wallet.changes import SetAttribute
+    from walletcli.wallet.state.changes import SetAttribute
 
     index = show_identity(session, who).index
     return session.change(SetAttribute(index, name, unicodedata.normalize("NFC", value), sealed))
@@ -112,7 +112,7 @@ def unset_attribute(session: Session, who: str, name: str) -> IdentityView:
     Raises:
         InputError: ``identity.unknown``, ``identity.retired``, ``attribute.unknown``.
     """
-    from walletcli.wallet.changes import UnsetAttribute
+    from walletcli.wallet.state.changes import UnsetAttribute
 
     return session.change(UnsetAttribute(show_identity(session, who).index, name))
 
@@ -130,7 +130,7 @@ def retire_identity(session: Session, who: str, reason: str = "") -> IdentityVie
     """
     import secrets
 
-    from walletcli.wallet.changes import Retire
+    from walletcli.wallet.state.changes import Retire
 
     reason = reason or RETIRE_REASONS[0]
     if reason not in RETIRE_REASONS:

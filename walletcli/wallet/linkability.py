@@ -12,9 +12,9 @@ from walletcli.core.document import Document
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import InputError
 from walletcli.net.addresses import NodeAddress, Transport
-from walletcli.wallet.draft import last_document
-from walletcli.wallet.view import IdentityView
-from walletcli.wallet.wallet_view import WalletView
+from walletcli.wallet.state.draft import last_document
+from walletcli.wallet.state.view import IdentityView
+from walletcli.wallet.state.wallet_view import WalletView
 
 FILE_ROUTE = "file"
 """Stands among the contacted relays for a record that was exported to a file."""

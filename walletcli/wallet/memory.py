@@ -6,9 +6,9 @@ import threading
 
 from walletcli.client import freshness
 from walletcli.core.record import Record
-from walletcli.wallet.changes import Remember
-from walletcli.wallet.session import Session
-from walletcli.wallet.wallet_view import MAX_SEEN_RECORD_BYTES, Seen, WalletView
+from walletcli.wallet.access.session import Session
+from walletcli.wallet.state.changes import Remember
+from walletcli.wallet.state.wallet_view import MAX_SEEN_RECORD_BYTES, Seen, WalletView
 
 
 class WalletMemory:

@@ -15,18 +15,18 @@ from walletcli.core.record import Record
 from walletcli.errors import NetworkError, VaultError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
-from walletcli.wallet.changes import Adopt, MarkStored, PlanPublish
-from walletcli.wallet.draft import needs_document, next_document, today
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.linkability import accepted_keys, find_links
-from walletcli.wallet.lookup import find
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.relays import chosen_relays
 from walletcli.wallet.route import dialer_for
-from walletcli.wallet.sections import context, shared_context
-from walletcli.wallet.session import Session
-from walletcli.wallet.view import IdentityView
-from walletcli.wallet.wallet_view import Snapshot
+from walletcli.wallet.state.changes import Adopt, MarkStored, PlanPublish
+from walletcli.wallet.state.draft import needs_document, next_document, today
+from walletcli.wallet.state.lookup import find
+from walletcli.wallet.state.sections import context, shared_context
+from walletcli.wallet.state.view import IdentityView
+from walletcli.wallet.state.wallet_view import Snapshot
 
 MAX_ATTEMPTS = 20
 """How often a record is made again because another process changed the wallet meanwhile."""

@@ -10,12 +10,12 @@ from walletcli.core.did_dht import to_did_document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import MAX_FILE_BYTES, Record
 from walletcli.errors import FormatError, InputError
-from walletcli.wallet.changes import PlanPublish
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.files import read_file, write_file
 from walletcli.wallet.linkability import FILE_ROUTE, accepted_keys, find_links
-from walletcli.wallet.lookup import key_of
-from walletcli.wallet.session import Session
-from walletcli.wallet.wallet_view import WalletView
+from walletcli.wallet.state.changes import PlanPublish
+from walletcli.wallet.state.lookup import key_of
+from walletcli.wallet.state.wallet_view import WalletView
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from walletcli.client import resolve as client
 from walletcli.client.resolution import Resolution
 from walletcli.core.identity_id import IdentityId
 from walletcli.net.dialer import Dialer
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Home, Progress, silent
-from walletcli.wallet.lookup import key_of
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.relays import chosen_relays
 from walletcli.wallet.route import dialer_for
-from walletcli.wallet.session import Session
+from walletcli.wallet.state.lookup import key_of
 
 
 @dataclass(frozen=True, slots=True)

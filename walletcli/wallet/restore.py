@@ -8,9 +8,9 @@ from walletcli.core.bip39 import Mnemonic
 from walletcli.core.keys import KeyTree, Scheme, scheme_seed
 from walletcli.core.secret import Secret
 from walletcli.errors import UsageError, VerificationError
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.create import NewSlots, first_state, make_wallet
 from walletcli.wallet.home import Home
-from walletcli.wallet.session import Session
 from walletcli.wallet.status import WalletStatus
 
 

@@ -12,8 +12,8 @@ from walletcli.vault.factors import PasswordFactor
 from walletcli.vault.kdf import KdfParameters
 from walletcli.vault.kinds import KEYRING
 from walletcli.vault.unopened import describe
+from walletcli.wallet.access.opening import keyring_factor, open_vault
 from walletcli.wallet.home import Home, PasswordSource
-from walletcli.wallet.opening import keyring_factor, open_vault
 from walletcli.wallet.status import SlotView
 
 

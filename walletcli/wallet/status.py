@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from walletcli.wallet.access.session import live_agent
 from walletcli.wallet.home import Home, PasswordSource
-from walletcli.wallet.session import live_agent
-from walletcli.wallet.wallet_view import WalletFacts
+from walletcli.wallet.state.wallet_view import WalletFacts
 
 if TYPE_CHECKING:
     from walletcli.vault.slots import SlotInfo
@@ -104,7 +104,7 @@ def wallet_status(home: Home, password: PasswordSource | None = None) -> WalletS
             return WalletStatus(home.path, True, True, agent.status().expires_in_s, agent.facts(), slots, relay_count)
     facts = None
     if password is not None:
-        from walletcli.wallet.opening import open_here
+        from walletcli.wallet.access.opening import open_here
 
         with open_here(home, password) as session:
             facts = session.facts()

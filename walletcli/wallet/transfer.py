@@ -9,12 +9,12 @@ from pathlib import Path
 from walletcli.errors import StorageError
 from walletcli.vault import unopened
 from walletcli.vault.sealing import MAX_FILE_BYTES
+from walletcli.wallet.access.opening import has_keyring_slot, keyring_factor
+from walletcli.wallet.access.unlock import lock
 from walletcli.wallet.create import MAKING_SUFFIX
 from walletcli.wallet.files import read_file, write_file
 from walletcli.wallet.home import Home
-from walletcli.wallet.opening import has_keyring_slot, keyring_factor
 from walletcli.wallet.status import WalletStatus, wallet_status
-from walletcli.wallet.unlock import lock
 
 
 def export_vault(home: Home, target: str, force: bool = False) -> str:

@@ -10,10 +10,11 @@ from walletcli.errors import InputError, WalletError
 from walletcli.vault.header import Header
 from walletcli.vault.padding import SMALLEST_STEP_BYTES
 from walletcli.vault.slots import FactorRecord, Slot
-from walletcli.wallet import changes, messages, wire
-from walletcli.wallet.state import DeviceSecrets, WalletState
-from walletcli.wallet.view import IdentityView, Retired, Stored
-from walletcli.wallet.wallet_view import Seen, WalletView
+from walletcli.wallet.access import messages, wire
+from walletcli.wallet.state import changes
+from walletcli.wallet.state.view import IdentityView, Retired, Stored
+from walletcli.wallet.state.wallet_state import DeviceSecrets, WalletState
+from walletcli.wallet.state.wallet_view import Seen, WalletView
 
 
 def check_vault_header(data: bytes) -> bool:

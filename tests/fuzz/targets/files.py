@@ -9,7 +9,7 @@ from walletcli.errors import WalletError
 from walletcli.net import tls
 from walletcli.node.config import TEMPLATE, Config
 from walletcli.node.wire import http_date, parse_http_date
-from walletcli.wallet.sections import OwnerSection
+from walletcli.wallet.state.sections import OwnerSection
 
 
 def check_config(data: bytes) -> bool:

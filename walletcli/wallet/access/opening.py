@@ -12,9 +12,9 @@ from walletcli.vault.hardening import harden_process
 from walletcli.vault.kinds import KEYRING, PASSWORD
 from walletcli.vault.slots import SlotInfo
 from walletcli.vault.unopened import describe
+from walletcli.wallet.access.keeper import Keeper
+from walletcli.wallet.access.session import LocalSession
 from walletcli.wallet.home import Home, PasswordSource
-from walletcli.wallet.keeper import Keeper
-from walletcli.wallet.session import LocalSession
 
 
 def open_here(home: Home, password: PasswordSource | None) -> LocalSession:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from walletcli.core import cbor, sealed
 from walletcli.core.document import check_attribute
 from walletcli.errors import FormatError
-from walletcli.wallet.fields import Fields
+from walletcli.wallet.state.fields import Fields
 
 VERSION = 1
 """Version of the section's content."""

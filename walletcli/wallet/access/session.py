@@ -15,15 +15,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
 from walletcli.errors import VaultError
-from walletcli.wallet import runtime, wire
+from walletcli.wallet.access import runtime, wire
 from walletcli.wallet.home import Home, PasswordSource
 
 if TYPE_CHECKING:
-    from walletcli.wallet.changes import Change, PutDrawer
-    from walletcli.wallet.keeper import Keeper
-    from walletcli.wallet.summary import IdentitySummary
-    from walletcli.wallet.view import IdentityView
-    from walletcli.wallet.wallet_view import Snapshot, WalletFacts
+    from walletcli.wallet.access.keeper import Keeper
+    from walletcli.wallet.state.changes import Change, PutDrawer
+    from walletcli.wallet.state.summary import IdentitySummary
+    from walletcli.wallet.state.view import IdentityView
+    from walletcli.wallet.state.wallet_view import Snapshot, WalletFacts
 
 ANSWER_TIMEOUT_S = 30.0
 """How long a command waits for the agent; a write waits for the disk and for other processes."""
@@ -77,7 +77,7 @@ class Session:
         """Have a request answered by whoever holds the secrets.
 
         Args:
-            kind: one of `walletcli.wallet.wire`.
+            kind: one of `walletcli.wallet.access.wire`.
             arguments: what that kind takes.
 
         Raises:
@@ -87,7 +87,7 @@ class Session:
 
     def facts(self) -> WalletFacts:
         """Return the wallet in one line."""
-        from walletcli.wallet.wallet_view import WalletFacts
+        from walletcli.wallet.state.wallet_view import WalletFacts
 
         return WalletFacts.from_cbor(self.ask(wire.GET_FACTS))
 
@@ -101,7 +101,7 @@ class Session:
 
     def snapshot(self) -> Snapshot:
         """Return the public half of the wallet."""
-        from walletcli.wallet.wallet_view import Snapshot, WalletView
+        from walletcli.wallet.state.wallet_view import Snapshot, WalletView
 
         generation, wallet = _rows(self.ask(wire.GET_VIEW))
         return Snapshot(cast("int", generation), WalletView.from_cbor(wallet))
@@ -112,8 +112,8 @@ class Session:
         Returns:
             The identity that it touched, as it is now, or None if it touched none.
         """
-        from walletcli.wallet.changes import to_row
-        from walletcli.wallet.view import IdentityView
+        from walletcli.wallet.state.changes import to_row
+        from walletcli.wallet.state.view import IdentityView
 
         _, identity = _rows(self.ask(wire.APPLY, to_row(change)))
         return IdentityView.from_cbor(identity) if identity is not None else None
@@ -167,7 +167,7 @@ class Session:
         Raises:
             VaultError: ``drawer.changed`` if one is no longer what was read.
         """
-        from walletcli.wallet.changes import Several
+        from walletcli.wallet.state.changes import Several
 
         self.apply(Several(changes))
 
@@ -195,7 +195,7 @@ def _rows(value: object) -> list[object]:
 
 
 def _summaries(value: object) -> list[IdentitySummary]:
-    from walletcli.wallet.summary import IdentitySummary
+    from walletcli.wallet.state.summary import IdentitySummary
 
     return [IdentitySummary.from_cbor(row) for row in _rows(value)]
 
@@ -219,7 +219,7 @@ class LocalSession(Session):
 
     def ask(self, kind: int, *arguments: object) -> object:
         """Have a request answered here, through the same door as the agent's."""
-        from walletcli.wallet.messages import decode_request
+        from walletcli.wallet.access.messages import decode_request
 
         if self._keeper is None:
             raise VaultError("wallet.locked", "the session is closed", "open the wallet again")
@@ -340,6 +340,6 @@ def open_session(home: Home, password: PasswordSource | None = None) -> Session:
     agent = live_agent(home)
     if agent is not None:
         return agent
-    from walletcli.wallet.opening import open_here
+    from walletcli.wallet.access.opening import open_here
 
     return open_here(home, password)

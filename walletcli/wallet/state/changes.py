@@ -1,6 +1,6 @@
 """The changes that a wallet's state goes through, as typed values that travel to whoever holds the open vault.
 
-They carry what a user decides and no secret. `walletcli.wallet.transitions` says what each does.
+They carry what a user decides and no secret. `walletcli.wallet.state.transitions` says what each does.
 
 Spec: docs/spec/agent.md, "Changes".
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from walletcli.errors import FormatError
-from walletcli.wallet.fields import Fields
-from walletcli.wallet.view import MAX_DRAWER_BYTES, MAX_GRANT_BYTES, MAX_INDEX, Share
-from walletcli.wallet.wallet_view import Seen
+from walletcli.wallet.state.fields import Fields
+from walletcli.wallet.state.view import MAX_DRAWER_BYTES, MAX_GRANT_BYTES, MAX_INDEX, Share
+from walletcli.wallet.state.wallet_view import Seen
 
 MAX_RECORD_BYTES = 70_000
 """Longest record file."""

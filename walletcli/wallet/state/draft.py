@@ -11,8 +11,8 @@ from dataclasses import replace
 from walletcli.core.document import Document
 from walletcli.core.document_parts import MAX_DELEGATION_DAYS, Delegation, Power, Retirement
 from walletcli.core.record import Record, next_seq
-from walletcli.wallet.sections import OwnerSection, SharedSection, seal_section, seal_shared
-from walletcli.wallet.view import IdentityView
+from walletcli.wallet.state.sections import OwnerSection, SharedSection, seal_section, seal_shared
+from walletcli.wallet.state.view import IdentityView
 
 RENEW_DAYS = 30
 """A delegation with fewer days left is renewed by the next publish."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from walletcli.errors import InputError
-from walletcli.wallet.fields import Fields
-from walletcli.wallet.summary import IdentitySummary
+from walletcli.wallet.state.fields import Fields
+from walletcli.wallet.state.summary import IdentitySummary
 
 MAX_INDEX = 2**31 - 2
 """Largest identity index: the one after it holds the wallet index (docs/spec/keys.md)."""

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from walletcli.errors import SignerError
-from walletcli.wallet.view import IdentityView
+from walletcli.wallet.state.view import IdentityView
 
 if TYPE_CHECKING:
     from walletcli.core.card import Card

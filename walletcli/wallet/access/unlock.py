@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import IO
 
 from walletcli.core.secret import Secret
 from walletcli.errors import InputError, VaultError, WalletError
-from walletcli.wallet import runtime, wire
+from walletcli.wallet.access import runtime, wire
+from walletcli.wallet.access.session import AgentStatus, find_agent, live_agent
 from walletcli.wallet.home import Home, PasswordSource
-from walletcli.wallet.session import AgentStatus, find_agent, live_agent
 
 DEFAULT_IDLE_S = 900.0
 """An agent that nobody asks anything for so long forgets everything and ends."""
@@ -77,7 +78,7 @@ def unlock(
             with agent:
                 return replace(agent.status(), already=data_key is None)
         if data_key is None:
-            from walletcli.wallet.opening import open_vault
+            from walletcli.wallet.access.opening import open_vault
 
             data_key = open_vault(home, password).data_key
         try:
@@ -119,11 +120,11 @@ def lock(home: Home) -> bool:
 def _start(home: Home, data_key: Secret, idle_s: float, absolute_s: float | None) -> None:
     """Start the agent and hand it the data key through a pipe: never in an argument, the environment or a file."""
     runtime.make_directory()
-    package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    package_parent = str(Path(__file__).resolve().parents[3])
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     process = subprocess.Popen(
         [
-            sys.executable, "-P", "-m", "walletcli.wallet.agent",
+            sys.executable, "-P", "-m", "walletcli.wallet.access.agent",
             home.path, repr(idle_s), "" if absolute_s is None else repr(absolute_s),
         ],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -143,7 +144,7 @@ def _start(home: Home, data_key: Secret, idle_s: float, absolute_s: float | None
 
 
 def _await_ready(stream: IO[bytes]) -> None:
-    from walletcli.wallet.agent import READY
+    from walletcli.wallet.access.agent import READY
 
     deadline_s = time.monotonic() + START_TIMEOUT_S
     said = b""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from walletcli.errors import InputError
-from walletcli.wallet.labels import same_label
-from walletcli.wallet.view import IdentityView, unknown_identity
-from walletcli.wallet.wallet_view import WalletView
+from walletcli.wallet.state.labels import same_label
+from walletcli.wallet.state.view import IdentityView, unknown_identity
+from walletcli.wallet.state.wallet_view import WalletView
 
 
 def find(wallet: WalletView, who: str) -> IdentityView:

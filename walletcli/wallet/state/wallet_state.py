@@ -12,9 +12,9 @@ from itertools import pairwise
 from walletcli.core import cbor
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError
-from walletcli.wallet.fields import Fields
-from walletcli.wallet.view import MAX_DRAWER_BYTES, MAX_INDEX
-from walletcli.wallet.wallet_view import WalletView
+from walletcli.wallet.state.fields import Fields
+from walletcli.wallet.state.view import MAX_DRAWER_BYTES, MAX_INDEX
+from walletcli.wallet.state.wallet_view import WalletView
 
 VERSION = 1
 """Version of the format."""

@@ -26,9 +26,7 @@ from walletcli.errors import InputError, VaultError, VerificationError
 from walletcli.signers.requests import PacketRequest
 from walletcli.signers.software import SoftwareSigner
 from walletcli.signers.statements import sign_statement
-from walletcli.wallet import sections, transitions
-from walletcli.wallet.changes import AddIdentity, Adopt, Change, Several
-from walletcli.wallet.messages import (
+from walletcli.wallet.access.messages import (
     Apply,
     DeriveSummaries,
     GetDrawer,
@@ -40,12 +38,14 @@ from walletcli.wallet.messages import (
     SignStatement,
     Unseal,
 )
-from walletcli.wallet.policy import check_signing
-from walletcli.wallet.state import DEVICE_SEED_BYTES, WALLET_DRAWER, DeviceSecrets, WalletState
-from walletcli.wallet.statement_policy import check_statement
-from walletcli.wallet.summary import IdentitySummary
-from walletcli.wallet.view import IdentityView
-from walletcli.wallet.wallet_view import WalletFacts
+from walletcli.wallet.access.policy import check_signing
+from walletcli.wallet.access.statement_policy import check_statement
+from walletcli.wallet.state import sections, transitions
+from walletcli.wallet.state.changes import AddIdentity, Adopt, Change, Several
+from walletcli.wallet.state.summary import IdentitySummary
+from walletcli.wallet.state.view import IdentityView
+from walletcli.wallet.state.wallet_state import DEVICE_SEED_BYTES, WALLET_DRAWER, DeviceSecrets, WalletState
+from walletcli.wallet.state.wallet_view import WalletFacts
 
 MAX_ATTEMPTS = 20
 """How often a change is made again on top of what another process wrote meanwhile."""

@@ -13,7 +13,7 @@ from walletcli.core.document_parts import Delegation
 from walletcli.core.record import SEQ_JUMP
 from walletcli.errors import SignerError
 from walletcli.signers.requests import PacketRequest
-from walletcli.wallet.view import IdentityView
+from walletcli.wallet.state.view import IdentityView
 
 _DAY_US = 86_400_000_000
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from walletcli.core import cbor
 from walletcli.errors import FormatError
-from walletcli.wallet import changes, wire
-from walletcli.wallet.fields import Fields
-from walletcli.wallet.view import MAX_DRAWER_BYTES, MAX_INDEX
+from walletcli.wallet.access import wire
+from walletcli.wallet.state import changes
+from walletcli.wallet.state.fields import Fields
+from walletcli.wallet.state.view import MAX_DRAWER_BYTES, MAX_INDEX
 
 MAX_SEALED_BYTES = 48 << 20
 """Longest sealed blob that is opened for somebody: a full drawer, sealed."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from walletcli.wallet.fields import Fields
-from walletcli.wallet.view import IdentityView, unknown_identity
+from walletcli.wallet.state.fields import Fields
+from walletcli.wallet.state.view import IdentityView, unknown_identity
 
 MAX_SEEN_RECORD_BYTES = 10_000
 """Longest record (file form) that is kept of somebody else's identity: a document of 8192 bytes fits. Of a longer one,

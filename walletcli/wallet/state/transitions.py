@@ -12,7 +12,7 @@ from walletcli.core.document import check_attribute
 from walletcli.core.document_parts import LAST_DAY, RETIREMENT_REASONS
 from walletcli.core.record import Record
 from walletcli.errors import InputError, VaultError, VerificationError
-from walletcli.wallet.changes import (
+from walletcli.wallet.state.changes import (
     AddIdentity,
     Adopt,
     Change,
@@ -29,11 +29,11 @@ from walletcli.wallet.changes import (
     Several,
     UnsetAttribute,
 )
-from walletcli.wallet.labels import check_label, same_label
-from walletcli.wallet.sections import MAX_ATTRIBUTES, OwnerSection
-from walletcli.wallet.state import DRAWER_NAME, WALLET_DRAWER, DeviceSecrets, WalletState
-from walletcli.wallet.view import MAX_INDEX, MAX_RECIPIENTS, IdentityView, Retired, Stored
-from walletcli.wallet.wallet_view import Seen, WalletView
+from walletcli.wallet.state.labels import check_label, same_label
+from walletcli.wallet.state.sections import MAX_ATTRIBUTES, OwnerSection
+from walletcli.wallet.state.view import MAX_INDEX, MAX_RECIPIENTS, IdentityView, Retired, Stored
+from walletcli.wallet.state.wallet_state import DRAWER_NAME, WALLET_DRAWER, DeviceSecrets, WalletState
+from walletcli.wallet.state.wallet_view import Seen, WalletView
 
 MAX_BINDINGS = 16
 """Most bindings of an identity (docs/spec/record.md)."""

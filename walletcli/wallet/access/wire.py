@@ -1,7 +1,7 @@
 """What goes over the agent's socket: frames of deterministic CBOR, requests as rows, answers and errors.
 
 A frame is a length (4 bytes, big-endian) and that many bytes. Light: this is on the way of every command while the
-wallet is unlocked, so requests are rows here; whoever answers makes typed values of them (`walletcli.wallet.messages`).
+wallet is unlocked, so requests are rows here; whoever answers makes typed values of them (`messages.py`).
 
 Spec: docs/spec/agent.md.
 """

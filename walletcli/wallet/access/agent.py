@@ -1,6 +1,6 @@
 """The agent: a process of the user's own that keeps the wallet open behind a socket, for a while.
 
-It is started by `walletcli.wallet.unlock`, takes the data key of the vault from standard input, and answers typed
+It is started by `unlock.py`, takes the data key of the vault from standard input, and answers typed
 requests. No answer holds a seed or the private half of a key. It has one thread and waits for no client: what has come
 in whole is answered, the rest waits.
 
@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, InputError, VaultError, WalletError
-from walletcli.wallet import messages, runtime, wire
+from walletcli.wallet.access import messages, runtime, wire
+from walletcli.wallet.access.keeper import Keeper
+from walletcli.wallet.access.messages import GetStatus, GetSummaries, GetView, Lock, Request
 from walletcli.wallet.home import Home
-from walletcli.wallet.keeper import Keeper
-from walletcli.wallet.messages import GetStatus, GetSummaries, GetView, Lock, Request
 
 MAX_CLIENTS = 64
 """Most connections at once; the one that was silent longest makes room."""
@@ -291,7 +291,7 @@ def main(arguments: list[str]) -> int:
     Writes `READY`, or one frame with the error, to standard output, and then nothing more.
     """
     from walletcli.vault.hardening import harden_process
-    from walletcli.wallet.opening import keeper_with_key
+    from walletcli.wallet.access.opening import keeper_with_key
 
     if len(arguments) != 3:
         return 2

@@ -1,0 +1,1 @@
+"""Who holds the open vault, and how others ask it: the agent, the keeper, their requests."""
