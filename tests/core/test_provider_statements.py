@@ -171,7 +171,7 @@ def test_a_binding_that_does_not_verify_disables_itself_alone() -> None:
     grants = (signed(grant()), signed(grant(nonce=b"m" * 16), NEXT_DEVICE), b"garbage")
     document = Document(USER.public_key, 1, bindings=grants)
     found = bindings_of(document, TODAY)
-    assert [binding.state for binding in found] == ["valid", "grant.key-rotated", "cbor.trailing"]
+    assert [binding.state for binding in found] == ["valid", "grant.key-rotated", "cbor.truncated"]
     assert found[0].to_json()["provider"] == found[1].to_json()["provider"]
 
 
