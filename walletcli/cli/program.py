@@ -24,6 +24,7 @@ COMMANDS = {
     "wallet": Late("walletcli.cli.wallet", "wallet", "Create, restore, lock and keep a wallet."),
     "slot": Late("walletcli.cli.slot", "slot", "Choose what opens the wallet: password, OS keyring."),
     "identity": Late("walletcli.cli.identity", "identity", "Create, show and edit identities."),
+    "device": Late("walletcli.cli.device", "device", "See and revoke the devices that act for an identity."),
     "publish": Late("walletcli.cli.publish", "publish", "Sign an identity's record and store it on relays."),
     "resolve": Late("walletcli.cli.resolve", "resolve", "Find and verify anybody's record."),
     "relay": Late("walletcli.cli.relay", "relay", "Choose the relays that records are stored on."),
