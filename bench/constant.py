@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from walletcli.node.clock import Clock
 from walletcli.node.http import Connection
-from walletcli.node.request import Client, Request
+from walletcli.node.request import BodyLimit, Client, Request
 from walletcli.node.wire import Answers
 
 
@@ -35,9 +35,11 @@ class Constant:
         self._loop = loop
         self._turn: list[Connection] = []
 
-    def body_limit(self, method: bytes, target: bytes) -> tuple[int, str]:
+    def body_limit(
+        self, method: bytes, target: bytes, headers: dict[bytes, bytes], client: Client, length_bytes: int | None
+    ) -> BodyLimit:
         """Take no body."""
-        return 0, "packet.too-long"
+        return BodyLimit(0, "packet.too-long")
 
     def submit(self, request: Request, connection: Connection) -> None:
         """Take a request; it is answered at the end of this turn."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from typing import Final, Protocol, cast
 
 import httptools
 
+from walletcli.errors import WalletError
+from walletcli.node import log
 from walletcli.node.clock import Clock
-from walletcli.node.request import Client, Request
+from walletcli.node.request import BodyLimit, Client, Refusal, Request, Room
 from walletcli.node.wire import Answers, closing, head_only
 
 MAX_TARGET_BYTES: Final = 1024
@@ -31,11 +34,18 @@ WRITE_S: Final = 20.0
 LINGER_S: Final = 2.0
 """Deadlines in seconds; LINGER_S is how long a refused client is given to read its answer."""
 
+MIN_BYTES_PER_S: Final = 32_768
+"""Slowest client whose body is waited for: a body may take this much longer, by its length."""
+
 NEVER: Final = float("inf")
+
+_ENDLESS: Final = 1 << 62
+"""Stands for a length that nobody needs to read."""
 
 _KEPT: Final = frozenset(
     (
         b"host",
+        b"authorization",
         b"connection",
         b"content-length",
         b"transfer-encoding",
@@ -58,8 +68,10 @@ class Handler(Protocol):
     answers: Answers
     clock: Clock
 
-    def body_limit(self, method: bytes, target: bytes) -> tuple[int, str]:
-        """Return how many bytes a body may have, and the error code for a longer one."""
+    def body_limit(
+        self, method: bytes, target: bytes, headers: dict[bytes, bytes], client: Client, length_bytes: int | None
+    ) -> BodyLimit | Refusal:
+        """Return what the body may be, or why none is taken; its length is None if it was not said."""
 
     def submit(self, request: Request, connection: Connection) -> None:
         """Take a request, and call `Connection.finish` with its answer, but not before returning."""
@@ -89,8 +101,10 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_backlog",
         "_body",
-        "_body_code",
+        "_body_bytes",
+        "_body_left",
         "_body_limit",
+        "_body_s",
         "_deaf",
         "_eof",
         "_field_bytes",
@@ -101,6 +115,7 @@ class Connection(asyncio.Protocol):
         "_in_head",
         "_method",
         "_parser",
+        "_parts",
         "_queue",
         "_reading",
         "_refusal",
@@ -122,7 +137,9 @@ class Connection(asyncio.Protocol):
         self._queue: deque[Request] = deque()
         self._backlog = b""
         self._waiting: Request | None = None
+        self._parts: Iterator[bytes] | None = None
         self._refusal: bytes | None = None
+        self._body_limit: BodyLimit | None = None
         self._write_blocked = False
         self._reading = True
         self._deaf = False  # what still comes is not looked at
@@ -136,7 +153,10 @@ class Connection(asyncio.Protocol):
         self._in_body = False
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
-        self._body = b""
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._body_left = 0
+        self._body_s = BODY_S
         self._field_bytes = 0
         self._head_bytes = 0
 
@@ -152,9 +172,24 @@ class Connection(asyncio.Protocol):
         """Forget everything; an answer that comes later goes nowhere."""
         self._transport = None
         self._deaf = True
+        self._parts = None
+        self._forget_requests()
+        self._handler.closed(self)
+
+    def _forget_requests(self) -> None:
+        """Drop what was read ahead, and the room that it took."""
+        for request in self._queue:
+            request.release()
         self._queue.clear()
         self._backlog = b""
-        self._handler.closed(self)
+        self._release_body()
+
+    def _release_body(self) -> None:
+        """Give back the room of the body that is being read."""
+        self._body = []
+        if self._body_limit is not None and self._body_limit.room is not None:
+            self._body_limit.room.release()
+        self._body_limit = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, as far as answers keep up."""
@@ -163,7 +198,7 @@ class Connection(asyncio.Protocol):
         if self._backlog or self._waiting is not None or self._write_blocked:
             self._backlog += data
             self._pause()
-        elif len(data) <= SLICE_BYTES:
+        elif len(data) <= SLICE_BYTES or len(data) <= self._body_left:
             self._feed(data)
         else:
             self._backlog = data
@@ -182,6 +217,10 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on: the client has read."""
         self._write_blocked = False
+        if self._parts is not None:
+            self.deadline = self._handler.clock.now + WRITE_S
+            self._pump()
+            return
         if self._waiting is None:
             self.deadline = self._handler.clock.now + IDLE_S
         self._drain()
@@ -212,14 +251,61 @@ class Connection(asyncio.Protocol):
     def finish(self, answer: bytes) -> None:
         """Write the answer to the request that `Handler.submit` took, and go on with the next."""
         request = self._waiting
-        if request is None or self._transport is None:
+        if request is None:
             return
         self._waiting = None
+        request.release()
+        if self._transport is None:
+            return
         self._write(request, answer)
+        self._go_on()
+
+    def stream(self, head: bytes, parts: Iterator[bytes]) -> None:
+        """Answer as `finish` does, with a body that comes in parts: the next one when the client has read the last.
+
+        Args:
+            head: the answer's head, with the length of the whole body.
+            parts: the body; an error in it ends the connection, for the head is out by then.
+        """
+        request = self._waiting
+        if request is None or self._transport is None:
+            return
+        self._handler.answered(request.method, head[9:12])
+        if not request.keep_alive or self._stopping:
+            request.keep_alive = False
+            head = closing(head)
+        self._parts = parts
+        self.deadline = self._handler.clock.now + WRITE_S
+        self._transport.write(head)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Write the next part, and come back in the loop's next turn unless the client has to read first."""
+        transport, parts = self._transport, self._parts
+        if transport is None or parts is None or self._write_blocked:
+            return
+        try:
+            part = next(parts, None)
+        except WalletError as error:
+            log.error("node.answer-broken", code=error.code)
+            transport.abort()
+            return
+        if part is not None:
+            self.deadline = self._handler.clock.now + WRITE_S
+            transport.write(part)
+            asyncio.get_running_loop().call_soon(self._pump)
+            return
+        request, self._waiting, self._parts = self._waiting, None, None
+        if self._stopping or (request is not None and not request.keep_alive):
+            self._end(transport)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Turn to the next request, now that an answer is out."""
         if self._queue:
             self._dispatch(self._queue.popleft())
             return
-        allowed = HEAD_S if self._in_head else BODY_S if self._in_body else IDLE_S
+        allowed = HEAD_S if self._in_head else self._body_s if self._in_body else IDLE_S
         self.deadline = self._handler.clock.now + allowed
         if self._refusal is not None:
             self._close_refused(self._refusal)
@@ -241,7 +327,8 @@ class Connection(asyncio.Protocol):
     def _drain(self) -> None:
         """Parse the backlog slice by slice until something is outstanding."""
         while self._backlog and self._waiting is None and not self._write_blocked and not self._deaf:
-            piece, self._backlog = self._backlog[:SLICE_BYTES], self._backlog[SLICE_BYTES:]
+            size = max(SLICE_BYTES, self._body_left)
+            piece, self._backlog = self._backlog[:size], self._backlog[size:]
             self._feed(piece)
         if self._backlog:
             self._pause()
@@ -271,13 +358,14 @@ class Connection(asyncio.Protocol):
     def _malformed(self) -> None:
         self._refuse(400, "request.malformed", "this is not a request of HTTP/1.1")
 
-    def _refuse(self, status: int, code: str, message: str) -> None:
+    def _refuse(self, status: int, code: str, message: str, extra: bytes = b"") -> None:
         """Answer after everything that came before, then close."""
         if self._deaf:
             return
         self._deaf = True
         self._backlog = b""
-        answer = self._handler.answers.error(status, code, message)
+        self._release_body()
+        answer = self._handler.answers.error(status, code, message, extra)
         self._handler.answered(b"", answer[9:12])
         if self._waiting is not None:
             self._refusal = answer
@@ -336,24 +424,49 @@ class Connection(asyncio.Protocol):
         length = headers.get(b"content-length")
         if length is None and b"transfer-encoding" not in headers:
             return
-        self._body_limit, self._body_code = self._handler.body_limit(self._method, self._target)
-        if length is not None and (len(length) > 9 or int(length) > self._body_limit):
-            self._too_long()
+        size = None if length is None else int(length) if len(length) < 10 else _ENDLESS
+        limit = self._handler.body_limit(self._method, self._target, headers, self._who_asks(), size)
+        if isinstance(limit, Refusal):
+            self._refuse(limit.status, limit.code, limit.message, limit.extra)
+            raise _Refused
+        self._body_limit = limit
+        if size is not None:
+            if size > limit.most_bytes:
+                self._too_long(limit)
+            self._body_left = size
+            self._body_s = BODY_S + size / MIN_BYTES_PER_S
         self._in_body = True
         if self._waiting is None and self._transport is not None:
-            self.deadline = self._handler.clock.now + BODY_S
+            self.deadline = self._handler.clock.now + self._body_s
             if b"expect" in headers:
                 self._transport.write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
-        self._body = self._body + body if self._body else body
-        if len(self._body) > self._body_limit:
-            self._too_long()
+        self._body.append(body)
+        self._body_bytes += len(body)
+        self._body_left = max(0, self._body_left - len(body))
+        limit = self._body_limit
+        if limit is not None and self._body_bytes > limit.most_bytes:
+            self._too_long(limit)
 
-    def _too_long(self) -> None:
-        self._refuse(413, self._body_code, f"at most {self._body_limit} bytes are taken here")
+    def _too_long(self, limit: BodyLimit) -> None:
+        self._refuse(413, limit.code, f"at most {limit.most_bytes} bytes are taken here")
         raise _Refused
+
+    def _who_asks(self) -> Client:
+        """Return the client, or whom a proxy speaks for."""
+        forwarded_for = self._headers.get(b"x-forwarded-for")
+        if self.client.is_proxy and forwarded_for is not None:
+            return self.client.behind(forwarded_for)
+        return self.client
+
+    def _take_body(self) -> tuple[bytes, Room | None]:
+        """Return the whole body and the room that it takes."""
+        pieces, limit = self._body, self._body_limit
+        self._body, self._body_limit = [], None
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return body, limit.room if limit is not None else None
 
     def on_message_complete(self) -> None:
         """Hand the request over, or keep it until the one before is answered."""
@@ -363,10 +476,8 @@ class Connection(asyncio.Protocol):
         keep_alive = self._parser.should_keep_alive()
         if keep_alive and b"connection" in self._headers:
             keep_alive = self._parser.get_http_version() == "1.1"  # 1.0 would want to be told
-        client = self.client
-        if client.is_proxy and b"x-forwarded-for" in self._headers:
-            client = client.behind(self._headers[b"x-forwarded-for"])
-        request = Request(self._method, self._target, self._headers, self._body, client, keep_alive)
+        body, room = self._take_body()
+        request = Request(self._method, self._target, self._headers, body, self._who_asks(), keep_alive, room)
         if self._waiting is not None:
             self._queue.append(request)
         else:
@@ -387,8 +498,11 @@ class Connection(asyncio.Protocol):
         if request.keep_alive and not self._stopping:
             transport.write(answer)
             return
-        self._deaf = True
-        self._queue.clear()
-        self._backlog = b""
         transport.write(closing(answer))
+        self._end(transport)
+
+    def _end(self, transport: asyncio.Transport) -> None:
+        """Close once what was written is out; nothing more is read."""
+        self._deaf = True
+        self._forget_requests()
         transport.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from walletcli.node.limits import bucket_of
@@ -33,6 +34,57 @@ class Client:
         return Client(bucket, False)
 
 
+class Room:
+    """Room in memory that a body takes, to be given back once, whatever becomes of the request.
+
+    Args:
+        give_back: called at the first `release`.
+    """
+
+    __slots__ = ("_give_back",)
+
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        self._give_back: Callable[[], None] | None = give_back
+
+    def release(self) -> None:
+        """Give the room back; nothing happens the second time."""
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimit:
+    """What a body may be.
+
+    Attributes:
+        most_bytes: its longest.
+        code: the error code for a longer one.
+        room: what was set aside for it, or None.
+    """
+
+    most_bytes: int
+    code: str
+    room: Room | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that can be given before a body is read.
+
+    Attributes:
+        status: of HTTP.
+        code: ours.
+        message: a sentence; nothing of the request is in it.
+        extra: further header lines, each ended by CR LF.
+    """
+
+    status: int
+    code: str
+    message: str
+    extra: bytes = b""
+
+
 class Request:
     """One request.
 
@@ -43,12 +95,20 @@ class Request:
         body: the whole body.
         client: who asks.
         keep_alive: whether the connection goes on after the answer.
+        room: what its body takes, or None for a short one.
     """
 
-    __slots__ = ("body", "client", "headers", "keep_alive", "method", "target")
+    __slots__ = ("body", "client", "headers", "keep_alive", "method", "room", "target")
 
     def __init__(
-        self, method: bytes, target: bytes, headers: dict[bytes, bytes], body: bytes, client: Client, keep_alive: bool
+        self,
+        method: bytes,
+        target: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        client: Client,
+        keep_alive: bool,
+        room: Room | None = None,
     ) -> None:
         self.method = method
         self.target = target
@@ -56,3 +116,9 @@ class Request:
         self.body = body
         self.client = client
         self.keep_alive = keep_alive
+        self.room = room
+
+    def release(self) -> None:
+        """Give back the room that its body took."""
+        if self.room is not None:
+            self.room.release()

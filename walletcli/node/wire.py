@@ -23,10 +23,13 @@ _REASONS: Final = {
     204: b"No Content",
     304: b"Not Modified",
     400: b"Bad Request",
+    401: b"Unauthorized",
+    403: b"Forbidden",
     404: b"Not Found",
     405: b"Method Not Allowed",
     408: b"Request Timeout",
     409: b"Conflict",
+    411: b"Length Required",
     412: b"Precondition Failed",
     413: b"Content Too Large",
     414: b"URI Too Long",
@@ -154,6 +157,17 @@ class Answers:
             content_type,
             len(body),
             body,
+        )
+
+    def long(self, content_type: bytes, length_bytes: int, extra: bytes = b"") -> bytes:
+        """Render the head of a 200 whose body follows; arguments as for `text`."""
+        return b"%b%b%b%bCache-Control: no-store\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (
+            _status_line(200),
+            self._date,
+            _COMMON,
+            extra,
+            content_type,
+            length_bytes,
         )
 
     def error(self, status: int, code: str, message: str, extra: bytes = b"") -> bytes:

@@ -48,8 +48,17 @@ class _Handler:
         self.seen: list[tuple[bytes, bytes, bytes, dict[bytes, bytes]]] = []
         self._open: list[Connection] = []
 
-    def body_limit(self, method: bytes, target: bytes) -> tuple[int, str]:
-        return (1068, "packet.too-long") if method == b"PUT" else (0, "request.too-large")
+    def body_limit(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: dict[bytes, bytes],
+        client: node_request.Client,
+        length_bytes: int | None,
+    ) -> node_request.BodyLimit:
+        if method == b"PUT":
+            return node_request.BodyLimit(1068, "packet.too-long")
+        return node_request.BodyLimit(0, "request.too-large")
 
     def submit(self, request: node_request.Request, connection: Connection) -> None:
         self.seen.append((request.method, request.target, request.body, dict(request.headers)))
