@@ -191,8 +191,8 @@ def node_factory(tmp_path: Path, cli: Callable[..., Run]) -> Iterator[Callable[.
 
 @pytest.fixture
 def node(node_factory: Callable[..., NodeProcess]) -> NodeProcess:
-    """A running node with its limits off, on free ports of loopback."""
-    return node_factory("node", "--no-limits")
+    """A running node with its limits off that hosts anybody, on free ports of loopback."""
+    return node_factory("node", "--no-limits", "--hosting", "open")
 
 
 def _end(running: NodeProcess) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -18,13 +20,14 @@ from walletcli.core.record import Record
 from walletcli.errors import FormatError, InputError, StorageError, UsageError, WalletError
 from walletcli.net.tls import spki_pin_of_pem
 from walletcli.node import directory, setup
-from walletcli.node.config import TEMPLATE, Config
+from walletcli.node.config import TEMPLATE, Config, Hosting, Limits, Storage
 from walletcli.node.directory import NodeDirectory
 from walletcli.node.identity import NodeIdentity
 from walletcli.node.keys import read_root_key
 from walletcli.node.status import status
 
 DAY_S = 86_400
+_SETTING = re.compile(r"\w+ = |\[\w+\]$")
 
 
 @pytest.fixture
@@ -120,17 +123,18 @@ def test_address_that_nobody_could_dial_is_refused(tmp_path: Path, text: str) ->
 
 def test_template_means_the_defaults() -> None:
     assert Config.from_text(TEMPLATE) == Config()
-    shown = TEMPLATE.replace("\n# ", "\n").split("[limits]")[1]
-    assert Config.from_text("[limits]" + "\n".join(line for line in shown.splitlines() if "Free space" not in line))
+    lines = TEMPLATE.split("\n[limits]\n")[1].replace("\n# ", "\n").splitlines()
+    assert Config.from_text("\n".join(["[limits]", *(line for line in lines if _SETTING.match(line))])) == Config()
 
 
 def test_commented_defaults_are_the_defaults() -> None:
-    lines = [line.removeprefix("# ") for line in TEMPLATE.splitlines() if line.startswith("# ") and " = " in line]
-    tables: dict[str, list[str]] = {"limits": [], "storage": []}
-    for line in lines:
-        tables["storage" if "mib" in line else "limits"].append(line)
-    text = "".join(f"[{name}]\n" + "\n".join(found) + "\n" for name, found in tables.items())
-    assert len(lines) == 12
+    text, names = "", []
+    for line in TEMPLATE.split("proxies = []")[1].splitlines():
+        if _SETTING.match(line.removeprefix("# ")):
+            text += line.removeprefix("# ") + "\n"
+            names.append(line.removeprefix("# ").partition(" ")[0])
+    kept = [*fields(Limits), *fields(Hosting), *fields(Storage)]
+    assert sorted(name for name in names if name[0] != "[") == sorted(item.name for item in kept)
     assert Config.from_text(text) == Config()
 
 

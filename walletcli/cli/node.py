@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import pairs
+from walletcli.cli.times import date_text
 
 _directory = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+_identities = click.argument("identities", metavar="IDENTITY", nargs=-1, required=True)
 _file = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 
 
@@ -40,10 +43,12 @@ def init(invocation: Invocation, directory: Path, addresses: tuple[str, ...]) ->
 @click.option("--no-limits", is_flag=True, help="Without limits for clients: load tests on loopback only.")
 @click.option("--source", "sources", metavar="URL", multiple=True, help="Ask this node or relay for what is missing.")
 @click.option("--sink", "sinks", metavar="URL", multiple=True, help="Send what is new to this node or relay.")
+@click.option("--hosting", type=click.Choice(["open", "closed", "off"]),
+              help="Whom to host, in place of what node.toml says: anybody, those invited, nobody.")  # fmt: skip
 @pass_invocation
 def run(
     invocation: Invocation, directory: Path, listen: str, http: str | None, no_limits: bool,
-    sources: tuple[str, ...], sinks: tuple[str, ...],
+    sources: tuple[str, ...], sinks: tuple[str, ...], hosting: str | None,
 ) -> None:  # fmt: skip
     """Serve until told to stop (Ctrl-C or SIGTERM); prints one line when ready."""
     from walletcli.node.run import run as serve
@@ -54,7 +59,7 @@ def run(
 
     if invocation.progress is not None:
         invocation.progress.pause()
-    serve(directory, listen, http, not no_limits, tell, sources=sources, sinks=sinks)
+    serve(directory, listen, http, not no_limits, tell, sources=sources, sinks=sinks, hosting=hosting)
 
 
 @node.command("status", example="walletcli node status my-node")
@@ -94,6 +99,74 @@ def restore(invocation: Invocation, file: Path, directory: Path) -> None:
     invocation.step("copying the store")
     make(file, directory)
     invocation.answer({"directory": str(directory)}, pairs([("node", str(directory))]))
+
+
+@node.command("invite", example="walletcli node invite my-node --uses 5")
+@_directory
+@click.option("--uses", default=1, show_default=True, help="How many identities it is good for.")
+@click.option("--days", default=14, show_default=True, help="For how long.")
+@pass_invocation
+def invite(invocation: Invocation, directory: Path, uses: int, days: int) -> None:
+    """Make an invitation to be hosted; the token is shown once and kept nowhere."""
+    from walletcli.node.hosting.access import invite as make
+
+    token, made = make(directory, uses, days)
+    lines = pairs(
+        [("token", token), ("name", made.name), ("uses", str(uses)), ("ends", date_text(made.expires_s // 86_400))]
+    )
+    invocation.answer({"token": token, **made.to_json()}, lines)
+
+
+@node.command("allow", example="walletcli node allow my-node did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp")
+@_directory
+@_identities
+@pass_invocation
+def allow(invocation: Invocation, directory: Path, identities: tuple[str, ...]) -> None:
+    """Let identities be hosted without an invitation."""
+    from walletcli.node.hosting.access import allow as let
+
+    invocation.answer({"allowed": (found := let(directory, identities))}, found)
+
+
+@node.command("block", example="walletcli node block my-node did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp")
+@_directory
+@_identities
+@pass_invocation
+def block(invocation: Invocation, directory: Path, identities: tuple[str, ...]) -> None:
+    """Host identities no more; what is kept of them can be read until their time is over."""
+    from walletcli.node.hosting.access import block as stop
+
+    invocation.answer({"blocked": (found := stop(directory, identities))}, found)
+
+
+@node.command("list", example="walletcli node list my-node")
+@_directory
+@pass_invocation
+def list_(invocation: Invocation, directory: Path) -> None:
+    """List invitations, and who is allowed or blocked."""
+    from walletcli.node.hosting.access import listing
+
+    found = listing(directory)
+    invocation.answer(found, _access_lines(found))
+
+
+@node.command("remove", example="walletcli node remove my-node 3f7c09a1b2d4")
+@_directory
+@click.argument("names", metavar="NAME", nargs=-1, required=True)
+@pass_invocation
+def remove(invocation: Invocation, directory: Path, names: tuple[str, ...]) -> None:
+    """Take back invitations by name, or what was said of identities."""
+    from walletcli.node.hosting.access import remove as take_back
+
+    invocation.answer({"removed": (found := take_back(directory, names))}, found)
+
+
+def _access_lines(found: dict[str, Any]) -> list[str]:
+    lines = pairs([("policy", str(found["policy"]))])
+    for item in found["invitations"]:
+        ends = date_text(item["expires_s"] // 86_400)
+        lines.append(f"invitation {item['name']}: {item['used']} of {item['uses']} used, until {ends}")
+    return lines + [f"{name} {did}" for name in ("allowed", "blocked") for did in found[name]]
 
 
 def _shown(value: object) -> str:

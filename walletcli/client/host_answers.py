@@ -1,4 +1,6 @@
-"""What a provider answers, decoded strictly: its offer, a login's token, an identity's state, a page of manifests.
+"""What a provider answers: its offer, a login's token, an identity's state, a page of manifests.
+
+Providers encode it, clients decode it strictly.
 
 Spec: docs/spec/hosting.md.
 """
@@ -15,7 +17,7 @@ from walletcli.core.cbor import Map, Value
 from walletcli.core.document_parts import LAST_DAY
 from walletcli.core.grant import Terms
 from walletcli.core.record import Record
-from walletcli.core.short_record import MAX_SHORT_BYTES, from_short
+from walletcli.core.short_record import MAX_SHORT_BYTES, from_short, to_short
 from walletcli.errors import FormatError
 
 VERSION: Final = 1
@@ -75,6 +77,19 @@ class Offer:
         """Root key of the provider, 32 bytes."""
         return self.record.packet.public_key
 
+    def to_bytes(self) -> bytes:
+        """Encode the offer."""
+        return cbor.encode(
+            {
+                1: VERSION,
+                2: self.provider,
+                3: to_short(self.record),
+                4: self.terms.to_cbor(),
+                5: "open" if self.is_open else "closed",
+                6: self.time_s,
+            }
+        )
+
     @classmethod
     def from_bytes(cls, data: bytes) -> Offer:
         """Decode an offer and verify the provider's record in it.
@@ -112,6 +127,17 @@ class HostStatus:
     leaving_day: int | None
     grant_digest: bytes | None
 
+    def to_bytes(self) -> bytes:
+        """Encode the state of an identity; what is None is left out."""
+        fields: dict[int, object] = {1: self.state.value, 3: self.used_bytes, 4: self.blobs}
+        if self.terms is not None:
+            fields[2] = self.terms.to_cbor()
+        if self.leaving_day is not None:
+            fields[5] = min(self.leaving_day, LAST_DAY)
+        if self.grant_digest is not None:
+            fields[6] = self.grant_digest
+        return cbor.encode(fields)
+
     @classmethod
     def from_bytes(cls, data: bytes) -> HostStatus:
         """Decode the state of an identity.
@@ -148,6 +174,10 @@ class Token:
     value: bytes = field(repr=False)
     expires_s: int
 
+    def to_bytes(self) -> bytes:
+        """Encode the answer to a login."""
+        return cbor.encode([self.value, self.expires_s])
+
     @classmethod
     def from_bytes(cls, data: bytes) -> Token:
         """Decode the answer to a login.
@@ -159,6 +189,11 @@ class Token:
         if type(parts) is not list or len(parts) != 2 or type(parts[0]) is not bytes or len(parts[0]) != TOKEN_BYTES:
             raise _malformed(f"a token of {TOKEN_BYTES} bytes and when it ends")
         return cls(parts[0], _uint(parts[1], _MAX_SECONDS))
+
+
+def write_page(manifests: list[bytes]) -> bytes:
+    """Encode a page of at most `PAGE_ITEMS` manifests."""
+    return cbor.encode(manifests)
 
 
 def read_page(data: bytes) -> list[bytes]:

@@ -18,6 +18,7 @@ import apsw
 
 from walletcli.errors import FormatError, InputError, StorageError
 from walletcli.node.directory import NodeDirectory, fsync_directory, new_directory, write_error, write_new
+from walletcli.node.hosting import tables
 from walletcli.node.sqlite_store import APPLICATION_ID, SCHEMA_VERSION, storage_error
 from walletcli.node.status import open_for_reading
 
@@ -32,9 +33,14 @@ _FILES: Final = {
     "device.key": 0o600,
     "root.key": 0o600,
 }
+_ORDERS: Final = {"count": "name", "node_file": "name", "packet_index": "tag, id", **tables.ORDERS}
+"""By what the rows of each table are ordered; the others by ``id``."""
+
 _SECRET: Final = frozenset(("tls.key", "device.key", "root.key"))
 _MAX_FILE_BYTES: Final = 131_072
-_TABLES: Final = frozenset(("packet", "packet_index", "document", "outbox", "count", "node_file", "backup_digest"))
+_TABLES: Final = frozenset(
+    ("packet", "packet_index", "document", "outbox", "count", *tables.TABLES, "node_file", "backup_digest")
+)
 
 
 def backup(directory: Path, file: Path, *, keys: bool = True) -> None:
@@ -143,7 +149,7 @@ def _open_backup(file: Path) -> apsw.Connection:
         connection.close()
         raise FormatError("backup.malformed", f"{file} is not a backup of a node")
     version = connection.execute("PRAGMA user_version").get
-    if version not in (0, SCHEMA_VERSION):
+    if not 0 <= version <= SCHEMA_VERSION:
         connection.close()
         raise FormatError("backup.malformed", f"{file} is of another version", "update walletcli")
     return connection
@@ -169,14 +175,20 @@ def _add_files(target: apsw.Connection, files: NodeDirectory, keys: bool) -> Non
 def _digest(connection: apsw.Connection) -> bytes:
     """Return the SHA-256 of every row of every table, by name of the table and in the table's order."""
     digest = hashlib.sha256()
-    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
-    for (name,) in tables:
+    names: list[str] = [
+        name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+    ]
+    for name in names:
         if name == "backup_digest":
             continue
         digest.update(f"{name}\n".encode())
-        order = "name" if name in ("count", "node_file") else "tag, id" if name == "packet_index" else "id"
-        for row in connection.execute(f'SELECT * FROM "{name}" ORDER BY {order}'):  # noqa: S608 - names of our own
-            digest.update(repr(row).encode())
+        query = f'SELECT * FROM "{name}" ORDER BY {_ORDERS.get(name, "id")}'  # noqa: S608 - names of our own
+        for row in connection.execute(query):
+            if name == "blob_part":  # long: not written out as text
+                digest.update(b"%d %d\n" % (row[0], len(row[1])))
+                digest.update(row[1])
+            else:
+                digest.update(repr(row).encode())
     return digest.digest()
 
 
@@ -189,10 +201,12 @@ def _check(connection: apsw.Connection) -> None:
     damaged = StorageError("backup.damaged", "the backup is damaged", "make another one")
     if connection.execute("PRAGMA integrity_check(1)").get != "ok":
         raise damaged
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    if not tables <= _TABLES:
+    found = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if not found <= _TABLES:
         raise FormatError("backup.malformed", "the backup holds a table that no node has")
     if connection.execute("SELECT sha256 FROM backup_digest").get != _digest(connection):
+        raise damaged
+    if "hosted" in found and not tables.is_consistent(connection):
         raise damaged
 
 

@@ -8,20 +8,23 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from walletcli.errors import InputError, StorageError
+from walletcli.core.grant import MAX_BLOB_BYTES, MAX_GRANT_DAYS, MAX_QUOTA_BYTES, MAX_RETENTION_DAYS, Terms
+from walletcli.errors import InputError, StorageError, WalletError
 from walletcli.net.addresses import NodeAddress
+from walletcli.node import log
 
 MAX_CONFIG_BYTES: Final = 65_536
 _PORT: Final = re.compile(r":[0-9]+$")
 
 TEMPLATE: Final = """\
 # walletcli node configuration. Everything here is optional; what is commented out shows the default.
-# The node reads it when it starts.
+# The node reads it when it starts; changes of [limits], [hosting] and [storage] reach it within seconds.
 
 # Where the world reaches this node, as it stands in its signed record: HOST:PORT, at most 8.
 # Empty: the address of --listen, if that names one machine.
@@ -49,6 +52,26 @@ proxies = []
 # writes_per_key_burst = 20
 # document_bytes_per_second = 262144
 # document_bytes_burst = 8388608
+# Of hosting; logins per address, the others per address and per identity.
+# logins_per_second = 5
+# logins_burst = 200
+# blobs_per_second = 50
+# blobs_burst = 1000
+# blob_bytes_per_second = 16777216
+# blob_bytes_burst = 536870912
+
+[hosting]
+# Who gets a grant: "closed": whom you invite or allow (walletcli node invite, walletcli node allow); "open": anybody;
+# "off": this node hosts nobody.
+# policy = "closed"
+# What a grant gives: room in MiB, the largest blob in KiB, for how many days, and for how many days data is kept after
+# somebody has left. Grants that were given keep their terms.
+# quota_mib = 256
+# max_blob_kib = 2048
+# grant_days = 365
+# retention_days = 30
+# The most that the blobs of all may take, in MiB (0: no bound but those of [storage]).
+# max_mib = 0
 
 [storage]
 # Free space that is left to others on the disk, and the most that the store may take (0: no bound), in MiB.
@@ -71,6 +94,55 @@ class Limits:
     writes_per_key_burst: float = 20.0
     document_bytes_per_second: float = 262_144.0
     document_bytes_burst: float = 8_388_608.0
+    logins_per_second: float = 5.0
+    logins_burst: float = 200.0
+    blobs_per_second: float = 50.0
+    blobs_burst: float = 1000.0
+    blob_bytes_per_second: float = 16_777_216.0
+    blob_bytes_burst: float = 536_870_912.0
+
+
+class Policy(Enum):
+    """Who gets a grant."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Hosting:
+    """What this node gives to those that it hosts; units are in the names.
+
+    Attributes:
+        policy: who gets a grant.
+        quota_mib: room.
+        max_blob_kib: the largest blob.
+        grant_days: how long a grant lasts.
+        retention_days: how long data is kept for those who have left.
+        max_mib: the most that the blobs of all may take; 0 for no bound.
+    """
+
+    policy: Policy = Policy.CLOSED
+    quota_mib: int = 256
+    max_blob_kib: int = 2048
+    grant_days: int = 365
+    retention_days: int = 30
+    max_mib: int = 0
+
+    @property
+    def terms(self) -> Terms:
+        """The terms of a new grant."""
+        return Terms(self.quota_mib << 20, self.retention_days, self.max_blob_kib << 10)
+
+
+_HOSTING_RANGES: Final = {
+    "quota_mib": (0, MAX_QUOTA_BYTES >> 20),
+    "max_blob_kib": (1, MAX_BLOB_BYTES >> 10),
+    "grant_days": (8, MAX_GRANT_DAYS),
+    "retention_days": (0, MAX_RETENTION_DAYS),
+    "max_mib": (0, 1 << 40),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +165,7 @@ class Config:
         proxies: whose X-Forwarded-For is believed.
         limits: bounds for clients.
         storage: bounds for the disk.
+        hosting: what hosted identities get.
     """
 
     addresses: tuple[str, ...] = ()
@@ -102,6 +175,7 @@ class Config:
     proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     limits: Limits = field(default_factory=Limits)
     storage: Storage = field(default_factory=Storage)
+    hosting: Hosting = field(default_factory=Hosting)
 
     @classmethod
     def from_text(cls, text: str) -> Config:
@@ -114,7 +188,7 @@ class Config:
             data = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise InputError("config.malformed", f"node.toml is not TOML: {error}") from error
-        _only(data, {"addresses", "sources", "sinks", "operator", "limits", "storage"}, "")
+        _only(data, {"addresses", "sources", "sinks", "operator", "limits", "hosting", "storage"}, "")
         operator = _table(data, "operator")
         _only(operator, {"addresses", "proxies"}, "operator.")
         return cls(
@@ -125,6 +199,7 @@ class Config:
             proxies=tuple(_network(item) for item in _texts(operator, "proxies", 64)),
             limits=Limits(**_numbers(_table(data, "limits"), Limits(), "limits.", 1e-6)),
             storage=Storage(**_numbers(_table(data, "storage"), Storage(), "storage.", 0)),
+            hosting=_hosting(_table(data, "hosting")),
         )
 
     @classmethod
@@ -141,6 +216,39 @@ class Config:
             return cls.from_text(data.decode())
         except UnicodeDecodeError as error:
             raise InputError("config.malformed", f"{path} is not UTF-8") from error
+
+
+class Reread:
+    """Looks whether the configuration file has changed since it was last read.
+
+    Args:
+        path: the file.
+        read: reads it.
+    """
+
+    def __init__(self, path: Path, read: Callable[[], Config]) -> None:
+        self._path = path
+        self._read = read
+        self._seen = self._mark()
+
+    def changed(self) -> Config | None:
+        """Return the configuration if the file is another one now; one that cannot be read is logged and left."""
+        mark = self._mark()
+        if mark == self._seen:
+            return None
+        self._seen = mark
+        try:
+            return self._read()
+        except WalletError as error:
+            log.error("node.config-refused", code=error.code, message=error.message)
+            return None
+
+    def _mark(self) -> tuple[int, int, int] | None:
+        try:
+            state = self._path.stat()
+        except OSError:
+            return None
+        return state.st_ino, state.st_mtime_ns, state.st_size
 
 
 def location_of(text: str) -> str:
@@ -177,6 +285,24 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         return ipaddress.ip_network(text)
     except ValueError as error:
         raise InputError("config.value", f"{text!r} in node.toml is not an address or network") from error
+
+
+def policy_of(text: object) -> Policy:
+    """Return the policy that a word names; raises InputError ``config.value``."""
+    try:
+        return Policy(text)
+    except ValueError:
+        raise InputError("config.value", "hosting.policy in node.toml must be open, closed or off") from None
+
+
+def _hosting(table: Mapping[str, Any]) -> Hosting:
+    _only(table, {"policy", *_HOSTING_RANGES}, "hosting.")
+    for name, (low, high) in _HOSTING_RANGES.items():
+        value = table.get(name, low)
+        if type(value) is not int or not low <= value <= high:
+            raise InputError("config.value", f"hosting.{name} in node.toml must be a whole number from {low} to {high}")
+    numbers = {name: value for name, value in table.items() if name != "policy"}
+    return Hosting(policy_of(table.get("policy", Policy.CLOSED.value)), **numbers)
 
 
 def _numbers(table: Mapping[str, Any], defaults: Limits | Storage, prefix: str, least: float) -> dict[str, Any]:

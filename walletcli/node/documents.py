@@ -13,12 +13,14 @@ from typing import Final
 from walletcli.core.document import MAX_DOCUMENT_BYTES, Document
 from walletcli.errors import StorageError, WalletError
 from walletcli.node.gate import Gate
+from walletcli.node.hosting.kept import Claim
 from walletcli.node.http import Connection
-from walletcli.node.request import Request
+from walletcli.node.request import BodyLimit, Request
 from walletcli.node.store import Outcome, PutDocument
 
 PREFIX: Final = b"/document/"
-CODE_TOO_LONG: Final = "document.too-long"
+BODY: Final = BodyLimit(MAX_DOCUMENT_BYTES, "document.too-long")
+"""A document is no longer than this."""
 
 _HEX: Final = frozenset(b"0123456789abcdef")
 
@@ -28,11 +30,18 @@ class DocumentRoutes:
 
     Args:
         gate: the store, the limits and the answers.
+        claim_of: returns this node's grant that a document holds, or None.
         ask: as in `PacketRoutes`, for a document's hash.
     """
 
-    def __init__(self, gate: Gate, ask: Callable[[bytes, Callable[[bytes | None], None]], bool] | None = None) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        claim_of: Callable[[Document], Claim | None],
+        ask: Callable[[bytes, Callable[[bytes | None], None]], bool] | None = None,
+    ) -> None:
         self._gate = gate
+        self._claim_of = claim_of
         self._ask = ask
 
     def get(self, request: Request, connection: Connection, document_hash: bytes) -> bytes | None:
@@ -71,7 +80,9 @@ class DocumentRoutes:
             document = Document.from_bytes(request.body)
         except WalletError as error:
             return gate.answers.error(400, error.code, error.message)
-        write = PutDocument(document_hash, document.identity, request.body, forward=True)
+        write = PutDocument(
+            document_hash, document.identity, request.body, forward=True, claim=self._claim_of(document)
+        )
         gate.writer.submit(write, partial(self._written, connection))
         return None
 
@@ -80,11 +91,6 @@ class DocumentRoutes:
             connection.finish(self._gate.storage_failed(result))
         else:
             connection.finish(self._gate.answers.no_content)
-
-
-def body_limit() -> tuple[int, str]:
-    """Return the longest body of a document and the code for a longer one."""
-    return MAX_DOCUMENT_BYTES, CODE_TOO_LONG
 
 
 def hash_of(text: bytes) -> bytes | None:

@@ -44,11 +44,15 @@ class Gate:
         self.answers = Answers()
         self.free_bytes = 0
         self.disk_bytes = 0
-        self._storage = storage
         self._directory = directory
         self.is_full = False
         self.on_stored: list[Callable[[bytes], None]] = []
         self._requests: Rate | None = None
+        self.set_bounds(limits, storage)
+
+    def set_bounds(self, limits: Limits | None, storage: Storage) -> None:
+        """Set other limits and bounds; what was used under the ones before is forgotten."""
+        self._storage = storage
         if limits is not None:
             self._requests = Rate(limits.requests_per_second, limits.requests_burst)
             self._writes = Rate(limits.writes_per_second, limits.writes_burst)
@@ -65,8 +69,12 @@ class Gate:
         self.free_bytes = disk.f_bavail * disk.f_frsize
         self.disk_bytes = disk.f_blocks * disk.f_frsize
         most = self._storage.max_mib << 20
-        no_reserve = self.free_bytes < self._storage.reserve_mib << 20
-        self.is_full = no_reserve or bool(most and self.store.size_bytes() >= most)
+        try:
+            reusable = self.store.reusable_bytes()
+        except StorageError:
+            return
+        no_reserve = self.free_bytes + reusable < self._storage.reserve_mib << 20
+        self.is_full = no_reserve or bool(most and self.store.size_bytes() - reusable >= most)
 
     def refuse_request(self, client: Client) -> bytes | None:
         """Count a request of a client; return the answer if it is one too many."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
-_METHODS: Final = frozenset((b"GET", b"HEAD", b"PUT", b"OPTIONS"))
+_METHODS: Final = frozenset((b"GET", b"HEAD", b"PUT", b"POST", b"DELETE", b"OPTIONS"))
+_WRITES: Final = frozenset((b"PUT", b"POST", b"DELETE"))
 
 
 @dataclass(slots=True)
@@ -36,6 +37,20 @@ class Peering:
 
 
 @dataclass(slots=True)
+class HostingCounters:
+    """What hosting has done."""
+
+    grants: int = 0
+    grants_refused: int = 0
+    logins: int = 0
+    logins_refused: int = 0
+    blobs_in: int = 0
+    blob_bytes_in: int = 0
+    blobs_out: int = 0
+    blob_bytes_out: int = 0
+
+
+@dataclass(slots=True)
 class Metrics:
     """The node's counters.
 
@@ -43,12 +58,14 @@ class Metrics:
         answers: by method and three-digit status.
         refused_connections: closed at once, for being too many.
         peering: between nodes.
+        hosting: as a provider.
         minutes: requests answered in each of the last minutes, for the status page.
     """
 
     answers: defaultdict[tuple[bytes, bytes], int] = field(default_factory=lambda: defaultdict(int))
     refused_connections: int = 0
     peering: Peering = field(default_factory=Peering)
+    hosting: HostingCounters = field(default_factory=HostingCounters)
     minutes: deque[int] = field(default_factory=lambda: deque(maxlen=60))
     started_at: float = field(default_factory=time.monotonic)
     _minute_base: int = 0
@@ -67,7 +84,7 @@ class Metrics:
         for (method, status), number in self.answers.items():
             if status >= b"400" and status != b"404":
                 kinds["refused"] += number
-            elif method == b"PUT":
+            elif method in _WRITES:
                 kinds["writes"] += number
             else:
                 kinds["reads"] += number
@@ -150,6 +167,15 @@ class _Collector:
         yield "sink_errors", "Attempts to send that failed.", peering.sink_errors
         yield "sink_given_up", "Packets that no attempt brought to a sink.", peering.given_up
         yield "sink_dropped", "Packets that fell out of a full queue.", self._reading.counts.dropped
+        hosting = self._metrics.hosting
+        yield "grants", "Grants signed.", hosting.grants
+        yield "grants_refused", "Requests for grants refused.", hosting.grants_refused
+        yield "logins", "Logins.", hosting.logins
+        yield "logins_refused", "Logins refused.", hosting.logins_refused
+        yield "blobs_received", "Blobs stored.", hosting.blobs_in
+        yield "blob_bytes_received", "Sealed bytes received.", hosting.blob_bytes_in
+        yield "blobs_given", "Blobs given out.", hosting.blobs_out
+        yield "blob_bytes_given", "Sealed bytes given out.", hosting.blob_bytes_out
         usage = resource.getrusage(resource.RUSAGE_SELF)
         yield "cpu_seconds", "CPU time used.", usage.ru_utime + usage.ru_stime
 
@@ -160,6 +186,11 @@ class _Collector:
         yield "documents", "Documents stored.", counts.documents
         yield "documents_unreferenced", "Documents that no packet names.", counts.unreferenced
         yield "sink_queue", "Packets waiting for a sink.", counts.queued
+        yield "hosted", "Identities that are hosted, leaving ones included.", counts.hosted
+        yield "hosted_leaving", "Identities whose data goes when their time is over.", counts.leaving
+        yield "blobs", "Blobs kept, deleted ones included.", counts.blobs
+        yield "blob_bytes", "Sealed bytes kept.", counts.blob_bytes
+        yield "trash", "Identities whose deleted data is still being cleared away.", counts.trash
         yield "connections", "Open connections.", reading.connections
         yield "store_bytes", "Space that the store takes.", reading.store_bytes
         yield "disk_free_bytes", "Free space on the store's disk.", reading.free_bytes

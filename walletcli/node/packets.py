@@ -13,11 +13,12 @@ from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, SignedPacket
 from walletcli.errors import StorageError, WalletError
 from walletcli.node.gate import Gate
 from walletcli.node.http import Connection
-from walletcli.node.request import Request
+from walletcli.node.request import BodyLimit, Request
 from walletcli.node.store import Outcome, PutPacket
 from walletcli.node.wire import parse_http_date
 
-CODE_TOO_LONG: Final = "packet.too-long"
+BODY: Final = BodyLimit(MAX_RELAY_PAYLOAD_BYTES, "packet.too-long")
+"""A packet is no longer than this."""
 
 _REFUSALS: Final = {
     Outcome.CONFLICT: (409, "packet.conflict", "a packet with this seq or a higher one is stored"),
@@ -199,11 +200,6 @@ class PacketRoutes:
         if isinstance(result, StorageError):
             return self._gate.storage_failed(result)
         raise result
-
-
-def body_limit() -> tuple[int, str]:
-    """Return the longest body of a packet and the code for a longer one."""
-    return MAX_RELAY_PAYLOAD_BYTES, CODE_TOO_LONG
 
 
 def _is_unchanged(headers: dict[bytes, bytes], seq: int) -> bool:

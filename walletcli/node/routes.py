@@ -14,16 +14,19 @@ from walletcli.errors import FormatError, StorageError
 from walletcli.node import documents, log, packets
 from walletcli.node.documents import DocumentRoutes
 from walletcli.node.gate import Gate
+from walletcli.node.hosting.routes import PREFIX as _HOST
+from walletcli.node.hosting.routes import HostRoutes
 from walletcli.node.http import Connection
 from walletcli.node.metrics import Metrics
 from walletcli.node.operator_pages import OperatorPages
 from walletcli.node.packets import Asked, PacketRoutes
-from walletcli.node.request import Request
+from walletcli.node.request import BodyLimit, Client, Refusal, Request
 
 _KEY_TARGET_CHARS: Final = 53
 _READ: Final = b"GET, HEAD, OPTIONS"
 _READ_WRITE: Final = b"GET, HEAD, PUT, OPTIONS"
 _SLASH: Final = 0x2F
+_NO_BODY: Final = BodyLimit(0, "request.body")
 
 MAX_TURN: Final = 64
 """How many requests are served before the event loop does something else."""
@@ -38,6 +41,7 @@ class Routes:
         document_routes: for ``/document/HASH``.
         pages: for ``/``, ``/metrics``, ``/healthz`` and ``/identity``.
         metrics: counts answers.
+        host_routes: for ``/host``.
         closed: told about connections that end.
         loop: the running event loop.
     """
@@ -49,6 +53,7 @@ class Routes:
         document_routes: DocumentRoutes,
         pages: OperatorPages,
         metrics: Metrics,
+        host_routes: HostRoutes,
         closed: Callable[[Connection], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -60,16 +65,23 @@ class Routes:
         self._packets = packet_routes
         self._documents = document_routes
         self._pages = pages
+        self._hosting = host_routes
         self._loop = loop
         self._turn: list[tuple[Request, Connection]] = []
 
-    def body_limit(self, method: bytes, target: bytes) -> tuple[int, str]:
-        """Return how many bytes a body may have, and the error code for a longer one."""
+    def body_limit(
+        self, method: bytes, target: bytes, headers: dict[bytes, bytes], client: Client, length_bytes: int | None
+    ) -> BodyLimit | Refusal:
+        """Return what the body may be, or why none is taken."""
+        if target.startswith(_HOST):
+            try:
+                return self._hosting.body_limit(method, target.partition(b"?")[0], headers, client, length_bytes)
+            except StorageError as error:
+                log.error("store.read-failed", code=error.code, message=error.message)
+                return Refusal(503, "storage.failed", "this node cannot answer now", b"Retry-After: 10\r\n")
         if method != b"PUT":
-            return 0, "request.body"
-        if target.startswith(documents.PREFIX):
-            return documents.body_limit()
-        return packets.body_limit()
+            return _NO_BODY
+        return documents.BODY if target.startswith(documents.PREFIX) else packets.BODY
 
     def submit(self, request: Request, connection: Connection) -> None:
         """Take a request; it is answered when all that arrived in this turn of the event loop have been read.
@@ -148,7 +160,7 @@ class Routes:
         target = request.target
         if target[:1] != b"/":
             target = _without_authority(target)
-        path = target.partition(b"?")[0]
+        path, _, query = target.partition(b"?")
         if len(path) == _KEY_TARGET_CHARS and path.count(b"/") == 1:
             try:
                 key = z32_decode(path[1:].decode("latin-1"), 32)
@@ -157,6 +169,8 @@ class Routes:
             return self._packet(request, connection, key, reads, writes)
         if path.startswith(documents.PREFIX):
             return self._document(request, connection, path[len(documents.PREFIX) :])
+        if path.startswith(_HOST) and path[len(_HOST) : len(_HOST) + 1] in (b"", b"/"):
+            return self._hosting.answer(request, connection, path, query)
         page = self._pages.find(path, request)
         if page is None:
             return self.answers.error(404, "request.path", "there is nothing here")

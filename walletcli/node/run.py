@@ -22,7 +22,7 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.tcp import TcpDialer
 from walletcli.net.tls import server_context
 from walletcli.node import directory, log
-from walletcli.node.config import Config
+from walletcli.node.config import Config, policy_of
 from walletcli.node.directory import NodeDirectory
 from walletcli.node.identity import NodeIdentity
 from walletcli.node.server import bind
@@ -41,6 +41,7 @@ def run(
     *,
     sources: tuple[str, ...] = (),
     sinks: tuple[str, ...] = (),
+    hosting: str | None = None,
 ) -> None:
     """Run a node until SIGTERM or SIGINT; return when everything is stored and closed.
 
@@ -53,6 +54,7 @@ def run(
             (``http://HOST:PORT`` or None).
         sources: addresses of nodes and relays to ask, beside those of the configuration.
         sinks: addresses of nodes and relays to send to, beside those of the configuration.
+        hosting: ``open``, ``closed`` or ``off``, in place of the configuration's policy.
 
     Raises:
         UsageError: ``node.no-limits``, ``node.no-address``.
@@ -66,19 +68,25 @@ def run(
     if not limits and not all(_is_loopback(host) for host, _ in places):
         hint = "listen on 127.0.0.1 or [::1], or leave --no-limits out"
         raise UsageError("node.no-limits", "--no-limits is for load tests on loopback addresses only", hint)
-    config = Config.from_file(files.config)
-    config = with_changes(
-        config,
-        sources=_joined(config.sources, sources),
-        sinks=_joined(config.sinks, sinks),
-    )
+
+    def read() -> Config:
+        config = Config.from_file(files.config)
+        policy = policy_of(hosting) if hosting is not None else config.hosting.policy
+        return with_changes(
+            config,
+            sources=_joined(config.sources, sources),
+            sinks=_joined(config.sinks, sinks),
+            hosting=with_changes(config.hosting, policy=policy),
+        )
+
+    config = read()
     with files.locked(), contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(contextlib.closing(bind(host, port))) for host, port in places]
         loop = new_loop()
         stack.callback(loop.close)
         log.start_logging()
         try:
-            loop.run_until_complete(_serve(files, config, sockets, limits, on_ready))
+            loop.run_until_complete(_serve(files, config, read, sockets, limits, on_ready))
         finally:
             files.run_state.unlink(missing_ok=True)
 
@@ -95,6 +103,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
 async def _serve(
     files: NodeDirectory,
     config: Config,
+    read: Callable[[], Config],
     sockets: list[socket.socket],
     limits: bool,
     on_ready: Callable[[dict[str, str | None]], None] | None,
@@ -114,7 +123,7 @@ async def _serve(
     address = f"walletcli://{location}/{identity.did}"
     context = server_context(files.tls_certificate, files.tls_key)
     store = SqliteStore(files.store, [sink.to_text() for sink in config.sinks])
-    service = Service(identity, config, store, TcpDialer(), limits=limits, listen=address, http=http)
+    service = Service(identity, config, store, TcpDialer(), limits=limits, listen=address, http=http, reread=read)
     await service.start()
     service.server.listen(sockets[0], service.routes, context)
     for sock in sockets[1:]:

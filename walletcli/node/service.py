@@ -16,9 +16,13 @@ from walletcli.net.dialer import Dialer
 from walletcli.node import log
 from walletcli.node.batch_writer import BatchWriter
 from walletcli.node.clock import Clock
-from walletcli.node.config import Config
+from walletcli.node.config import Config, Reread
 from walletcli.node.documents import DocumentRoutes
 from walletcli.node.gate import Gate
+from walletcli.node.hosting.budget import Budget
+from walletcli.node.hosting.kept import Disown, Sweep
+from walletcli.node.hosting.provider import Provider
+from walletcli.node.hosting.routes import HostRoutes
 from walletcli.node.identity import NodeIdentity
 from walletcli.node.limits import ConnectionLimits
 from walletcli.node.metrics import Metrics, Reading, memory_bytes
@@ -37,6 +41,8 @@ PROBE_S: Final = 5.0
 """A store that took no batch for so long is tried with a write that changes nothing, in seconds."""
 
 EXPIRE_S: Final = 60.0
+SWEEP_S: Final = 60.0
+CLEAR_S: Final = 0.25
 RENEW_S: Final = 3600.0
 STOP_S: Final = 10.0
 """How long requests under way may take when the node stops, in seconds."""
@@ -55,6 +61,7 @@ class Service:
         limits: False for load tests: no rates, and connections as many as the system allows.
         listen: the pinned address, for the status page.
         http: the address in clear, or None.
+        reread: returns the configuration as it is now, whenever its file has changed; None: it is not looked at.
     """
 
     def __init__(
@@ -67,6 +74,7 @@ class Service:
         limits: bool,
         listen: str,
         http: str | None,
+        reread: Callable[[], Config] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._identity = identity
@@ -89,13 +97,17 @@ class Service:
         self.server = Server(
             loop, self._clock, connections, config.operator_networks, config.proxies, self._count_refused
         )
+        self._has_limits = limits
+        self._reread = Reread(identity.files.config, reread) if reread is not None else None
+        self._provider = provider = Provider(identity, config.hosting)
+        self._budget = Budget(self._clock, config.limits if limits else None)
         self._workers = workers = Workers(AT_ONCE, loop)
         peering = self.metrics.peering
         self._sources: Sources | None = None
         self._sinks: Sinks | None = None
         if config.sources:
             peers = [Peer(address, dialer) for address in config.sources]
-            self._sources = Sources(peers, store, self._writer, self._clock, workers, peering, loop)
+            self._sources = Sources(peers, store, self._writer, self._clock, workers, peering, loop, provider.claim_of)
             self.gate.on_stored.append(self._sources.is_fresh)
         if config.sinks:
             peers = [Peer(address, dialer) for address in config.sinks]
@@ -113,9 +125,10 @@ class Service:
         self.routes = Routes(
             self.gate,
             PacketRoutes(self.gate, sources.ask_packet if sources else None),
-            DocumentRoutes(self.gate, sources.ask_document if sources else None),
+            DocumentRoutes(self.gate, provider.claim_of, sources.ask_document if sources else None),
             self.pages,
             self.metrics,
+            HostRoutes(self.gate, provider, self._budget, self.metrics.hosting),
             self.server.forget,
             loop,
         )
@@ -131,6 +144,7 @@ class Service:
             StorageError: the store cannot be written.
         """
         await self.publish(self._identity.record)
+        await self._writer.write(Disown(self._provider.signer))
         await self._writer.write(Probe())
         for work, period_s in (
             (self._every_tick, TICK_S),
@@ -138,6 +152,7 @@ class Service:
             (self._every_minute, 60.0),
             (self._probe, PROBE_S / 2),
             (self._expire, EXPIRE_S),
+            (self._sweep, SWEEP_S),
             (self._renew, RENEW_S),
         ):
             self._tasks.append(asyncio.create_task(_repeat(work, period_s)))
@@ -175,6 +190,16 @@ class Service:
     async def _every_second(self) -> None:
         self.gate.answers.tick(time.time())
         self.gate.look_at_disk()
+        if self._reread is not None and (config := self._reread.changed()) is not None:
+            self._apply(config)
+
+    def _apply(self, config: Config) -> None:
+        """Take over what can change while the node runs."""
+        limits = config.limits if self._has_limits else None
+        self.gate.set_bounds(limits, config.storage)
+        self._budget.set_limits(limits)
+        self._provider.settings = config.hosting
+        log.info("node.configured")
 
     async def _every_minute(self) -> None:
         self.metrics.close_minute()
@@ -196,6 +221,14 @@ class Service:
     async def _expire(self) -> None:
         with contextlib.suppress(StorageError):  # the probe reports it
             await self._writer.write(Expire())
+
+    async def _sweep(self) -> None:
+        """End what is over of hosting; as long as deleted data is left, a little of it every second."""
+        with contextlib.suppress(StorageError):  # the probe reports it
+            await self._writer.write(Sweep())
+            while self._store.counts().trash:
+                await asyncio.sleep(CLEAR_S)
+                await self._writer.write(Sweep())
 
     async def _renew(self) -> None:
         """Renew the delegation in time, or say that it cannot be done."""

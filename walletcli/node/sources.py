@@ -16,6 +16,7 @@ from walletcli.errors import NetworkError, StorageError, WalletError
 from walletcli.node import log
 from walletcli.node.batch_writer import BatchWriter
 from walletcli.node.clock import Clock
+from walletcli.node.hosting.kept import Claim
 from walletcli.node.metrics import Peering
 from walletcli.node.peers import Peer
 from walletcli.node.store import PutDocument, PutPacket, Store
@@ -52,6 +53,7 @@ class Sources:
         workers: threads that ask.
         counters: what is counted.
         loop: the running event loop.
+        claim_of: returns this node's grant that a document holds, or None.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Sources:
         workers: Workers,
         counters: Peering,
         loop: asyncio.AbstractEventLoop,
+        claim_of: Callable[[Document], Claim | None],
     ) -> None:
         self._peers = list(peers)
         self._store = store
@@ -71,6 +74,7 @@ class Sources:
         self._workers = workers
         self._counters = counters
         self._loop = loop
+        self._claim_of = claim_of
         self._not_before: dict[bytes, float] = {}
         self._paused: dict[str, float] = {}
         self._waiting: dict[bytes, list[Found]] = {}
@@ -204,7 +208,7 @@ class Sources:
         except WalletError as error:
             log.warning("source.bad-document", code=error.code)
             return False
-        await self._writer.write(PutDocument(document.hash, document.identity, body))
+        await self._writer.write(PutDocument(document.hash, document.identity, body, claim=self._claim_of(document)))
         return True
 
     def stop(self) -> None:

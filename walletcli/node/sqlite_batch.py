@@ -7,6 +7,7 @@ from typing import Final, cast
 
 import apsw
 
+from walletcli.node.hosting.batch import HostBatch
 from walletcli.node.sqlite_tail import Tail, tag_of
 from walletcli.node.store import (
     MAX_QUEUED,
@@ -14,6 +15,7 @@ from walletcli.node.store import (
     UNREFERENCED_S,
     Expire,
     Outcome,
+    Probe,
     PutDocument,
     PutPacket,
     Sent,
@@ -33,7 +35,8 @@ _FIND_DOCUMENT: Final = "SELECT id, expires_s, length(body), identity FROM docum
 _INSERT_DOCUMENT: Final = "INSERT INTO document(tag, hash, identity, expires_s, body) VALUES(?, ?, ?, ?, ?)"
 _SET_EXPIRY: Final = "UPDATE document SET expires_s = ? WHERE id = ?"
 _OLDEST_DOCUMENTS: Final = (
-    "SELECT id, length(body) FROM document WHERE expires_s IS NOT NULL AND expires_s <= ? ORDER BY expires_s LIMIT ?"
+    "SELECT id, length(body), hash FROM document "
+    "WHERE expires_s IS NOT NULL AND expires_s <= ? ORDER BY expires_s LIMIT ?"
 )
 _QUEUE: Final = (
     "INSERT INTO outbox(sink, key, queued_s, due_s, attempts) VALUES(?1, ?2, ?3, ?3, 0) "
@@ -58,6 +61,7 @@ class Batch:
         self._now_s = 0
         self._changes: dict[str, int] = {}
         self._added: list[bytes] = []
+        self._hosting = HostBatch(self._cursor, self._count, self._stored_count)
 
     def run(self, writes: Sequence[Write], now_s: int) -> list[Outcome]:
         """Apply writes and return what becomes of each, should the transaction be committed.
@@ -69,7 +73,7 @@ class Batch:
         self._now_s = now_s
         self._changes = {}
         self._added = []
-        outcomes = [self._put_packet(write) if isinstance(write, PutPacket) else self._apply(write) for write in writes]
+        outcomes = [self._apply(write) for write in writes]
         self._save_counts()
         return outcomes
 
@@ -84,14 +88,18 @@ class Batch:
         self._added = []
 
     def _apply(self, write: Write) -> Outcome:
+        if isinstance(write, PutPacket):
+            return self._put_packet(write)
         if isinstance(write, PutDocument):
             return self._put_document(write)
         if isinstance(write, Sent):
             self._settle_sent(write)
         elif isinstance(write, Expire):
             self._evict(self._now_s, _EXPIRE_AT_ONCE)
-        else:
+        elif isinstance(write, Probe):
             self._cursor.execute("INSERT OR REPLACE INTO count(name, value) VALUES('probed_s', ?)", (self._now_s,))
+        else:
+            return self._hosting.apply(write, self._now_s)
         return Outcome.STORED
 
     def _save_counts(self) -> None:
@@ -140,8 +148,8 @@ class Batch:
             self._cursor.execute(_UPDATE, (self._now_s, put.document_hash, put.payload, row_id))
             if old_document is not None:
                 self._unreference(old_document, key)
-        if put.document_hash is not None:
-            self._reference(put.document_hash, key)
+        if put.document_hash is None or self._reference(put.document_hash, key):
+            self._hosting.named(key, put.document_hash, self._now_s)
         if put.forward and self._sinks:
             self._queue(key)
         return Outcome.STORED
@@ -165,14 +173,17 @@ class Batch:
             self._count("unreferenced_bytes", found[2])
             self._bound_unreferenced()
 
-    def _reference(self, document_hash: bytes, identity: bytes) -> None:
+    def _reference(self, document_hash: bytes, identity: bytes) -> bool:
+        """Keep the document that a packet names; return whether it is there."""
         found = self._document(document_hash, identity)
         if found is None:
             self._count("pending", 1)
-        elif found[1] is not None:
+            return False
+        if found[1] is not None:
             self._cursor.execute(_SET_EXPIRY, (None, found[0]))
             self._count("unreferenced", -1)
             self._count("unreferenced_bytes", -found[2])
+        return True
 
     # documents
 
@@ -188,8 +199,11 @@ class Batch:
         )
         self._count("documents", 1)
         self._count("document_bytes", len(put.body))
+        if put.claim is not None:
+            self._hosting.keep_claim(put.document_hash, put.claim)
         if is_named:
             self._count("pending", -1)
+            self._hosting.named(put.identity, put.document_hash, self._now_s)
             if put.forward:
                 self._queue(put.identity)
         else:
@@ -209,9 +223,12 @@ class Batch:
 
     def _evict(self, until_s: int, limit: int) -> int:
         """Delete unreferenced documents that expire by `until_s`, the earliest first; return how many."""
-        rows = cast("list[tuple[int, int]]", self._cursor.execute(_OLDEST_DOCUMENTS, (until_s, limit)).fetchall())
-        for row_id, size in rows:
+        rows = cast(
+            "list[tuple[int, int, bytes]]", self._cursor.execute(_OLDEST_DOCUMENTS, (until_s, limit)).fetchall()
+        )
+        for row_id, size, document_hash in rows:
             self._cursor.execute("DELETE FROM document WHERE id = ?", (row_id,))
+            self._hosting.drop_claim(document_hash)
             self._count("documents", -1)
             self._count("document_bytes", -size)
             self._count("unreferenced", -1)

@@ -15,6 +15,8 @@ from typing import Final
 import apsw
 
 from walletcli.errors import StorageError
+from walletcli.node.hosting import tables
+from walletcli.node.hosting.kept import Hosted, Rule, StoredBlob
 from walletcli.node.sqlite_batch import Batch
 from walletcli.node.sqlite_tail import read_tail
 from walletcli.node.store import Counts, Outcome, QueuedPacket, Write
@@ -22,9 +24,15 @@ from walletcli.node.store import Counts, Outcome, QueuedPacket, Write
 APPLICATION_ID: Final = 0x77_63_6E_31
 """SQLite's application_id of a store: ``wcn1``."""
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""1 had no tables of what is hosted; such a store gets them when it is opened."""
+
 READER_CACHE_KIB: Final = 16_384
 WRITER_CACHE_KIB: Final = 16_384
+CONTENT_CACHE_KIB: Final = 1024
+"""Content is read through a connection of its own, so that it does not drive everything else out of memory."""
+
+PAGE_BYTES: Final = 4096
 CHECKPOINT_PAGES: Final = 4000
 """Pages of 4 KiB in the log from which it is copied back."""
 
@@ -84,13 +92,16 @@ class SqliteStore:
         self._outcomes: list[Outcome] = []
         self._merged = False
         try:
-            self._writer = _open_writer(path)
+            self._writer = open_writer(path)
             self._writer.set_wal_hook(self._on_wal)
             self._tail = read_tail(self._writer)
             self._batch = Batch(self._writer, self._sinks, self._tail)
             self._reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
             self._reader.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
             self._cursor = self._reader.cursor()
+            self._content_reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            self._content_reader.execute(f"PRAGMA cache_size = -{CONTENT_CACHE_KIB}")
+            self._content = self._content_reader.cursor()
         except (apsw.Error, OSError) as error:
             raise storage_error(error) from error
 
@@ -134,6 +145,60 @@ class SqliteStore:
         except apsw.Error as error:
             raise storage_error(error) from error
         return body
+
+    def named_document(self, key: bytes) -> bytes | None:
+        """Return the hash of the document that a key's packet names, or None."""
+        try:
+            if not self._held:
+                self._begin_read()
+            return self._tail.find_named(self._cursor.execute, key)
+        except apsw.Error as error:
+            raise storage_error(error) from error
+
+    def hosted(self, key: bytes) -> Hosted | None:
+        """Return how an identity is hosted, or None."""
+        try:
+            self._end_read()  # the operator's commands write as well
+            return tables.find_hosted(self._cursor, key)
+        except apsw.Error as error:
+            raise storage_error(error) from error
+
+    def rule(self, key: bytes) -> Rule | None:
+        """Return what the operator decided about an identity, or None."""
+        try:
+            self._end_read()
+            return tables.find_rule(self._cursor, key)
+        except apsw.Error as error:
+            raise storage_error(error) from error
+
+    def blob(self, host_id: int, blob_id: bytes) -> StoredBlob | None:
+        """Return a blob, or None."""
+        try:
+            return tables.find_blob(self._cursor, host_id, blob_id)
+        except apsw.Error as error:
+            raise storage_error(error) from error
+
+    def blob_part(self, content_id: int, number: int) -> bytes | None:
+        """Return a part of a blob's content, or None if it is gone."""
+        try:
+            return tables.find_part(self._content, content_id, number)
+        except apsw.Error as error:
+            raise storage_error(error) from error
+
+    def manifests(self, host_id: int, after: bytes | None, limit: int) -> list[bytes]:
+        """Return manifests ascending by blob id."""
+        try:
+            return tables.find_manifests(self._cursor, host_id, after, limit)
+        except apsw.Error as error:
+            raise storage_error(error) from error
+
+    def reusable_bytes(self) -> int:
+        """Return the space inside the store that is free to be used again."""
+        try:
+            pages: int = self._content.execute("PRAGMA freelist_count").get
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        return pages * PAGE_BYTES
 
     def counts(self) -> Counts:
         """Return what the store holds."""
@@ -221,25 +286,34 @@ class SqliteStore:
         """Close; the last connection copies the log back and removes it."""
         try:
             self._end_read()
+            self._content_reader.close()
             self._reader.close()
             self._writer.close()
         except apsw.Error as error:
             raise storage_error(error) from error
 
 
-def _open_writer(path: Path) -> apsw.Connection:
+def open_writer(path: Path) -> apsw.Connection:
+    """Open a store for writing; it is made, or brought to this version, if need be.
+
+    Raises:
+        StorageError: ``storage.version``.
+        apsw.Error: as SQLite has it.
+    """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # its log inherits the mode
     writer = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     writer.set_busy_timeout(5000)
     version = writer.execute("PRAGMA user_version").get
     if version == 0 and writer.execute("SELECT count(*) FROM sqlite_schema").get == 0:
-        writer.execute("PRAGMA page_size = 4096")
+        writer.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         writer.execute("PRAGMA journal_mode = WAL")
         # All or nothing; should it fail, closing the connection rolls back.
-        writer.execute(f"BEGIN IMMEDIATE; {_SCHEMA}")
+        writer.execute(f"BEGIN IMMEDIATE; {_SCHEMA}{tables.SCHEMA}")
         writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         writer.execute("COMMIT")
+    elif version == 1 and writer.execute("PRAGMA application_id").get == APPLICATION_ID:
+        writer.execute(f"BEGIN IMMEDIATE; {tables.SCHEMA}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
     elif version != SCHEMA_VERSION or writer.execute("PRAGMA application_id").get != APPLICATION_ID:
         raise StorageError("storage.version", f"{path.name} is not a store of this version", "update walletcli")
     writer.execute("PRAGMA synchronous = FULL")

@@ -15,6 +15,8 @@ import apsw
 
 _BY_ID: Final = "SELECT payload FROM packet WHERE id = ? AND key = ?"
 _BY_TAG: Final = "SELECT key, payload FROM packet WHERE id = (SELECT id FROM packet_index WHERE tag = ?)"
+_NAMED_BY_ID: Final = "SELECT document FROM packet WHERE id = ? AND key = ?"
+_NAMED_BY_TAG: Final = "SELECT document FROM packet WHERE id IN (SELECT id FROM packet_index WHERE tag = ?) AND key = ?"
 _BY_TAGS: Final = "SELECT payload FROM packet WHERE id IN (SELECT id FROM packet_index WHERE tag = ?) AND key = ?"
 
 Execute = Callable[..., Any]
@@ -55,6 +57,18 @@ class Tail:
             return None if row is None else row[1]
         payload = execute(_BY_TAGS, (tag, key)).get  # another key with the same tag came first
         return payload
+
+    def find_named(self, execute: Execute, key: bytes) -> bytes | None:
+        """Return the hash of the document that a key's packet names, or None."""
+        named: bytes | None
+        row_id = self.ids.get(key)
+        if row_id is not None:
+            row = execute(_NAMED_BY_ID, (row_id, key)).fetchone()
+            if row is not None:
+                named = row[0]
+                return named
+        named = execute(_NAMED_BY_TAG, (tag_of(key), key)).get
+        return named
 
     def clear(self) -> None:
         """Forget the tail: it is in the index, and every reader sees that."""

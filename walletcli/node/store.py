@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from walletcli.node.hosting.kept import Claim, HostStore, HostWrite
+
 UNREFERENCED_S = 3600
 """How long a document is kept that no packet names, in seconds."""
 
@@ -30,6 +32,10 @@ class Outcome(Enum):
     SAME = "same"
     CONFLICT = "conflict"
     PRECONDITION = "precondition"
+    NOT_BOUND = "not-bound"
+    REFUSED = "refused"
+    NO_QUOTA = "no-quota"
+    NO_ROOM = "no-room"
 
 
 @dataclass(slots=True)
@@ -64,12 +70,14 @@ class PutDocument:
         identity: public key, 32 bytes, that the document is of.
         body: the document's bytes.
         forward: whether the packet that names it goes to the sinks (again) now that it is complete.
+        claim: this node's grant that it holds, or None.
     """
 
     document_hash: bytes
     identity: bytes
     body: bytes
     forward: bool = False
+    claim: Claim | None = None
 
 
 @dataclass(slots=True)
@@ -99,7 +107,7 @@ class Probe:
     """Write something that changes nothing, to see whether the store can."""
 
 
-Write = PutPacket | PutDocument | Expire | Sent | Probe
+Write = PutPacket | PutDocument | Expire | Sent | Probe | HostWrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,11 @@ class Counts:
         document_bytes: size of all documents.
         queued: entries in the sinks' queues.
         dropped: entries that fell out of a full queue, since the store was made.
+        hosted: identities that are hosted, those that are leaving included.
+        leaving: those that are leaving.
+        blobs: of all of them, deleted ones included.
+        blob_bytes: their sealed content.
+        trash: identities whose deleted data is still being cleared away.
     """
 
     packets: int = 0
@@ -125,6 +138,11 @@ class Counts:
     document_bytes: int = 0
     queued: int = 0
     dropped: int = 0
+    hosted: int = 0
+    leaving: int = 0
+    blobs: int = 0
+    blob_bytes: int = 0
+    trash: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +160,8 @@ class QueuedPacket:
     queued_s: int
 
 
-class Store(Protocol):
-    """Packets and documents, durably."""
+class Store(HostStore, Protocol):
+    """Packets, documents, and what is hosted, durably."""
 
     def packets(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the relay payload stored for each key (32 bytes), or None.

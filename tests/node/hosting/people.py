@@ -1,0 +1,123 @@
+"""Identities that want to be hosted, with their devices, and what they sign, as of today."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.client.records import identity, key, record
+from walletcli.client.host import HostClient
+from walletcli.client.manifests import Writers
+from walletcli.client.relay import RelayClient
+from walletcli.core.cose import Sign1
+from walletcli.core.document_parts import Delegation, Power
+from walletcli.core.grant import VerifiedGrant
+from walletcli.core.manifest import Manifest
+from walletcli.core.record import Record
+from walletcli.core.secret import Secret
+from walletcli.core.x25519 import public_key as sealing_key
+from walletcli.net.addresses import NodeAddress
+from walletcli.net.tcp import TcpDialer
+
+
+def today() -> int:
+    return int(time.time()) // 86_400
+
+
+def device(
+    name: str, powers: frozenset[Power] = frozenset({Power.HOST}), start: int = -10, end: int = 60
+) -> Delegation:
+    """Return the delegation of the device called `name`; `start` and `end` are days from today."""
+    sealing = sealing_key(Secret(hashlib.sha256(f"sealing {name}".encode()).digest()))
+    return Delegation(key(name).public_key, sealing, powers, today() + start, today() + end)
+
+
+def sign_as(name: str) -> Callable[[str, bytes], bytes]:
+    """Return what signs with the key called `name`."""
+    return lambda typ, payload: Sign1.sign(key(name), typ, payload).to_bytes()
+
+
+def blob_id(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+@dataclass
+class Person:
+    """An identity called `name` with one device called `NAME phone`; a test adds others."""
+
+    name: str = "alice"
+    seq: int = 100
+    bindings: tuple[bytes, ...] = ()
+    devices: list[Delegation] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.devices = self.devices or [device(self.phone)]
+
+    @property
+    def phone(self) -> str:
+        return f"{self.name} phone"
+
+    @property
+    def key(self) -> bytes:
+        return key(self.name).public_key
+
+    @property
+    def path(self) -> str:
+        return f"/host/{identity(self.name).z32}"
+
+    @property
+    def writers(self) -> Writers:
+        return Writers.of(self.key, [self.record()])
+
+    def record(self) -> Record:
+        ordered = tuple(sorted(self.devices, key=lambda item: item.signing_key))
+        return record(self.name, self.seq, delegations=ordered, bindings=self.bindings)
+
+    def publish(self, address: str) -> Record:
+        """Put the record, with the next seq, at a node."""
+        self.seq += 1
+        made = self.record()
+        with RelayClient(NodeAddress.from_text(address), TcpDialer()) as relay:
+            assert made.document is not None
+            relay.put_document(made.document.to_bytes())
+            relay.put_packet(made.packet)
+        return made
+
+    def client(self, address: str, timeout_s: float = 15) -> HostClient:
+        return HostClient(NodeAddress.from_text(address), TcpDialer(), identity(self.name).did, timeout_s=timeout_s)
+
+    def bind(self, address: str, quota_bytes: int | None = None, invitation: str | None = None) -> VerifiedGrant:
+        """Publish, get a grant, and publish it."""
+        self.publish(address)
+        with self.client(address) as client:
+            grant = client.request_grant(
+                sign_as(self.phone), today=today(), quota_bytes=quota_bytes, invitation=invitation
+            )
+        self.bindings = (*self.bindings, grant.data)
+        self.publish(address)
+        return grant
+
+    def manifest(
+        self,
+        number: int,
+        content: bytes | None,
+        version: int = 1,
+        *,
+        signer: str | None = None,
+        previous: bytes | None = None,
+        length: int | None = None,
+    ) -> bytes:
+        """Return a signed manifest of sealed bytes; None: of a deletion."""
+        digest = hashlib.sha256(content).digest() if content is not None else None
+        said = Manifest(
+            self.key, blob_id(number), version, digest, len(content or b"") if length is None else length, previous
+        )
+        return sign_as(signer or self.phone)(Manifest.TYP, said.to_payload())
+
+
+def sealed(size: int = 1000) -> bytes:
+    """Return bytes that look sealed."""
+    return secrets.token_bytes(size)
