@@ -10,7 +10,7 @@ import pytest
 
 from walletcli.core import x25519
 from walletcli.core.document import Document
-from walletcli.core.document_parts import Delegation
+from walletcli.core.document_parts import Delegation, Power
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.record import Record
 from walletcli.core.sealed import unseal
@@ -125,12 +125,82 @@ def _with_device(session: Session, before: Document, device: Delegation) -> Docu
     assert isinstance(session, LocalSession)
     keeper = session._keeper
     assert keeper is not None
+    assert keeper._state.seed is not None
     tree = KeyTree(keeper._state.seed, Scheme.WALLETCLI)
     delegations = tuple(sorted((*before.delegations, device), key=lambda item: item.signing_key))
     document = replace(before, delegations=delegations, previous=before.hash, seq=before.seq + 1)
     packet = SignedPacket.sign(tree.root(0), document.seq, packet_value(document))
     session.apply(Adopt(0, Record.verified(packet, document.to_bytes()).to_bytes()))
     return document
+
+
+def test_every_device_of_the_document_reads_the_owners_sections(alice: Session) -> None:
+    second = Secret(b"\x09" * 32)
+    before = sign(alice)
+    other = replace(before.delegations[0], signing_key=LOST, sealing_key=x25519.public_key(second))
+    node = replace(
+        other, signing_key=SigningKey(CONTACT).public_key, sealing_key=CONTACT_KEY, powers=frozenset({Power.GRANT})
+    )
+    after_both = _with_device(alice, _with_device(alice, before, other), node)
+    alice.apply(SetShares(0, (Share(("phone",), (x25519.public_key(Secret(b"\x0a" * 32)),)),)))
+    document = sign(alice)
+    assert document.previous == after_both.hash
+    contexts = (sections.context(document.identity), sections.shared_context(document.identity))
+    for section, where in zip(_by_context(alice, document), contexts, strict=True):
+        unseal(section, second, where)
+        with pytest.raises(VerificationError) as refused:
+            unseal(section, CONTACT, where)
+        assert refused.value.code == "sealed.not-for-you"
+
+
+def _by_context(session: Session, document: Document) -> list[bytes]:
+    """Return the owner's section and the shared one."""
+    found: list[bytes] = []
+    for where in (sections.context(document.identity), sections.shared_context(document.identity)):
+        for section in document.sections:
+            try:
+                session.unseal(0, section, where)
+            except VerificationError:
+                continue
+            found.append(section)
+    return found
+
+
+def test_a_share_with_many_contacts_and_devices_takes_several_sections(alice: Session) -> None:
+    before = sign(alice)
+    extra = [
+        replace(before.delegations[0], signing_key=SigningKey(Secret(bytes([n]) * 32)).public_key,
+                sealing_key=x25519.public_key(Secret(bytes([n]) * 32)))
+        for n in range(0x30, 0x3A)
+    ]  # fmt: skip
+    document = before
+    for device in extra:
+        document = _with_device(alice, document, device)
+    contacts = tuple(sorted(x25519.public_key(Secret(bytes([n]) * 32)) for n in range(0x50, 0x5D)))
+    alice.apply(SetShares(0, (Share(("phone",), (*contacts, CONTACT_KEY)),)))
+    document = sign(alice)
+    assert len(document.sections) == 3
+    assert opened(document) == [{"phone": "+1 555 0100"}]
+    own = next(item for item in document.delegations if item.signing_key == before.delegations[0].signing_key)
+    read = []
+    for device in (*extra, own):
+        secret = next((Secret(bytes([n]) * 32) for n in range(0x30, 0x3A)
+                       if x25519.public_key(Secret(bytes([n]) * 32)) == device.sealing_key), None)  # fmt: skip
+        if secret is not None:
+            read.append(_reads(document, secret))
+    assert sum(read) == 7  # with this device they are eight
+    alice.apply(SetShares(0, ()))
+    assert len(sign(alice).sections) == 1
+
+
+def _reads(document: Document, secret: Secret) -> bool:
+    for section in document.sections:
+        try:
+            unseal(section, secret, sections.context(document.identity))
+        except VerificationError:
+            continue
+        return True
+    return False
 
 
 def test_a_device_does_not_revoke_itself(alice: Session) -> None:

@@ -66,8 +66,63 @@ def test_what_is_written_is_read() -> None:
     assert WalletState.from_bytes(STATE.to_bytes()).to_bytes() == STATE.to_bytes()
 
 
+WATCH = WalletState(
+    None,
+    {3: DEVICE},
+    replace(PUBLIC, language="", word_count=0, check=b"", identities=(IDENTITY,), watch=True),
+    {},
+    {b"\x0d" * 32: DEVICE},
+)
+
+
+def test_a_watch_wallet_is_written_and_read_without_a_seed() -> None:
+    assert WalletState.from_bytes(WATCH.to_bytes()) == WATCH
+    assert 2 not in cbor.decode(WATCH.to_bytes(), 1 << 20)  # type: ignore[operator]  # test data
+    known = replace(WATCH, public=replace(WATCH.public, check=b"\5" * 16))
+    assert WalletState.from_bytes(known.to_bytes()) == known
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: replace(WATCH, seed=STATE.seed),
+        lambda: replace(STATE, seed=None),
+        lambda: replace(WATCH.public, language="english"),
+        lambda: replace(WATCH.public, word_count=12),
+        lambda: replace(WATCH.public, check=b"\5" * 15),
+        lambda: replace(PUBLIC, language=""),
+        lambda: replace(PUBLIC, word_count=0),
+        lambda: replace(PUBLIC, check=b""),
+        lambda: replace(PUBLIC, watch=True),
+    ],
+)
+def test_a_wallet_has_words_or_watches(make: Callable[[], object]) -> None:
+    with pytest.raises(FormatError) as refused:
+        make()
+    assert refused.value.code in ("wallet-state.malformed", "wallet-view.malformed")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {6: []},
+        {6: [[b"\x0d" * 31, b"\x0a" * 32, b"\x0b" * 32]]},
+        {6: [[b"\x0d" * 32, b"\x0a" * 32]]},
+        {6: [[b"\x0d" * 32, b"\x0a" * 32, b"\x0b" * 32]] * 2},
+        {2: None},
+    ],
+)
+def test_devices_that_wait_stand_there_once_and_whole(change: dict[int, Any]) -> None:
+    value = cbor.decode(WATCH.to_bytes(), 1 << 20)
+    assert isinstance(value, dict)
+    with pytest.raises(WalletError) as refused:
+        WalletState.from_bytes(cbor.encode({**value, **change}))
+    assert refused.value.code == "wallet-state.malformed"
+
+
 def test_the_public_half_holds_no_secret() -> None:
     public = cbor.encode(PUBLIC.to_cbor())
+    assert STATE.seed is not None
     for secret in (STATE.seed, DEVICE.signing, DEVICE.sealing):
         assert secret.reveal()[:8] not in public
 

@@ -51,6 +51,7 @@ def wallet() -> None:
               help="How many of the words are asked back.")  # fmt: skip
 @click.option("--words-out", metavar="FILE", help="Unattended: write the words to this new file, show nothing.")
 @click.option("--recipe-out", metavar="FILE", help="With --words-out and dice: write how to recompute the words.")
+@click.option("--watch", is_flag=True, help="Make no words: the root keys are on another machine, and answer requests.")
 @slot_options
 @pass_invocation
 def create(invocation: Invocation, /, passphrase: bool, passphrase_file: SecretFile | None, **options: Any) -> None:
@@ -60,6 +61,9 @@ def create(invocation: Invocation, /, passphrase: bool, passphrase_file: SecretF
 
     home = invocation.home
     _require_no_wallet(invocation)
+    if options["watch"]:
+        _create_watch(invocation, options, passphrase or passphrase_file is not None)
+        return
     made = new_words(invocation, options)
     extra = _passphrase_of(invocation, passphrase, passphrase_file)
     with kept_words(invocation, made, options):
@@ -68,6 +72,17 @@ def create(invocation: Invocation, /, passphrase: bool, passphrase_file: SecretF
             invocation, lambda new_slots: create_wallet(home, made.mnemonic, new_slots, extra), **slots
         )
     _answer(invocation, status, "Wallet created.", "Next: walletcli identity create LABEL")
+
+
+def _create_watch(invocation: Invocation, options: dict[str, Any], passphrase: bool) -> None:
+    from walletcli.wallet.create import create_watch_wallet
+
+    about_words = ("language", "dice", "dice_file", "coins", "coins_file", "words_out", "recipe_out")
+    if passphrase or any(options[name] for name in about_words):
+        raise UsageError("watch.words", "a watch wallet has no words", "leave out what is about words")
+    slots = {name: options[name] for name in ("keyring", "no_password", "kdf_memory_mib", "kdf_passes")}
+    status = make_with_slots(invocation, lambda new: create_watch_wallet(invocation.home, new), **slots)
+    _answer(invocation, status, "Watch wallet created.", "Next: walletcli request make --new LABEL --out FILE")
 
 
 @wallet.command("restore", unlocks=True, example="walletcli wallet restore --scheme walletcli")
@@ -111,9 +126,11 @@ def verify_backup(
 ) -> None:  # fmt: skip
     """Check that words on paper are those of this wallet."""
     from walletcli.cli.word_entry import read_mnemonic
+    from walletcli.wallet.restore import require_words
     from walletcli.wallet.restore import verify_backup as verify
 
     with invocation.session() as session:
+        require_words(session)
         words = read_mnemonic(invocation, mnemonic_file, language)
         verify(session, words, _passphrase_of(invocation, passphrase, passphrase_file), language)
     invocation.answer({"verified": True}, ["The words are those of this wallet."])
@@ -224,10 +241,11 @@ def _status_lines(status: WalletStatus) -> list[str]:
     fields += [("wallet", state), ("opens with", ", ".join(slot.kind for slot in status.slots))]
     if status.facts is not None:
         facts = status.facts
+        words = "on another machine" if facts.watch else f"{facts.word_count}, {facts.language}"
         fields += [
-            ("words", f"{facts.word_count}, {facts.language}"),
+            ("words", words),
             ("scheme", facts.scheme),
-            ("check value", facts.check.hex()),
+            ("check value", facts.check.hex() or "not known yet"),
             ("identities", str(facts.identity_count)),
         ]
     return pairs([*fields, ("relays", str(status.relays))])

@@ -127,6 +127,18 @@ def first_state(mnemonic: Mnemonic, passphrase: Secret | None, scheme: Scheme, *
     return WalletState(seed, {}, public)
 
 
+def create_watch_wallet(home: Home, slots: NewSlots) -> WalletStatus:
+    """Make a wallet without words: its identities' root keys are on another machine, which answers its requests.
+
+    Raises:
+        VaultError: ``vault.exists``, ``vault.busy``, ``keyring.*``.
+        StorageError: ``home.unusable``, ``storage.*``.
+    """
+    day = int(time.time()) // _DAY_S
+    public = WalletView(Scheme.WALLETCLI.value, "", 0, b"", day, False, (), {}, watch=True)
+    return make_wallet(home, WalletState(None, {}, public), slots)
+
+
 def make_wallet(home: Home, state: WalletState, slots: NewSlots) -> WalletStatus:
     """Seal `state` into a new vault with all its slots, or leave nothing behind.
 
@@ -151,6 +163,7 @@ def make_wallet(home: Home, state: WalletState, slots: NewSlots) -> WalletStatus
         public.restored,
         0,
         vault.generation,
+        public.watch,
     )
     return wallet_status(home).with_facts(facts)
 

@@ -12,7 +12,7 @@ from walletcli.client.resolution import Resolution
 from walletcli.client.resolve import resolve
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
-from walletcli.errors import NetworkError, VaultError, VerificationError
+from walletcli.errors import NetworkError, SignerError, VaultError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
@@ -27,6 +27,9 @@ from walletcli.wallet.state.lookup import find
 from walletcli.wallet.state.sections import context, shared_context
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import Snapshot
+
+WATCH_ONLY = "wallet.watch-only"
+"""Code of the error for what a wallet without root keys cannot sign."""
 
 MAX_ATTEMPTS = 20
 """How often a record is made again because another process changed the wallet meanwhile."""
@@ -112,7 +115,7 @@ def publish_identity(
         NetworkError: ``relay.none``, ``network.offline``, and what relays end in.
         ShortPublishError: ``publish.short``; what was stored is remembered all the same.
         VerificationError: ``publish.newer-exists``, ``record.equivocation``.
-        SignerError: ``request.*``.
+        SignerError: ``request.*``; ``wallet.watch-only`` if the wallet says something new and its root is elsewhere.
         VaultError: ``vault.*``, ``agent.*``.
     """
     addresses = chosen_relays(session.home, relays)
@@ -241,6 +244,10 @@ def _signed(session: Session, index: int, progress: Progress) -> tuple[Record, b
         except VaultError as error:
             if error.code != "vault.changed":
                 raise
+        except SignerError as error:
+            if error.code != WATCH_ONLY or identity.record is None or identity.changed:
+                raise
+            return Record.from_bytes(identity.record), False  # renewing the device can wait for the next trip
     raise _too_busy()
 
 

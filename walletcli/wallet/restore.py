@@ -7,7 +7,7 @@ import hmac
 from walletcli.core.bip39 import Mnemonic
 from walletcli.core.keys import KeyTree, Scheme, scheme_seed
 from walletcli.core.secret import Secret
-from walletcli.errors import UsageError, VerificationError
+from walletcli.errors import SignerError, UsageError, VerificationError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.create import NewSlots, first_state, make_wallet
 from walletcli.wallet.home import Home
@@ -44,6 +44,20 @@ def restore_wallet(
     return make_wallet(home, first_state(mnemonic, passphrase, _scheme(scheme), restored=True), slots)
 
 
+def require_words(session: Session) -> None:
+    """Check that this wallet was made from words, before anybody types them.
+
+    Raises:
+        SignerError: ``wallet.watch-only``.
+    """
+    if session.facts().watch:
+        raise SignerError(
+            "wallet.watch-only",
+            "this wallet was made without words, and words do not belong on this machine",
+            "check them on the machine that holds the root keys",
+        )
+
+
 def verify_backup(
     session: Session, words: Secret, passphrase: Secret | None = None, language: str | None = None
 ) -> None:
@@ -51,8 +65,10 @@ def verify_backup(
 
     Raises:
         InputError: ``mnemonic.*``.
+        SignerError: ``wallet.watch-only``.
         VerificationError: ``backup.mismatch``.
     """
+    require_words(session)
     facts = session.facts()
     mnemonic = Mnemonic.parse(words.reveal_text(), language)
     scheme = _scheme(facts.scheme)

@@ -105,7 +105,13 @@ def wallet_states() -> list[bytes]:
     full = WalletView("mercury", "french", 12, entropy(16), 20_000, True, (_identity(0), _identity(3)), seen)
     devices = {index: DeviceSecrets(Secret(entropy(32)), Secret(entropy(32))) for index in (0, 3)}
     seed = Secret(entropy(64))
-    return [WalletState(seed, {}, empty).to_bytes(), WalletState(seed, devices, full).to_bytes()]
+    watch = WalletView("walletcli", "", 0, b"", 20_000, False, (_identity(2),), {}, watch=True)
+    asked = {entropy(32): devices[0]}
+    return [
+        WalletState(seed, {}, empty).to_bytes(),
+        WalletState(seed, devices, full).to_bytes(),
+        WalletState(None, {2: devices[3]}, watch, {(-1, "requests"): b""}, asked).to_bytes(),
+    ]
 
 
 def agent_requests() -> list[bytes]:

@@ -38,7 +38,7 @@ from walletcli.wallet.access.messages import (
     SignStatement,
     Unseal,
 )
-from walletcli.wallet.access.policy import check_signing
+from walletcli.wallet.access.policy import check_signing, watch_only
 from walletcli.wallet.access.statement_policy import check_statement
 from walletcli.wallet.state import sections, transitions
 from walletcli.wallet.state.changes import AddIdentity, Adopt, Change, Several
@@ -101,8 +101,19 @@ class Keeper:
     def _load(self) -> None:
         stamp = self._file_stamp()
         state = WalletState.from_bytes(self._vault.read())
-        self._tree = KeyTree(state.seed, Scheme(state.public.scheme))
+        self._root = KeyTree(state.seed, Scheme(state.public.scheme)) if state.seed is not None else None
         self._state, self._stamp = state, stamp
+
+    @property
+    def _tree(self) -> KeyTree:
+        """The keys that the seed gives.
+
+        Raises:
+            SignerError: ``wallet.watch-only`` where there is no seed.
+        """
+        if self._root is None:
+            raise watch_only()
+        return self._root
 
     def _file_stamp(self) -> tuple[int, int, int]:
         try:
@@ -164,7 +175,7 @@ class Keeper:
         count = len(public.identities)
         return WalletFacts(
             public.scheme, public.language, public.word_count, public.check, public.created_day, public.restored, count,
-            self.generation,
+            self.generation, public.watch,
         )  # fmt: skip
 
     def _summary(self, identity: IdentityView) -> IdentitySummary:
@@ -195,6 +206,8 @@ class Keeper:
         if request.generation != self.generation:
             raise VaultError("vault.changed", "the wallet has changed since the document was made", "try again")
         identity = self._state.public.by_index(request.index)
+        if self._root is None:
+            raise watch_only(identity.label)
         previous = Record.from_bytes(identity.record).document if identity.record is not None else None
         asked = PacketRequest(identity.public_key, Document.from_bytes(request.document), previous)
         check_signing(asked, identity, self._now())
@@ -213,6 +226,8 @@ class Keeper:
         """Sign a statement that the policy allows, with the device key or the root's."""
         identity = self._state.public.by_index(request.index)
         check_statement(request.typ, request.payload, identity, by_root=request.by_root)
+        if request.by_root and self._root is None:
+            raise watch_only(identity.label)
         key = self._tree.root(request.index) if request.by_root else SigningKey(self._device(request.index).signing)
         return sign_statement(key, request.typ, request.payload)
 
@@ -245,6 +260,8 @@ class Keeper:
 
     def _changed_once(self, state: WalletState, change: Change) -> tuple[WalletState, int | None]:
         if isinstance(change, AddIdentity):
+            if self._root is None:
+                raise watch_only(new=change.label)
             index = transitions.free_index(state.public, change.index)
             return transitions.add_identity(state, *self._new_identity(state, index, change)), index
         section = self._found_section(state, change) if isinstance(change, Adopt) else None
@@ -292,10 +309,9 @@ class Keeper:
         return self._opened(self._state, self._state.public.by_index(index), sealed, context)
 
     def _opened(self, state: WalletState, identity: IdentityView, sealed: bytes, context: bytes) -> bytes:
-        keys = (
-            state.devices[identity.index].sealing,
-            self._tree.recovery_secret(identity.index, identity.recovery_generation),
-        )
+        keys = [state.devices[identity.index].sealing]
+        if self._root is not None:
+            keys.append(self._root.recovery_secret(identity.index, identity.recovery_generation))
         for key in keys:
             try:
                 return unseal(sealed, key, context)

@@ -8,6 +8,8 @@ Spec: docs/spec/agent.md, "What is signed".
 
 from __future__ import annotations
 
+import shlex
+
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Delegation
 from walletcli.core.record import SEQ_JUMP
@@ -44,6 +46,24 @@ def check_signing(request: PacketRequest, identity: IdentityView, now_s: float) 
         raise SignerError("request.successor", "the document would change the successor")
     if (document.retirement is not None) != (identity.retired is not None):
         raise SignerError("request.retirement", "the document and the wallet differ on whether the identity is retired")
+
+
+def watch_only(label: str | None = None, new: str | None = None) -> SignerError:
+    """Return the error for what needs a root key that this wallet does not have.
+
+    Args:
+        label: of the identity whose root is asked for, or None.
+        new: label of an identity that is to be made, or None.
+    """
+    hint = "do this on the machine that holds the root keys"
+    if new is not None or label is not None:
+        what = f"--new {shlex.quote(new)}" if new is not None else shlex.quote(label or "")
+        hint = (
+            f"walletcli request make {what} --out FILE, and approve that file on the machine that holds the root keys"
+        )
+    return SignerError(
+        "wallet.watch-only", "this wallet watches: the root key that this needs is on another machine", hint
+    )
 
 
 def _check_seq(document: Document, previous: Document | None, now_s: float) -> None:

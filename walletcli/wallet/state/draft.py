@@ -5,12 +5,13 @@ Spec: docs/spec/wallet-state.md, "Next document".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from walletcli.core.document import Document
 from walletcli.core.document_parts import MAX_DELEGATION_DAYS, Delegation, Power, Retirement
 from walletcli.core.record import Record, next_seq
+from walletcli.core.sealed import MAX_RECIPIENTS
 from walletcli.wallet.state.sections import OwnerSection, SharedSection, seal_section, seal_shared
 from walletcli.wallet.state.view import IdentityView
 
@@ -23,6 +24,9 @@ identities signed on one day differ."""
 
 DEVICE_POWERS = frozenset({Power.HOST, Power.MESSAGE, Power.SHARE})
 """What this device may do in an identity's name."""
+
+MAX_OWN_DEVICES = 8
+"""Most devices of the owner's that read what the owner seals; half of what a section can be sealed to."""
 
 _DAY_S = 86_400
 
@@ -72,16 +76,17 @@ def next_document(
     """
     previous = last_document(identity)
     section = OwnerSection(identity.label, dict(identity.sealed_profile))
-    recipients = [identity.device_sealing_key, identity.recovery_key]
-    own_section = seal_section(section, identity.public_key, recipients, entropy)
+    delegations = _delegations(previous, identity, now_s, entropy)
+    readers = own_readers(delegations, identity.recovery_key, identity.device_sealing_key)
+    own_section = seal_section(section, identity.public_key, readers, entropy)
     document = replace(
         previous if previous is not None else Document(identity.public_key, 0),
         seq=next_seq(previous.seq if previous is not None else None, now_s, entropy),
         previous=previous.hash if previous is not None else None,
         profile=dict(identity.profile),
         bindings=_bindings(previous, identity),
-        sections=tuple(sorted({own_section, *_shared_sections(identity, recipients, entropy), *foreign_sections})),
-        delegations=_delegations(previous, identity, now_s, entropy),
+        sections=tuple(sorted({own_section, *_shared_sections(identity, readers, entropy), *foreign_sections})),
+        delegations=delegations,
     )
     if identity.retired is None:
         return document
@@ -97,14 +102,32 @@ def _bindings(previous: Document | None, identity: IdentityView) -> tuple[bytes,
     return previous.bindings if previous is not None else ()
 
 
-def _shared_sections(identity: IdentityView, own_keys: list[bytes], entropy: Entropy) -> list[bytes]:
-    """Return a section for each share whose attributes the identity still has."""
+def own_readers(
+    delegations: Sequence[Delegation], recovery_key: bytes, first: bytes | None = None
+) -> tuple[bytes, ...]:
+    """Return the sealing keys that the owner's own sections are sealed to: devices and the recovery recipient.
+
+    Devices that only grant are a node's, and read nothing of their owner's.
+
+    Args:
+        delegations: of the document.
+        recovery_key: the recovery recipient, 32 bytes.
+        first: sealing key of a device that is among them in any case, or None.
+    """
+    devices = [item.sealing_key for item in delegations if item.powers != frozenset({Power.GRANT})]
+    ordered = dict.fromkeys([*([first] if first is not None else []), *devices])
+    return (*list(ordered)[:MAX_OWN_DEVICES], recovery_key)
+
+
+def _shared_sections(identity: IdentityView, readers: tuple[bytes, ...], entropy: Entropy) -> list[bytes]:
+    """Return sections for each share whose attributes the identity still has; every device of its own reads them."""
     attributes = {**identity.profile, **identity.sealed_profile}
+    room = MAX_RECIPIENTS - len(readers)
     found = []
     for share in identity.shares:
         section = SharedSection({name: attributes[name] for name in share.names if name in attributes})
-        if section.attributes:
-            recipients = sorted({*own_keys, *share.recipients})
+        for start in range(0, len(share.recipients) if section.attributes else 0, room):
+            recipients = sorted({*readers, *share.recipients[start : start + room]})
             found.append(seal_shared(section, identity.public_key, recipients, entropy))
     return found
 

@@ -74,6 +74,14 @@ class Fields:
             raise self._malformed(f"field {key} is neither true nor false")
         return value
 
+    def present(self, key: int) -> bool:
+        """Take a field that is true or missing."""
+        if key not in self._left:
+            return False
+        if self._left.pop(key) is not True:
+            raise self._malformed(f"field {key} is not true")
+        return True
+
     def raw(self, key: int, length_bytes: int | None = None, max_bytes: int = 2**32) -> bytes:
         """Take a byte string of exactly `length_bytes`, or of at most `max_bytes`."""
         value = self._take(key)

@@ -59,18 +59,22 @@ class WalletState:
     """Everything that a wallet knows.
 
     Attributes:
-        seed: the BIP39 seed, 64 bytes.
+        seed: the BIP39 seed, 64 bytes; None in a watch wallet.
         devices: this device's secrets by identity index; exactly one entry for each identity.
         public: the rest; holds no secret key.
         drawers: named parts, each in a format of its own; an identity's ones go with it.
+        waiting: secrets of devices that a request asks to enrol, by signing key (32 bytes).
     """
 
-    seed: Secret
+    seed: Secret | None
     devices: dict[int, DeviceSecrets]
     public: WalletView
     drawers: dict[DrawerKey, bytes] = field(default_factory=dict)
+    waiting: dict[bytes, DeviceSecrets] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if (self.seed is None) != self.public.watch:
+            raise FormatError(f"{_WHAT}.malformed", "malformed wallet-state: a watch wallet, and no other, has no seed")
         indices = [identity.index for identity in self.public.identities]
         if indices != sorted(set(indices)) or set(indices) != self.devices.keys():
             raise FormatError(f"{_WHAT}.malformed", "malformed wallet-state: identities and device keys do not match")
@@ -79,12 +83,14 @@ class WalletState:
 
     def to_bytes(self) -> bytes:
         """Encode the state. The result holds every secret: it goes into the vault and nowhere else."""
-        devices = [
-            [index, keys.signing.reveal(), keys.sealing.reveal()] for index, keys in sorted(self.devices.items())
-        ]
-        fields: dict[int, object] = {1: VERSION, 2: self.seed.reveal(), 3: devices, 4: self.public.to_cbor()}
+        devices = [_to_row(index, keys) for index, keys in sorted(self.devices.items())]
+        fields: dict[int, object] = {1: VERSION, 3: devices, 4: self.public.to_cbor()}
+        if self.seed is not None:
+            fields[2] = self.seed.reveal()
         if self.drawers:
             fields[5] = [[*key, data] for key, data in sorted(self.drawers.items())]
+        if self.waiting:
+            fields[6] = [_to_row(key, keys) for key, keys in sorted(self.waiting.items())]
         return cbor.encode(fields)
 
     @classmethod
@@ -99,12 +105,19 @@ class WalletState:
             raise FormatError(
                 f"{_WHAT}.unknown-version", "the vault was written by a newer version of walletcli", "update walletcli"
             )
-        seed = Secret(fields.raw(2, SEED_BYTES))
+        seed = Secret(fields.raw(2, SEED_BYTES)) if fields.has(2) else None
         devices = fields.keyed_rows(3, _device)
         public = WalletView.from_cbor(fields.fields(4))
         drawers = _drawers(fields.items(5)) if fields.has(5) else {}
+        waiting = fields.keyed_rows(6, _waiting) if fields.has(6) else None
         fields.end()
-        return cls(seed, devices, public, drawers)
+        if waiting == {}:
+            raise FormatError(f"{_WHAT}.malformed", "malformed wallet-state: a list of no devices")
+        return cls(seed, devices, public, drawers, waiting or {})
+
+
+def _to_row(key: int | bytes, keys: DeviceSecrets) -> list[object]:
+    return [key, keys.signing.reveal(), keys.sealing.reveal()]
 
 
 def _drawers(rows: list[object]) -> dict[DrawerKey, bytes]:
@@ -128,6 +141,16 @@ def _drawer(item: object) -> tuple[DrawerKey, bytes]:
 def _device(item: object) -> tuple[int, DeviceSecrets]:
     row = Fields.of_row(item, _WHAT)
     index = row.integer(0, high=MAX_INDEX)
+    return index, _secrets(row)
+
+
+def _waiting(item: object) -> tuple[bytes, DeviceSecrets]:
+    row = Fields.of_row(item, _WHAT)
+    signing_key = row.raw(0, 32)
+    return signing_key, _secrets(row)
+
+
+def _secrets(row: Fields) -> DeviceSecrets:
     secrets = DeviceSecrets(Secret(row.raw(1, DEVICE_SEED_BYTES)), Secret(row.raw(2, DEVICE_SEED_BYTES)))
     row.end()
-    return index, secrets
+    return secrets

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from walletcli.errors import FormatError
 from walletcli.wallet.state.fields import Fields
 from walletcli.wallet.state.view import IdentityView, unknown_identity
 
@@ -58,6 +59,11 @@ class WalletView:
         restored: made from words that were in use before.
         identities: in order of their index.
         seen: newest `seq` and document of other identities, by public key.
+        watch: the root keys are elsewhere. Then `language` is empty and `word_count` 0: nobody knows the words here;
+            `check` is empty until the first answer of the machine that has them.
+
+    Raises:
+        FormatError: ``wallet-view.malformed`` if what is said of the words does not fit `watch`.
     """
 
     scheme: str
@@ -68,6 +74,15 @@ class WalletView:
     restored: bool
     identities: tuple[IdentityView, ...]
     seen: dict[bytes, Seen]
+    watch: bool = False
+
+    def __post_init__(self) -> None:
+        if self.watch:
+            fits = not self.language and not self.word_count and len(self.check) in (0, 16)
+        else:
+            fits = bool(self.language) and 12 <= self.word_count <= 24 and len(self.check) == 16
+        if not fits:
+            raise FormatError(f"{_WHAT}.malformed", f"malformed {_WHAT}: what it says of the words")
 
     def by_index(self, index: int) -> IdentityView:
         """Return the identity with this index.
@@ -82,7 +97,7 @@ class WalletView:
 
     def to_cbor(self) -> dict[int, object]:
         """Return the CBOR map of the public half."""
-        return {
+        fields: dict[int, object] = {
             1: self.scheme,
             2: self.language,
             3: self.word_count,
@@ -92,6 +107,9 @@ class WalletView:
             7: [identity.to_cbor() for identity in self.identities],
             8: [seen.to_row(key) for key, seen in sorted(self.seen.items(), key=lambda item: item[0])],
         }
+        if self.watch:
+            fields[10] = True
+        return fields
 
     @classmethod
     def from_cbor(cls, value: object) -> WalletView:
@@ -104,12 +122,13 @@ class WalletView:
         view = cls(
             scheme=fields.text(1),
             language=fields.text(2),
-            word_count=fields.integer(3, 12, 24),
-            check=fields.raw(4, 16),
+            word_count=fields.integer(3, 0, 24),
+            check=fields.raw(4, max_bytes=16),
             created_day=fields.integer(5),
             restored=fields.flag(6),
             identities=tuple(IdentityView.from_cbor(item) for item in fields.items(7)),
             seen=fields.keyed_rows(8, lambda item: Seen.from_row(item, _WHAT)),
+            watch=fields.present(10),
         )
         fields.end()
         return view
@@ -136,6 +155,7 @@ class WalletFacts:
         restored: made from words that were in use before.
         identity_count: how many identities it holds.
         generation: how often the vault has been written.
+        watch: the root keys are elsewhere; language, number of words and check may not be known.
     """
 
     scheme: str
@@ -146,11 +166,12 @@ class WalletFacts:
     restored: bool
     identity_count: int
     generation: int
+    watch: bool = False
 
     def to_cbor(self) -> list[object]:
         """Return the row that the agent sends."""
         head: list[object] = [self.scheme, self.language, self.word_count, self.check]
-        return [*head, self.created_day, self.restored, self.identity_count, self.generation]
+        return [*head, self.created_day, self.restored, self.identity_count, self.generation, self.watch]
 
     @classmethod
     def from_cbor(cls, value: object) -> WalletFacts:
@@ -164,22 +185,24 @@ class WalletFacts:
             row.text(0),
             row.text(1),
             row.integer(2),
-            row.raw(3, 16),
+            row.raw(3, max_bytes=16),
             row.integer(4),
             row.flag(5),
             row.integer(6),
             row.integer(7),
+            row.flag(8),
         )
         row.end()
         return facts
 
     def to_json(self) -> dict[str, object]:
-        """Return the fields, the check value in hex."""
+        """Return the fields, the check value in hex; null for what a watch wallet does not know."""
         return {
+            "watch": self.watch,
             "scheme": self.scheme,
-            "language": self.language,
-            "word_count": self.word_count,
-            "check": self.check.hex(),
+            "language": self.language or None,
+            "word_count": self.word_count or None,
+            "check": self.check.hex() or None,
             "created_day": self.created_day,
             "restored": self.restored,
             "identities": self.identity_count,
