@@ -266,3 +266,29 @@ def test_a_silent_relay_costs_the_timeout_and_no_more(serve: Serve) -> None:
         one.get_packet(key("alice").public_key)
     assert caught.value.code == "relay.timeout"
     assert time.monotonic() - start < 3
+
+
+def test_a_relay_that_wants_a_pause_gets_it(serve: Serve) -> None:
+    shelf = Shelf()
+    shelf.put(ALICE)
+    refusals = iter([True, True, False])
+
+    def converse(conversation: Conversation) -> None:
+        while (asked := conversation.read()) is not None:
+            if next(refusals, False):
+                conversation.answer(429, b"limits.requests: slowly\n", "Retry-After: 0")
+            else:
+                conversation.answer(*shelf.decide(asked))
+
+    with client(serve(converse)) as one:
+        assert one.get_packet(KEY) == ALICE.packet
+
+
+def test_a_pause_that_is_longer_than_the_call_is_not_made(serve: Serve) -> None:
+    def converse(conversation: Conversation) -> None:
+        while conversation.read():
+            conversation.answer(429, b"limits.requests: slowly\n", "Retry-After: 100")
+
+    with client(serve(converse)) as one, pytest.raises(NetworkError) as refused:
+        one.get_packet(KEY)
+    assert refused.value.code == "relay.limited"

@@ -8,7 +8,7 @@ from tests.client.records import foreign_packet, identity, key, record, unsigned
 from tests.client.servers import Asked, Conversation, Server, Shelf
 from walletcli.client.freshness import FreshnessMap, Seen
 from walletcli.client.resolution import Outcome
-from walletcli.client.scan import Scanned, scan, scan_apart
+from walletcli.client.scan import Scanned, TogetherScan, scan, scan_apart
 from walletcli.core.record import Record
 from walletcli.errors import NetworkError
 from walletcli.net.addresses import NodeAddress
@@ -271,3 +271,30 @@ def test_apart_every_identity_has_its_own_connection(relay: Relay) -> None:
     assert found(results) == expected(0, 2)[:5]
     assert sorted(str(did) for did in heard) == sorted(one.did for one in IDENTITIES[:5])
     assert server.connections == 5
+
+
+def test_several_steps_go_over_one_connection(relay: Relay) -> None:
+    shelf, server = relay()
+    fill(shelf, *range(0, 60, 3))
+    results: list[Scanned] = []
+    with TogetherScan([server.address], dialer=TcpDialer(), timeout_s=2.0) as asking:
+        for start in range(0, 60, 20):
+            results += asking.look_up(IDENTITIES[start : start + 20])
+    assert found(results) == expected(*range(0, 60, 3))
+    assert server.connections == 1
+
+
+def test_a_relay_that_failed_in_one_step_is_asked_in_the_next(serve: Serve) -> None:
+    shelf = Shelf()
+    fill(shelf, *range(60))
+
+    def converse(conversation: Conversation) -> None:
+        if conversation.number == 1:
+            conversation.hang()
+        shelf.converse(conversation)
+
+    with TogetherScan([serve(converse).address], dialer=TcpDialer(), timeout_s=-4.0) as asking:
+        steps = [asking.look_up(IDENTITIES[:20]), asking.look_up(IDENTITIES[20:40]), asking.look_up(IDENTITIES[:20])]
+    assert {result.sources[0].error_code for result in steps[0]} == {"relay.timeout"}
+    assert found(steps[1]) == expected(*range(60))[20:40]
+    assert found(steps[2]) == expected(*range(60))[:20]

@@ -141,11 +141,3 @@ def unreadable(error: WalletError, name: str, what: str) -> WalletError:
 def distrust(name: str) -> str:
     """Return the hint for a provider that has lied."""
     return f"do not rely on {name}: choose another provider"
-
-
-def retry_after_s(response: Response) -> float | None:
-    """Return the seconds that an answer asks to wait, at least a tenth, or None where it names none to be read."""
-    text = response.headers.get("retry-after", "").strip()
-    if not text.isascii() or not text.isdigit() or len(text) > 6:
-        return None
-    return max(float(text), 0.1)

@@ -11,8 +11,8 @@ from typing import Final, TypeAlias
 
 from walletcli.client.freshness import Freshness
 from walletcli.client.host_answers import MAX_LOGIN_BYTES, Token
-from walletcli.client.host_failure import bad_answer, refusal, retry_after_s, transport_failure, unreadable
-from walletcli.client.http import Request, Response
+from walletcli.client.host_failure import bad_answer, refusal, transport_failure, unreadable
+from walletcli.client.http import Request, Response, retry_after_s
 from walletcli.client.link import NodeLink
 from walletcli.core.encodings import b64url_encode
 from walletcli.core.identity_id import IdentityId

@@ -260,3 +260,11 @@ def too_much(name: str, limit_bytes: int | None) -> NetworkError:
 def bad_answer(name: str, why: str) -> NetworkError:
     """Return the error for an answer that makes no sense."""
     return NetworkError("relay.bad-answer", f"{name} answered badly: {why}", "name another relay")
+
+
+def retry_after_s(response: Response) -> float | None:
+    """Return the seconds that an answer asks to wait, at least a tenth, or None where it names none to be read."""
+    text = response.headers.get("retry-after", "").strip()
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        return None
+    return max(float(text), 0.1)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, NoReturn, Self
 
 from walletcli.client.freshness import Freshness
-from walletcli.client.http import Request, Response, bad_answer
+from walletcli.client.http import Request, Response, bad_answer, retry_after_s
 from walletcli.client.link import TIMEOUT_S, NodeLink
 from walletcli.core.document import MAX_DOCUMENT_BYTES
 from walletcli.core.encodings import z32_encode
@@ -149,7 +149,14 @@ class RelayClient:
         self._expect(response, 200, 201, 204)
 
     def _ask(self, request: Request, max_body_bytes: int) -> Response:
-        return self.link.ask(request, max_body_bytes, time.monotonic() + self._timeout_s)
+        """Ask, and wait as the relay wishes when it wants fewer requests and there is time."""
+        deadline_s = time.monotonic() + self._timeout_s
+        while True:
+            response = self.link.ask(request, max_body_bytes, deadline_s)
+            wait_s = retry_after_s(response) if response.status == 429 else None
+            if wait_s is None or time.monotonic() + wait_s >= deadline_s:
+                return response
+            time.sleep(wait_s)
 
     def _expect(self, response: Response, *statuses: int) -> None:
         if response.status not in statuses:

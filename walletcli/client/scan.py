@@ -11,7 +11,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from walletcli.client.answers import Answer
 from walletcli.client.choice import Choice
@@ -86,24 +87,89 @@ def scan(
     Raises:
         NetworkError: ``relay.none`` without relays.
     """
-    addresses = _relays(relays)
-    now_s = time.time() if now_s is None else now_s
-    keys = [identity.public_key for identity in identities]
-    deadline_s = time.monotonic() + timeout_s + PER_KEY_S * len(keys)
-    verified = Found()
-    step = _Steps(progress, len(keys) * len(addresses))
-    visits = [Visit(address, dialer, for_identity, memory, verified) for address in addresses]
-    try:
-        for_each(visits, lambda visit: visit.look_up(keys, deadline_s, step))
-        for_each(visits, lambda visit: visit.look_for_documents(verified.missing_documents, deadline_s))
-        node_records = [visit.node_record for visit in visits]
-    finally:
-        for visit in visits:
+    with TogetherScan(relays, dialer=dialer, memory=memory, for_identity=for_identity, timeout_s=timeout_s) as asking:
+        return asking.look_up(identities, now_s=now_s, progress=progress)
+
+
+class TogetherScan:
+    """Asks each relay for any number of identities over one connection, in as many steps as it takes.
+
+    Every relay learns that somebody asks for all of these.
+
+    Args:
+        relays: who to ask; the same one twice is asked once.
+        dialer: opens the connections.
+        memory: what is remembered of identities; brought up to date. None: freshness is not checked.
+        for_identity: did:key of the identity on whose behalf is asked, or None.
+        timeout_s: how long each relay may take for anything, in seconds; `PER_KEY_S` more for each identity.
+
+    Raises:
+        NetworkError: ``relay.none`` without relays.
+    """
+
+    def __init__(
+        self,
+        relays: Sequence[NodeAddress],
+        *,
+        dialer: Dialer,
+        memory: Freshness | None = None,
+        for_identity: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self._memory = memory
+        self._timeout_s = timeout_s
+        self._found = Found()
+        self._visits = [Visit(address, dialer, for_identity, memory, self._found) for address in _relays(relays)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        for visit in self._visits:
             visit.close()
-    return [
-        _scanned(identity, [visit.answer(identity.public_key) for visit in visits], memory, now_s, node_records)
-        for identity in identities
-    ]
+
+    def look_up(
+        self,
+        identities: Sequence[IdentityId],
+        *,
+        now_s: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Scanned]:
+        """Ask every relay for all of these identities, and verify what comes.
+
+        Args:
+            identities: who to look for.
+            now_s: Unix time in seconds; None takes the clock.
+            progress: takes how many answers are there, and how many there will be; called from several threads.
+
+        Returns:
+            One result for each of `identities`, in their order.
+        """
+        now_s = time.time() if now_s is None else now_s
+        keys = [identity.public_key for identity in identities]
+        deadline_s = time.monotonic() + self._timeout_s + PER_KEY_S * len(keys)
+        step = _Steps(progress, len(keys) * len(self._visits))
+        for_each(self._visits, lambda visit: visit.look_up(keys, deadline_s, step))
+        for_each(self._visits, lambda visit: visit.look_for_documents(self._found.missing_documents, deadline_s))
+        node_records = [visit.node_record for visit in self._visits]
+        found = [
+            _scanned(
+                identity,
+                [visit.answer(identity.public_key) for visit in self._visits],
+                self._memory,
+                now_s,
+                node_records,
+            )
+            for identity in identities
+        ]
+        self._found.wanted.clear()  # what nobody has is looked for once, not in every step
+        return found
 
 
 def scan_apart(

@@ -13,8 +13,7 @@ from typing import Final
 
 from walletcli.client.answers import Answer
 from walletcli.client.freshness import Freshness
-from walletcli.client.host_failure import retry_after_s
-from walletcli.client.http import Request, Response
+from walletcli.client.http import Request, Response, retry_after_s
 from walletcli.client.link import NodeLink
 from walletcli.client.pipeline import Pipeline, UnusualAnswerError
 from walletcli.client.relay import check_document, decode_packet, raise_for_status, reason_code
@@ -124,6 +123,7 @@ class Visit:
             step: called for each key that is answered.
         """
         self._step = step
+        self._failure = None
         self._run((_Job(key) for key in keys), deadline_s)
 
     def look_for_documents(self, hashes: Sequence[bytes], deadline_s: float) -> None:
