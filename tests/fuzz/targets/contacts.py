@@ -17,6 +17,8 @@ from walletcli.core.relation import Relation, RelationFile, verify_relation
 from walletcli.core.secret import Secret
 from walletcli.core.vcard import VCard
 from walletcli.errors import WalletError
+from walletcli.wallet.contacts.book import ContactBook, merge
+from walletcli.wallet.contacts.contact import Contact, HeldCard, HeldRelation, Sighting, Standing
 from walletcli.wallet.vcards import Version, read_vcards, write_vcards
 
 OTHER = SigningKey(Secret(bytes(range(64, 96))))
@@ -131,6 +133,27 @@ def _cards() -> list[Card]:
     ]
 
 
+def check_contact_book(data: bytes) -> bool:
+    """One encoding per book; merging with itself and with nothing keeps it."""
+    try:
+        book = ContactBook.from_bytes(data)
+    except WalletError:
+        return False
+    assert book.to_bytes() == data
+    assert ContactBook(book).to_bytes() == data
+    assert merge(ContactBook(), book, ContactBook()) == book
+    return True
+
+
+def _books() -> list[bytes]:
+    sighting = Sighting(9, DAY, Standing.RETIRED, (bytes(32),), ("https://a.example",), (bytes(32),), {"tel": "1"})
+    full = Contact(
+        KEY.public_key, "Ada", DAY, HeldCard(b"card", DAY), DAY, HeldRelation((b"one", b"other"), DAY), b"offer", DAY,
+        ("a", "note\nof two lines"), {"email": "a@example.org"}, "uid", ("https://b.example",), ("tel",), sighting,
+    )  # fmt: skip
+    return [ContactBook().to_bytes(), ContactBook([full, Contact(bytes(16), "Eve", DAY)]).to_bytes()]
+
+
 def _relation() -> Relation:
     return Relation.between(KEY.public_key, OTHER.public_key, bytes(16), DAY, DAY + 30)
 
@@ -186,6 +209,7 @@ TARGETS = [
     ),
     Target("contact-export", check_export, lambda: [_export().to_payload()]),
     Target("export-file", check_export_file, _export_files),
+    Target("contact-book", check_contact_book, _books),
     Target("vcards", check_vcards, _vcards),
     Target("names", check_names, lambda: ["Alice\nАlісе".encode(), b"a\nA"], 200),
 ]
