@@ -76,17 +76,25 @@ def bindings_of(document: Document, today: int, newer: Mapping[bytes, Record] | 
         today: days since 1970-01-01.
         newer: records of providers that are known otherwise, by root key.
     """
-    return tuple(_binding(data, document.identity, today, newer or {}) for data in document.bindings)
+    return tuple(binding_of(data, document.identity, today, newer) for data in document.bindings)
 
 
-def _binding(data: bytes, identity: bytes, today: int, newer: Mapping[bytes, Record]) -> Binding:
+def binding_of(data: bytes, identity: bytes, today: int, newer: Mapping[bytes, Record] | None = None) -> Binding:
+    """Verify one grant as the binding that it is in a document of `identity` that contains it.
+
+    Args:
+        data: the grant.
+        identity: root key, 32 bytes.
+        today: days since 1970-01-01.
+        newer: records of providers that are known otherwise, by root key.
+    """
     try:
         sign1 = Sign1.from_bytes(data, MAX_GRANT_BYTES)
         grant = Grant.from_payload(sign1.payload)
     except FormatError as error:
         return Binding(data, None, None, None, error)
     try:
-        verified = check_grant(data, identity, today, newer.get(grant.provider))
+        verified = check_grant(data, identity, today, (newer or {}).get(grant.provider))
     except (FormatError, VerificationError) as error:
         return Binding(data, grant, sign1.signer, None, error)
     return Binding(data, grant, sign1.signer, verified.provider_record, None)

@@ -71,7 +71,8 @@ def accepted_keys(links: Sequence[Link], *, accept: bool) -> tuple[str, ...]:
     return tuple(link.key for link in links)
 
 
-def _named(identities: Sequence[IdentityView]) -> str:
+def named(identities: Sequence[IdentityView]) -> str:
+    """Return a few labels of identities, and how many more there are."""
     names = [repr(identity.label) for identity in identities[:_MAX_NAMED]]
     more = len(identities) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")
@@ -95,9 +96,9 @@ def _route_links(
     same = [other for other, used in before if used & tcp]
     elsewhere = [other for other, used in before if used and not used & tcp]
     if same:
-        yield Link(TCP_LINK, f"the relay sees this machine's address, as it did for {_named(same)}")
+        yield Link(TCP_LINK, f"the relay sees this machine's address, as it did for {named(same)}")
     elif elsewhere:
-        yield Link(TCP_LINK, f"relays that compare notes see the address from which {_named(elsewhere)} came, too")
+        yield Link(TCP_LINK, f"relays that compare notes see the address from which {named(elsewhere)} came, too")
 
 
 def _published_profile(identity: IdentityView) -> dict[str, str]:
@@ -115,11 +116,11 @@ def _profile_links(identity: IdentityView, others: Sequence[IdentityView]) -> It
         same = [other for other, profile in profiles if any(_folded(seen) == folded for seen in profile.values())]
         if same:
             yield Link(
-                f"profile:{name}={value}", f"the public attribute {name!r} has a value that {_named(same)} shows, too"
+                f"profile:{name}={value}", f"the public attribute {name!r} has a value that {named(same)} shows, too"
             )
         mentioned = [other for other in others if any(text in value for text in _id_texts(other))]
         if mentioned:
-            yield Link(f"mention:{name}={value}", f"the public attribute {name!r} names {_named(mentioned)}")
+            yield Link(f"mention:{name}={value}", f"the public attribute {name!r} names {named(mentioned)}")
 
 
 def _folded(value: str) -> str:

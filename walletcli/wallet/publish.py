@@ -17,9 +17,10 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
-from walletcli.wallet.linkability import accepted_keys, find_links
+from walletcli.wallet.linkability import Link, accepted_keys, find_links
 from walletcli.wallet.memory import WalletMemory
-from walletcli.wallet.relays import chosen_relays
+from walletcli.wallet.providers.book import read_book
+from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.changes import Adopt, MarkStored, PlanPublish
 from walletcli.wallet.state.draft import needs_document, next_document, today
@@ -101,7 +102,7 @@ def publish_identity(
     Args:
         session: the open wallet.
         who: label or id.
-        relays: where to; none: the wallet's list.
+        relays: where to; none: the wallet's list, and the providers that the identity is bound to.
         accept_link: go ahead where this ties identities together; remembered for this identity.
         copies: how many relays must hold it; None: all.
         on_top: if relays have a newer record of this identity than the wallet, continue from that one. (After a restore
@@ -118,9 +119,9 @@ def publish_identity(
         SignerError: ``request.*``; ``wallet.watch-only`` if the wallet says something new and its root is elsewhere.
         VaultError: ``vault.*``, ``agent.*``.
     """
-    addresses = chosen_relays(session.home, relays)
+    addresses = publish_addresses(session, who, relays)
     route = dialer if dialer is not None else dialer_for(offline)
-    index = _plan(session, who, addresses, accept_link)
+    index = plan_publish(session, who, addresses, accept_link)
     for _ in range(MAX_ATTEMPTS):
         snapshot = session.snapshot()
         try:
@@ -132,15 +133,76 @@ def publish_identity(
     raise _too_busy()
 
 
-def _publish_once(
+def publish_addresses(session: Session, who: str, relays: Sequence[str] = ()) -> list[NodeAddress]:
+    """Return where a record goes: to the relays that are named, or to the wallet's list and the identity's providers.
+
+    A provider goes by the record that is stored there, so it gets each new one.
+
+    Raises:
+        InputError: ``identity.unknown``, ``address.malformed``.
+        NetworkError: ``relay.none`` if there is neither a relay nor a provider.
+    """
+    if relays:
+        return chosen_relays(session.home, relays)
+    book = read_book(session, find(session.snapshot().wallet, who).index)
+    providers = [entry.address for entry in book.entries if entry.left_day is None]
+    return chosen_relays(None, [*list_relays(session.home), *providers])
+
+
+def sign_next(
     session: Session,
     index: int,
     addresses: Sequence[NodeAddress],
     dialer: Dialer,
-    copies: int | None,
-    progress: Progress,
-) -> Published:
-    record, new = _signed(session, index, progress)
+    *,
+    on_top: bool = False,
+    progress: Progress = silent,
+) -> tuple[Record, bool]:
+    """Sign what the wallet says now, if it is not signed already, and store it nowhere but in the vault.
+
+    Args:
+        session: the open wallet.
+        index: of the identity.
+        addresses: relays that are asked first what has been published, as before every signature.
+        dialer: opens the connections.
+        on_top: continue from a newer record of this identity that relays have.
+        progress: takes a line per step.
+
+    Returns:
+        The record, and whether it had to be signed.
+
+    Raises:
+        As `publish_identity`.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        snapshot = session.snapshot()
+        try:
+            _look_before_signing(
+                session, snapshot, snapshot.wallet.by_index(index), addresses, dialer, on_top, progress
+            )
+            return _signed(session, index, progress)
+        except VerificationError as error:
+            if error.code != "publish.newer-exists" or not _has_moved_on(session, snapshot, index):
+                raise
+    raise _too_busy()
+
+
+def store_record(
+    session: Session,
+    index: int,
+    record: Record,
+    addresses: Sequence[NodeAddress],
+    dialer: Dialer,
+    *,
+    copies: int | None = None,
+    progress: Progress = silent,
+) -> client.Stored:
+    """Store a signed record of this wallet's, and remember where it is.
+
+    Raises:
+        ShortPublishError: ``publish.short``; what was stored is remembered all the same.
+        NetworkError, VerificationError: as `publish_identity`.
+    """
     progress(f"storing the record on {len(addresses)} relay(s)")
     memory = WalletMemory(session.snapshot().wallet)
     try:
@@ -150,6 +212,19 @@ def _publish_once(
         raise
     _mark(session, index, record, stored)
     memory.save(session)
+    return stored
+
+
+def _publish_once(
+    session: Session,
+    index: int,
+    addresses: Sequence[NodeAddress],
+    dialer: Dialer,
+    copies: int | None,
+    progress: Progress,
+) -> Published:
+    record, new = _signed(session, index, progress)
+    stored = store_record(session, index, record, addresses, dialer, copies=copies, progress=progress)
     return Published(record, stored, new)
 
 
@@ -162,11 +237,25 @@ def _too_busy() -> VaultError:
     return VaultError("vault.busy", "other processes keep changing the wallet", "try again")
 
 
-def _plan(session: Session, who: str, addresses: Sequence[NodeAddress], accept_link: bool) -> int:
-    """Check what would link, and remember who will learn of the identity before anybody does; return its index."""
+def plan_publish(
+    session: Session, who: str, addresses: Sequence[NodeAddress], accept_link: bool, more: Sequence[Link] = ()
+) -> int:
+    """Check what would link, and remember who will learn of the identity before anybody does; return its index.
+
+    Args:
+        session: the open wallet.
+        who: label or id.
+        addresses: relays and providers that are about to hear of the identity.
+        accept_link: go ahead where that ties identities together.
+        more: what else would, in the eyes of the caller.
+
+    Raises:
+        InputError: ``identity.unknown``, ``link.would-link``.
+    """
     wallet = session.snapshot().wallet
     identity = find(wallet, who)
-    accepted = accepted_keys(find_links(wallet, identity, addresses), accept=accept_link)
+    links = [*find_links(wallet, identity, addresses), *more]
+    accepted = accepted_keys([link for link in links if link.key not in identity.accepted_links], accept=accept_link)
     names = tuple(address.to_text() for address in addresses)
     if accepted or not set(names) <= set(identity.contacted):
         session.apply(PlanPublish(identity.index, names, accepted))

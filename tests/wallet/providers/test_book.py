@@ -87,7 +87,7 @@ def test_a_change_is_made_to_what_is_there_and_with_what_goes_along(either_sessi
     index = create_identity(either_session, "alice").index
     assert read_book(either_session, index) == ProviderBook()
     change_book(either_session, index, lambda book: book.with_entry(ONE))
-    change_book(either_session, index, lambda book: book.with_entry(OTHER), Rename(index, "bob"))
+    change_book(either_session, index, lambda book: book.with_entry(OTHER), lambda: [Rename(index, "bob")])
     assert read_book(either_session, index).entries == (ONE, OTHER)
     assert [summary.label for summary in either_session.summaries()] == ["bob"]
 

@@ -8,7 +8,7 @@ Spec: docs/spec/providers.md, "Book".
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
@@ -199,7 +199,10 @@ def read_book(session: Session, index: int) -> ProviderBook:
 
 
 def change_book(
-    session: Session, index: int, change: Callable[[ProviderBook], ProviderBook], *alongside: Change
+    session: Session,
+    index: int,
+    change: Callable[[ProviderBook], ProviderBook],
+    alongside: Callable[[], Sequence[Change]] = tuple,
 ) -> ProviderBook:
     """Change what is remembered, from what is there at that instant; on disk when this returns.
 
@@ -207,7 +210,8 @@ def change_book(
         session: the open wallet.
         index: of the identity.
         change: gives the new book for the present one; called again if another process was quicker.
-        alongside: made in the same write, before it, or not at all.
+        alongside: gives changes that are made in the same write or not at all; called after the book was read, so
+            that what it looks at cannot be of before another process's change to the book.
 
     Raises:
         VaultError: ``vault.busy``, ``vault.*``.
@@ -218,12 +222,12 @@ def change_book(
     for _ in range(MAX_ATTEMPTS):
         before = session.drawer(index, DRAWER)
         book = change(ProviderBook.from_bytes(before) if before is not None else ProviderBook())
-        data = book.to_bytes()
-        if data == before and not alongside:
+        data, more = book.to_bytes(), alongside()
+        if data == before and not more:
             return book
         digest = hashlib.sha256(before).digest() if before is not None else None
         try:
-            session.apply(Several((*alongside, PutDrawer(index, DRAWER, data, digest))))
+            session.apply(Several((*more, PutDrawer(index, DRAWER, data, digest))))
         except VaultError as error:
             if error.code != "drawer.changed":
                 raise

@@ -198,7 +198,7 @@ def bound_places(
     writers = writers_of(identity, known, records)
     places = Places(kit=kit_place(book, writers), writers=writers)
     try:
-        for binding, role in _in_order(current_bindings(identity, access.memory), book):
+        for binding, role in in_order(current_bindings(identity, access.memory), book):
             if binding.grant is None or binding.error is not None:
                 provider = binding.grant.provider if binding.grant is not None else b""
                 places.providers.append(ProviderPlace(provider, role, binding=binding, error=binding.error))
@@ -310,10 +310,19 @@ def kit_place(book: ProviderBook, writers: Writers) -> DirectoryPlace | None:
     return DirectoryPlace(book.kit.path, writers) if book.kit is not None and book.kit.path else None
 
 
-def _in_order(bindings: Sequence[Binding], book: ProviderBook) -> list[tuple[Binding, Role]]:
-    """Return bindings with their roles, the main provider first; without a book every one is a main one."""
-    found = []
+def in_order(bindings: Sequence[Binding], book: ProviderBook) -> list[tuple[Binding, Role]]:
+    """Return bindings with their roles, the main one first.
+
+    A role is what the book says. A wallet that has just been restored has no book: then the first binding is the main
+    one, as whoever made the document put it first.
+    """
+    found: list[tuple[Binding, Role]] = []
+    has_main = any(entry.role is Role.MAIN and entry.left_day is None for entry in book.entries)
     for binding in bindings:
         entry = book.get(binding.grant.provider) if binding.grant is not None else None
-        found.append((binding, entry.role if entry is not None else Role.MAIN))
+        if entry is not None and entry.left_day is None:
+            role = entry.role
+        else:
+            role, has_main = (Role.KIT if has_main else Role.MAIN), True
+        found.append((binding, role))
     return sorted(found, key=lambda item: item[1])

@@ -1,0 +1,301 @@
+"""Binds an identity to a provider: its grant, in the identity's next document, and a second place for the data.
+
+Each step looks at what is there and does what is missing, so that an interrupted run is completed by the next one.
+
+Spec: docs/spec/providers.md, "Binding".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from walletcli.client.copying import CopyReport
+from walletcli.client.publish import PublishedShortError, Stored
+from walletcli.core.grant import VerifiedGrant
+from walletcli.core.secret import Secret
+from walletcli.errors import InputError, NetworkError, UsageError
+from walletcli.net.addresses import NodeAddress
+from walletcli.net.dialer import Dialer
+from walletcli.wallet.access.session import Session
+from walletcli.wallet.home import Progress, silent
+from walletcli.wallet.linkability import Link
+from walletcli.wallet.providers.book import KitChoice, ProviderBook, ProviderEntry, Role, change_book, read_book
+from walletcli.wallet.providers.exit_kits import refresh_kit
+from walletcli.wallet.providers.grants import held_binding, remember_provider, request_grant, with_grants
+from walletcli.wallet.providers.links import kit_link, provider_link
+from walletcli.wallet.providers.overview import ProviderOverview, overview_of
+from walletcli.wallet.providers.places import access_to, bound_places
+from walletcli.wallet.publish import plan_publish, publish_identity
+from walletcli.wallet.relays import chosen_relays, list_relays
+from walletcli.wallet.route import dialer_for
+from walletcli.wallet.state.changes import Change, SetBindings
+from walletcli.wallet.state.lookup import find
+from walletcli.wallet.state.view import IdentityView
+
+
+@dataclass(frozen=True, slots=True)
+class BindWish:
+    """What the owner wants.
+
+    Attributes:
+        address: of the provider, as text.
+        kit: where the exit kit is to be: a directory, or the address of a second provider; None: nothing was said.
+        no_kit: no exit kit, on purpose.
+        quota_bytes: room that is wanted; None: all that is offered.
+        invitation: token of a closed provider, or None.
+        accept_link: go ahead where this ties identities together; remembered for this identity.
+        relays: where the record goes beside the providers; none: the wallet's list.
+    """
+
+    address: str
+    kit: str | None = None
+    no_kit: bool = False
+    quota_bytes: int | None = None
+    invitation: Secret | None = None
+    accept_link: bool = False
+    relays: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An identity that is bound.
+
+    Attributes:
+        overview: its providers and kits, as they are now.
+        stored: where the record that says so is.
+        new: whether anything was signed for it; otherwise it was bound already.
+        kit_reports: what became of each exit kit.
+    """
+
+    overview: ProviderOverview
+    stored: Stored
+    new: bool
+    kit_reports: tuple[CopyReport, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return the overview, where the record is, and what became of the kits."""
+        return {
+            **self.overview.to_json(),
+            "new": self.new,
+            "stored": self.stored.to_json(),
+            "kit_reports": [report.to_json() for report in self.kit_reports],
+        }
+
+
+def bind_provider(
+    session: Session,
+    who: str,
+    wish: BindWish,
+    *,
+    offline: bool = False,
+    dialer: Dialer | None = None,
+    progress: Progress = silent,
+) -> Bound:
+    """Bind an identity to a provider, publish that, and make its exit kit.
+
+    Args:
+        session: the open wallet.
+        who: label or id.
+        wish: what the owner wants.
+        offline: open no connection.
+        dialer: opens connections; None: plain TCP.
+        progress: takes a line per step.
+
+    Raises:
+        UsageError: ``provider.kit-choice`` unless exactly one of kit and no kit was chosen, now or before.
+        InputError: ``identity.unknown``, ``identity.retired``, ``link.would-link``, ``provider.self``,
+            ``provider.bound-elsewhere``.
+        NetworkError: ``host.*``, ``provider.not-counted``, and what publishing ends in.
+        ShortPublishError: ``publish.short``, after everything else is done.
+        VerificationError: ``host.*``, ``publish.newer-exists``.
+        StorageError: ``exit-kit.*``, ``storage.*``.
+        SignerError: ``request.*``.
+    """
+    route = dialer if dialer is not None else dialer_for(offline)
+    identity = find(session.snapshot().wallet, who)
+    if identity.retired is not None:
+        raise InputError("identity.retired", "a retired identity has no provider", "create a new one")
+    kit = _kit_wish(wish, read_book(session, identity.index))
+    main = NodeAddress.from_text(wish.address)
+    second = NodeAddress.from_text(kit) if kit is not None and _is_address(kit) else None
+    directory = os.path.abspath(kit) if kit and second is None else None
+    wanted = [(main, Role.MAIN)] + ([(second, Role.KIT)] if second is not None else [])
+    _plan(session, identity, wish, [address for address, _ in wanted], directory)
+    run = _Run(session, identity.index, wish, route, progress)
+    granted = [found for address, role in wanted if (found := run.grant_of(address, role)) is not None]
+    _decide(session, identity.index, granted, KitChoice(directory or "") if kit is not None else None)
+    return run.finish(who)
+
+
+def _kit_wish(wish: BindWish, book: ProviderBook) -> str | None:
+    """Return what was chosen: a place, an empty text for none on purpose, None for what was decided before."""
+    if wish.kit and not wish.no_kit:
+        return wish.kit
+    if wish.no_kit and wish.kit is None:
+        return ""
+    if wish.kit is None and book.kit is not None:
+        return None
+    raise UsageError(
+        "provider.kit-choice",
+        "either a place for the exit kit is needed, or the decision to have none",
+        "give --kit DIRECTORY or --kit ADDRESS, or else --no-kit; without a kit, what only a dead provider has is lost",
+    )
+
+
+def _is_address(text: str) -> bool:
+    return "://" in text
+
+
+def _plan(
+    session: Session, identity: IdentityView, wish: BindWish, providers: Sequence[NodeAddress], directory: str | None
+) -> None:
+    """Check what would tie identities together, before anybody hears of anything."""
+    links: list[Link] = []
+    for address in providers:
+        if address.node is not None:
+            links += provider_link(session, identity, address.node.public_key)
+    if directory is not None:
+        links += kit_link(session, identity, directory)
+    plan_publish(session, identity.label, [*_relays(session, wish), *providers], wish.accept_link, links)
+
+
+def _relays(session: Session, wish: BindWish) -> list[NodeAddress]:
+    texts = [*wish.relays] or list_relays(session.home)
+    return chosen_relays(None, texts) if texts else []
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A grant to be decided.
+
+    Attributes:
+        grant: verified.
+        address: where the provider is.
+        role: what it is for.
+    """
+
+    grant: VerifiedGrant
+    address: NodeAddress
+    role: Role
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of a bind."""
+
+    session: Session
+    index: int
+    wish: BindWish
+    dialer: Dialer
+    progress: Progress
+
+    @property
+    def identity(self) -> IdentityView:
+        return self.session.snapshot().wallet.by_index(self.index)
+
+    def grant_of(self, address: NodeAddress, role: Role) -> Granted | None:
+        """Ask a provider for its grant; None if the identity has one of it that will do."""
+        identity = self.identity
+        access = access_to(self.session, identity, self.dialer)
+        with access.client(address) as client:
+            self.progress(f"asking {address.to_text()} what it offers")
+            provider = client.offer().provider
+            self._check_provider(identity, provider, address, role)
+            held = held_binding(identity, provider)
+            quota = self.wish.quota_bytes
+            if held is not None and held.grant is not None and quota in (None, held.grant.terms.quota_bytes):
+                remember_provider(self.session, self.index, ProviderEntry(provider, address.to_text(), role))
+                access.memory.save(self.session)
+                return None
+            grant = request_grant(
+                access, client, address, _relays(self.session, self.wish), quota, self.wish.invitation, self.progress
+            )
+        access.memory.save(self.session)
+        return Granted(grant, address, role)
+
+    def _check_provider(self, identity: IdentityView, provider: bytes, address: NodeAddress, role: Role) -> None:
+        if provider == identity.public_key:
+            raise InputError("provider.self", "nobody is one's own provider", "name another node")
+        if address.node is None:  # only now it is known who is there
+            links = list(provider_link(self.session, identity, provider))
+            plan_publish(self.session, identity.label, [address], self.wish.accept_link, links)
+        main = next(
+            (
+                entry
+                for entry in read_book(self.session, self.index).entries
+                if entry.role is Role.MAIN and entry.left_day is None and entry.provider != provider
+            ),
+            None,
+        )
+        if role is Role.MAIN and main is not None:
+            raise InputError(
+                "provider.bound-elsewhere",
+                f"{identity.label!r} is bound to {main.address} already",
+                "move with `provider migrate`, or have this one keep the second copy: "
+                "`provider bind` the first one again with --kit ADDRESS",
+            )
+
+    def finish(self, who: str) -> Bound:
+        """Publish what was decided, and bring data to where it belongs."""
+        before = self.identity.record
+        short: PublishedShortError | None = None
+        relays = [address.to_text() for address in _relays(self.session, self.wish)]
+        relays += [entry.address for entry in read_book(self.session, self.index).entries if entry.left_day is None]
+        try:
+            stored = publish_identity(
+                self.session, who, relays, self.wish.accept_link, dialer=self.dialer, progress=self.progress
+            ).stored
+        except PublishedShortError as error:
+            short, stored = error, error.stored
+        identity = self.identity
+        self.progress("making the exit kit")
+        with bound_places(self.session, identity, self.dialer) as places:
+            reports = refresh_kit(self.session, identity, places)
+            overview = overview_of(identity, places, read_book(self.session, self.index))
+        check_counted(overview)
+        _raise_stopped(reports)
+        if short is not None:
+            raise short
+        return Bound(overview, stored, identity.record != before, tuple(reports))
+
+
+def _decide(session: Session, index: int, granted: Sequence[Granted], kit: KitChoice | None) -> None:
+    """Remember providers and kit, and what the next document will say, in one write."""
+
+    def changed(book: ProviderBook) -> ProviderBook:
+        for item in granted:
+            entry = ProviderEntry(item.grant.grant.provider, item.address.to_text(), item.role)
+            book = book.with_entry(entry)
+        if kit is None or (book.kit is not None and book.kit.path == kit.path):
+            return book
+        return replace(book, kit=kit)
+
+    def bindings() -> Iterator[Change]:
+        if granted:
+            identity = session.snapshot().wallet.by_index(index)
+            yield SetBindings(index, with_grants(identity, [(item.grant.data, item.role) for item in granted]))
+
+    change_book(session, index, changed, lambda: tuple(bindings()))
+
+
+def check_counted(overview: ProviderOverview) -> None:
+    """Check that each provider that answers goes by the grant that the published document holds.
+
+    Raises:
+        NetworkError: ``provider.not-counted``.
+    """
+    for view in overview.providers:
+        if view.counts_the_grant is False:
+            raise NetworkError(
+                "provider.not-counted",
+                f"{view.address} has the record and does not go by the grant in it",
+                "run the same command again; if that stays so, choose another provider",
+            )
+
+
+def _raise_stopped(reports: Sequence[CopyReport]) -> None:
+    for report in reports:
+        if report.stopped is not None:
+            raise report.stopped

@@ -1,0 +1,102 @@
+"""What a binding or an exit kit would tie to other identities of this wallet.
+
+Spec: docs/security/threat-model.md, "Unlinked"; docs/spec/providers.md, "Binding".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from walletcli.core.cose import Sign1
+from walletcli.core.document import MAX_GRANT_BYTES
+from walletcli.core.grant import Grant
+from walletcli.core.identity_id import IdentityId
+from walletcli.errors import FormatError, StorageError
+from walletcli.wallet.access.session import Session
+from walletcli.wallet.linkability import Link, named
+from walletcli.wallet.providers.book import ProviderBook, read_book
+from walletcli.wallet.state.draft import last_document
+from walletcli.wallet.state.view import IdentityView
+
+KIT_LINK = "kit:disk"
+"""Accepted link: the exit kit lies on a disk on which another identity's kit lies."""
+
+
+def provider_link(session: Session, identity: IdentityView, provider: bytes) -> Iterator[Link]:
+    """Find other identities of this wallet that this provider hosts, or has hosted.
+
+    Args:
+        session: the open wallet.
+        identity: what is about to be bound.
+        provider: root key, 32 bytes.
+    """
+    same = [
+        other
+        for other in session.snapshot().wallet.identities
+        if other.index != identity.index and provider in providers_of(other, read_book(session, other.index))
+    ]
+    if same:
+        did = IdentityId(provider).did
+        yield Link(
+            f"provider:{did}", f"the provider {did} sees when each of them is used, and it hosts {named(same)}, too"
+        )
+
+
+def kit_link(session: Session, identity: IdentityView, path: str) -> Iterator[Link]:
+    """Find other identities whose exit kit lies on the same disk as `path`.
+
+    Raises:
+        StorageError: ``exit-kit.taken`` if it is the very same directory.
+    """
+    same = []
+    for other in session.snapshot().wallet.identities:
+        kit = read_book(session, other.index).kit
+        if other.index == identity.index or kit is None or not kit.path:
+            continue
+        if os.path.realpath(kit.path) == os.path.realpath(path):
+            raise StorageError(
+                "exit-kit.taken",
+                f"{path} is for the exit kit of {other.label!r}",
+                "name a directory of its own for each identity",
+            )
+        if _disk_of(kit.path) == _disk_of(path):
+            same.append(other)
+    if same:
+        yield Link(KIT_LINK, f"whoever finds the disk of this exit kit finds that of {named(same)}, too")
+
+
+def providers_of(identity: IdentityView, book: ProviderBook) -> set[bytes]:
+    """Return the root keys of all providers that an identity is bound to, will be, or was."""
+    document = last_document(identity)
+    grants: Sequence[bytes] = (
+        *(document.bindings if document is not None else ()),
+        *(identity.bindings if identity.bindings is not None else ()),
+    )
+    found = {entry.provider for entry in book.entries}
+    for data in grants:
+        grant = read_grant(data)
+        if grant is not None:
+            found.add(grant.provider)
+    return found
+
+
+def read_grant(data: bytes) -> Grant | None:
+    """Return what a grant says, or None if it cannot be read; it is not verified."""
+    try:
+        return Grant.from_payload(Sign1.from_bytes(data, MAX_GRANT_BYTES).payload)
+    except FormatError:
+        return None
+
+
+def _disk_of(path: str) -> int | None:
+    """Return the number of the file system that a path is or would be on; None if that cannot be told."""
+    path = os.path.abspath(path)
+    while True:
+        try:
+            return os.stat(path).st_dev
+        except OSError:
+            parent = os.path.dirname(path)
+            if parent == path:
+                return None
+            path = parent
