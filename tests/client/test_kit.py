@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,24 @@ def test_blobs_come_back_as_they_were_put(place: DirectoryPlace) -> None:
     assert found is not None
     assert found.content == CONTENT
     assert place.get(blob_id(9)) is None
+
+
+def test_what_is_pinned_is_taken_whoever_signed_it_and_nothing_else_of_theirs(place: DirectoryPlace) -> None:
+    laptop = manifest(blob_id(1), CONTENT, signer="laptop")
+    place.put(laptop, CONTENT, 0)
+    fails("blob.writer", lambda: place.get(blob_id(1)))
+    digest = hashlib.sha256(CONTENT).digest()
+    for pins, taken in (
+        ({blob_id(1): (1, digest)}, True),
+        ({blob_id(1): (2, digest)}, False),
+        ({blob_id(1): (1, bytes(32))}, False),
+        ({blob_id(2): (1, digest)}, False),
+    ):
+        pinning = place.believing(replace(WRITERS, pinned=pins))
+        if taken:
+            assert pinning.get(blob_id(1)) is not None
+        else:
+            fails("blob.writer", lambda there=pinning: there.get(blob_id(1)))  # type: ignore[misc]
 
 
 def test_a_version_replaces_the_one_before_and_nothing_else(place: DirectoryPlace) -> None:

@@ -42,6 +42,15 @@ class DirectoryPlace:
         """The directory's path."""
         return self._files.path
 
+    @property
+    def writers(self) -> Writers:
+        """Who may sign manifests, and what is known of the blobs."""
+        return self._writers
+
+    def believing(self, writers: Writers) -> DirectoryPlace:
+        """Return the same place, going by other `writers`."""
+        return DirectoryPlace(self._files.path, writers)
+
     def head(self) -> ExitKitHead | None:
         """Return the kit's head, its record verified, or None where there is no kit.
 

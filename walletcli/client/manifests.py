@@ -48,6 +48,11 @@ class SignedManifest:
         return self.manifest.version
 
     @property
+    def signer(self) -> bytes:
+        """Public key that signed it, 32 bytes."""
+        return Sign1.from_bytes(self.data, MAX_MANIFEST_BYTES).signer
+
+    @property
     def is_deletion(self) -> bool:
         """Whether it says that the blob is no more."""
         return self.manifest.content_hash is None
@@ -99,17 +104,21 @@ class Writers:
     """Who may sign an identity's manifests.
 
     A manifest says no date, so that a date of a delegation decides nothing here: a key counts as long as one of the
-    records at hand delegates to it. To stop trusting a key, leave out the records that still name it.
+    records at hand delegates to it. To stop trusting a key, leave out the records that still name it. What such a key
+    had signed before is still taken if it is pinned: somebody who is trusted vouches for it.
 
     Attributes:
         identity: root key, 32 bytes.
         keys: public keys of 32 bytes: the root, and each device with the power ``host``.
         known: the version that each blob had when it was last seen here; none may be below.
+        pinned: version and SHA-256 of the sealed bytes of blobs that are right whoever signed their manifest, because
+            the identity's index names them, or because they were checked when their signer was still a device.
     """
 
     identity: bytes
     keys: frozenset[bytes]
     known: Mapping[bytes, int] = field(default_factory=dict)
+    pinned: Mapping[bytes, tuple[int, bytes]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, identity: bytes, records: Iterable[Record], known: Mapping[bytes, int] | None = None) -> Writers:
@@ -137,7 +146,8 @@ class Writers:
         if manifest.identity != self.identity:
             raise VerificationError("blob.identity", f"{place} gave a blob of another identity", _elsewhere(place))
         name = manifest.blob_id.hex()
-        if sign1.signer not in self.keys:
+        said = (manifest.version, manifest.content_hash)
+        if sign1.signer not in self.keys and self.pinned.get(manifest.blob_id) != said:
             raise VerificationError(
                 "blob.writer", f"blob {name} at {place} is signed by no device of its owner", _elsewhere(place)
             )

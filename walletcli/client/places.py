@@ -19,6 +19,13 @@ class Place(Protocol):
     def name(self) -> str:
         """How the place is called in messages: an address or a path."""
 
+    @property
+    def writers(self) -> Writers:
+        """Who may sign manifests, and what is known of the blobs."""
+
+    def believing(self, writers: Writers) -> Place:
+        """Return the same place, going by other `writers`; it shares the connection with this one."""
+
     def manifests(self) -> Iterator[Listed]:
         """Go through what is there, ascending by id; what does not verify comes as a fault.
 
@@ -61,6 +68,15 @@ class HostPlace:
     def name(self) -> str:
         """The provider's address."""
         return self._client.name
+
+    @property
+    def writers(self) -> Writers:
+        """Who may sign manifests, and what is known of the blobs."""
+        return self._writers
+
+    def believing(self, writers: Writers) -> HostPlace:
+        """Return the same place, going by other `writers`."""
+        return HostPlace(self._client, writers)
 
     def manifests(self) -> Iterator[Listed]:
         """As `HostClient.listed`."""
