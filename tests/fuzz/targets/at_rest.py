@@ -124,6 +124,9 @@ def agent_requests() -> list[bytes]:
         messages.Apply(changes.AddIdentity("label", None, 20_000)),
         messages.Apply(changes.SetAttribute(1, "name", "value", True)),
         messages.Apply(changes.Retire(1, 20_000, 2)),
+        messages.Apply(changes.TakeFound(1, 20_000, b"record", True, ("https://relay.example",))),
+        messages.DeriveKeys(0, 20),
+        messages.UnsealAsRoot(3, b"sealed", b"context"),
         messages.Lock(),
     ]
     return [messages.encode_request(request) for request in requests]

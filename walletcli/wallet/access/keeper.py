@@ -28,6 +28,7 @@ from walletcli.signers.software import SoftwareSigner
 from walletcli.signers.statements import sign_statement
 from walletcli.wallet.access.messages import (
     Apply,
+    DeriveKeys,
     DeriveSummaries,
     GetDrawer,
     GetFacts,
@@ -37,11 +38,12 @@ from walletcli.wallet.access.messages import (
     Sign,
     SignStatement,
     Unseal,
+    UnsealAsRoot,
 )
 from walletcli.wallet.access.policy import check_signing, watch_only
 from walletcli.wallet.access.statement_policy import check_statement
 from walletcli.wallet.state import sections, transitions
-from walletcli.wallet.state.changes import AddIdentity, Adopt, Change, Several
+from walletcli.wallet.state.changes import AddIdentity, Adopt, Change, Several, TakeFound
 from walletcli.wallet.state.summary import IdentitySummary
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_state import DEVICE_SEED_BYTES, WALLET_DRAWER, DeviceSecrets, WalletState
@@ -167,6 +169,10 @@ class Keeper:
                 return self._drawer(request)
             case SignStatement():
                 return self._sign_statement(request)
+            case DeriveKeys():
+                return self._root_keys(request.start, request.count)
+            case UnsealAsRoot():
+                return self._unseal_as_root(request.index, request.sealed, request.context)
             case _:
                 raise InputError("agent-request.unknown", "only an agent answers this request")
 
@@ -226,10 +232,11 @@ class Keeper:
         """Sign a statement that the policy allows, with the device key or the root's."""
         identity = self._state.public.by_index(request.index)
         check_statement(request.typ, request.payload, identity, by_root=request.by_root)
-        if request.by_root and self._root is None:
+        if not request.by_root:
+            return sign_statement(SigningKey(self._device(request.index).signing), request.typ, request.payload)
+        if not self._has_root:
             raise watch_only(identity.label)
-        key = self._tree.root(request.index) if request.by_root else SigningKey(self._device(request.index).signing)
-        return sign_statement(key, request.typ, request.payload)
+        return self._sign_as_root(request.index, request.typ, request.payload)
 
     def _device(self, index: int) -> DeviceSecrets:
         return self._state.devices[index]
@@ -264,6 +271,8 @@ class Keeper:
                 raise watch_only(new=change.label)
             index = transitions.free_index(state.public, change.index)
             return transitions.add_identity(state, *self._new_identity(state, index, change)), index
+        if isinstance(change, TakeFound):
+            return self._taken(state, change), change.index
         section = self._found_section(state, change) if isinstance(change, Adopt) else None
         return transitions.apply(state, change, section), getattr(change, "index", None)
 
@@ -272,12 +281,12 @@ class Keeper:
         secrets = DeviceSecrets(Secret(self._entropy(DEVICE_SEED_BYTES)), Secret(self._entropy(DEVICE_SEED_BYTES)))
         view = IdentityView(
             index=index,
-            public_key=self._tree.root(index).public_key,
+            public_key=self._root_keys(index, 1)[0],
             label=label,
             created_day=change.day,
             device_signing_key=SigningKey(secrets.signing).public_key,
             device_sealing_key=x25519.public_key(secrets.sealing),
-            recovery_key=self._tree.recovery_public_key(index, RECOVERY_GENERATION),
+            recovery_key=self._recovery_key(index),
             recovery_generation=RECOVERY_GENERATION,
             profile={},
             sealed_profile={},
@@ -292,30 +301,67 @@ class Keeper:
         )
         return view, secrets
 
+    def _taken(self, state: WalletState, change: TakeFound) -> WalletState:
+        """Hold an identity whose record was found, under its owner's label, or continue from that record."""
+        found = Record.from_bytes(change.record)
+        held = any(identity.index == change.index for identity in state.public.identities)
+        context = sections.context(found.packet.public_key)
+        section = _owner_section(found, lambda sealed: self._unseal_as_root(change.index, sealed, context))
+        if not held:
+            new = AddIdentity(transitions.label_for(state.public, section, change.index), change.index, change.day)
+            state = transitions.add_identity(state, *self._new_identity(state, change.index, new))
+        return transitions.take_found(state, change, found, section)
+
     def _found_section(self, state: WalletState, change: Adopt) -> sections.OwnerSection | None:
         """Open the owner's section of a record from the network, or return None if there is none of ours."""
+        if change.record is None:
+            return None
         identity = state.public.by_index(change.index)
-        document = Record.from_bytes(change.record).document if change.record is not None else None
-        for section in document.sections if document is not None else ():
-            try:
-                content = self._opened(state, identity, section, sections.context(identity.public_key))
-            except VerificationError:
-                continue
-            return sections.OwnerSection.from_bytes(content)
-        return None
+        context = sections.context(identity.public_key)
+        return _owner_section(
+            Record.from_bytes(change.record), lambda sealed: self._opened(state, identity, sealed, context)
+        )
 
     def _unseal(self, index: int, sealed: bytes, context: bytes) -> bytes:
         """Open what is sealed to this device or to the recovery recipient of an identity."""
         return self._opened(self._state, self._state.public.by_index(index), sealed, context)
 
     def _opened(self, state: WalletState, identity: IdentityView, sealed: bytes, context: bytes) -> bytes:
-        keys = [state.devices[identity.index].sealing]
-        if self._root is not None:
-            keys.append(self._root.recovery_secret(identity.index, identity.recovery_generation))
-        for key in keys:
-            try:
-                return unseal(sealed, key, context)
-            except VerificationError as error:
-                if error.code != "sealed.not-for-you":
-                    raise
-        raise VerificationError("sealed.not-for-you", "it is sealed neither to this device nor to the recovery key")
+        try:
+            return unseal(sealed, state.devices[identity.index].sealing, context)
+        except VerificationError as error:
+            if error.code != "sealed.not-for-you":
+                raise
+        if self._has_root:
+            return self._unseal_as_root(identity.index, sealed, context, identity.recovery_generation)
+        raise VerificationError("sealed.not-for-you", "it is not sealed to this device")
+
+    @property
+    def _has_root(self) -> bool:
+        return self._root is not None
+
+    def _root_keys(self, start: int, count: int) -> list[bytes]:
+        return self._tree.root_public_keys(start, count)
+
+    def _recovery_key(self, index: int) -> bytes:
+        return self._tree.recovery_public_key(index, RECOVERY_GENERATION)
+
+    def _unseal_as_root(
+        self, index: int, sealed: bytes, context: bytes, generation: int = RECOVERY_GENERATION
+    ) -> bytes:
+        """Open what is sealed to the recovery recipient of an identity, held or not."""
+        return unseal(sealed, self._tree.recovery_secret(index, generation), context)
+
+    def _sign_as_root(self, index: int, typ: str, payload: bytes) -> bytes:
+        return sign_statement(self._tree.root(index), typ, payload)
+
+
+def _owner_section(found: Record, opened: Callable[[bytes], bytes]) -> sections.OwnerSection | None:
+    """Return the owner's section of a record's document, or None if there is none that `opened` opens."""
+    for section in found.document.sections if found.document is not None else ():
+        try:
+            content = opened(section)
+        except VerificationError:
+            continue
+        return sections.OwnerSection.from_bytes(content)
+    return None

@@ -105,6 +105,23 @@ class SignStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class DeriveKeys:
+    """Ask for the root public keys of `count` identities from index `start` on, held or not."""
+
+    start: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnsealAsRoot:
+    """Ask for what is sealed to the recovery recipient of an identity, held or not; no device key is tried."""
+
+    index: int
+    sealed: bytes
+    context: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """Ask the agent to forget everything and end."""
 
@@ -120,6 +137,8 @@ Request = (
     | Unseal
     | GetDrawer
     | SignStatement
+    | DeriveKeys
+    | UnsealAsRoot
     | Lock
 )
 
@@ -143,6 +162,10 @@ def to_row(request: Request) -> list[object]:
             return [wire.APPLY, changes.to_row(request.change)]
         case Unseal():
             return [wire.UNSEAL, request.index, request.sealed, request.context]
+        case DeriveKeys():
+            return [wire.DERIVE_KEYS, request.start, request.count]
+        case UnsealAsRoot():
+            return [wire.UNSEAL_AS_ROOT, request.index, request.sealed, request.context]
         case Lock():
             return [wire.LOCK]
         case GetDrawer():
@@ -184,6 +207,11 @@ def decode_request(data: bytes) -> Request:
     return from_row(row[1:])
 
 
+def _sealed(row: Fields) -> tuple[int, bytes, bytes]:
+    """Read which identity's, what, and where it stands."""
+    return row.integer(1, high=MAX_INDEX), row.raw(2, max_bytes=MAX_SEALED_BYTES), row.raw(3, max_bytes=256)
+
+
 def _request(kind: int, row: Fields) -> Request:
     match kind:
         case wire.GET_STATUS:
@@ -201,9 +229,11 @@ def _request(kind: int, row: Fields) -> Request:
         case wire.APPLY:
             return Apply(changes.from_row(row.items(1)))
         case wire.UNSEAL:
-            return Unseal(
-                row.integer(1, high=MAX_INDEX), row.raw(2, max_bytes=MAX_SEALED_BYTES), row.raw(3, max_bytes=256)
-            )
+            return Unseal(*_sealed(row))
+        case wire.DERIVE_KEYS:
+            return DeriveKeys(row.integer(1, high=MAX_INDEX), row.integer(2, 1, wire.MAX_KEYS))
+        case wire.UNSEAL_AS_ROOT:
+            return UnsealAsRoot(*_sealed(row))
         case wire.LOCK:
             return Lock()
         case wire.GET_DRAWER:

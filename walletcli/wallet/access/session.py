@@ -99,6 +99,10 @@ class Session:
         """Return what the seed gives from index `start` on, held or not; at most `wire.MAX_KEYS`."""
         return _summaries(self.ask(wire.DERIVE_SUMMARIES, start, count))
 
+    def root_keys(self, start: int, count: int) -> list[bytes]:
+        """Return the root public keys (32 bytes) that the seed gives from index `start` on; at most `wire.MAX_KEYS`."""
+        return cast("list[bytes]", self.ask(wire.DERIVE_KEYS, start, count))
+
     def snapshot(self) -> Snapshot:
         """Return the public half of the wallet."""
         from walletcli.wallet.state.wallet_view import Snapshot, WalletView
@@ -151,6 +155,15 @@ class Session:
             VerificationError: ``sealed.not-for-you``.
         """
         return cast("bytes", self.ask(wire.UNSEAL, index, sealed, context))
+
+    def unseal_as_root(self, index: int, sealed: bytes, context: bytes) -> bytes:
+        """Open what is sealed to the recovery recipient of an identity, held or not, as the words alone can.
+
+        Raises:
+            VerificationError: ``sealed.not-for-you``, ``sealed.damaged``.
+            FormatError: ``sealed.malformed``.
+        """
+        return cast("bytes", self.ask(wire.UNSEAL_AS_ROOT, index, sealed, context))
 
     def drawer(self, index: int | None, name: str) -> bytes | None:
         """Return what is in a drawer, or None if it is empty.

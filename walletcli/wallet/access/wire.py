@@ -56,6 +56,11 @@ GET_DRAWER: Final = 10
 SIGN_STATEMENT: Final = 11
 """Sign a statement with the device key or the root: index, type, payload, by root."""
 
+DERIVE_KEYS: Final = 16
+"""Root public keys that the seed gives: start, count."""
+UNSEAL_AS_ROOT: Final = 17
+"""Open what is sealed to the recovery recipient, as somebody with nothing but the words: index, sealed, context."""
+
 
 def encode_request(row: Sequence[object]) -> bytes:
     """Return the content of a frame that asks for `row`: a kind, then its arguments.

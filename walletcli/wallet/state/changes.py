@@ -140,6 +140,27 @@ class PutDrawer:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeFound:
+    """Hold an identity whose record was found after a restore, or continue from that record where it is newer.
+
+    It gets the label of its owner's section.
+
+    Attributes:
+        index: identity index.
+        day: of today, days since 1970-01-01 UTC.
+        record: what was found, in file form.
+        is_fresh: enough independent sources were asked, so that something may be signed on top of it.
+        contacted: the relays that were asked for it.
+    """
+
+    index: int
+    day: int
+    record: bytes
+    is_fresh: bool
+    contacted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Several:
     """Make several changes at once, in this order, or none of them."""
 
@@ -160,6 +181,7 @@ Change = (
     | SetShares
     | RevokeDevices
     | PutDrawer
+    | TakeFound
     | Several
 )
 
@@ -193,6 +215,8 @@ def to_row(change: Change) -> list[object]:
             return [12, change.index, list(change.devices)]
         case PutDrawer():
             return [13, change.index, change.name, change.data, change.before]
+        case TakeFound():
+            return [30, change.index, change.day, change.record, change.is_fresh, list(change.contacted)]
         case Several():
             return [14, [to_row(one) for one in change.changes]]
 
@@ -265,6 +289,9 @@ def _change(kind: int, row: Fields) -> Change:
             return RevokeDevices(_index(row), row.raws(2, 32))
         case 13:
             return _put_drawer(row)
+        case 30:
+            record = row.raw(3, max_bytes=MAX_RECORD_BYTES)
+            return TakeFound(_index(row), row.integer(2), record, row.flag(4), row.texts(5))
         case 14:
             return Several(tuple(_simple(item) for item in row.items(1)))
         case _:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from walletcli.core.document import check_attribute
+from walletcli.core.document import Document, check_attribute
 from walletcli.core.document_parts import LAST_DAY, RETIREMENT_REASONS
 from walletcli.core.record import Record
 from walletcli.errors import InputError, VaultError, VerificationError
@@ -27,6 +27,7 @@ from walletcli.wallet.state.changes import (
     SetBindings,
     SetShares,
     Several,
+    TakeFound,
     UnsetAttribute,
 )
 from walletcli.wallet.state.labels import check_label, same_label
@@ -48,7 +49,7 @@ IdentityChange = (
 
 
 def apply(state: WalletState, change: Change, found_section: OwnerSection | None = None) -> WalletState:
-    """Return the state after `change`, neither `AddIdentity` (that needs keys: see `add_identity`) nor `Several`.
+    """Return the state after `change`, but for those that need keys (`add_identity`, `take_found`) and `Several`.
 
     Args:
         state: the state before.
@@ -64,7 +65,7 @@ def apply(state: WalletState, change: Change, found_section: OwnerSection | None
         return _with_public(state, replace(state.public, seen=_remember(state.public, change)))
     if isinstance(change, PutDrawer):
         return _put_drawer(state, change)
-    if isinstance(change, AddIdentity | Several):
+    if isinstance(change, AddIdentity | TakeFound | Several):
         raise TypeError("an identity is added with its keys, and several changes one by one")
     before = state.public.by_index(change.index)
     if isinstance(change, Adopt):
@@ -235,21 +236,65 @@ def _adopt(identity: IdentityView, change: Adopt, section: OwnerSection | None) 
     if change.record is None:
         return replace(identity, unseen=False)
     found = Record.from_bytes(change.record)
+    _check_continues(identity, found)
+    if identity.record is not None and found.packet.seq <= Record.from_bytes(identity.record).packet.seq:
+        raise VerificationError("record.not-newer", "the record is not newer than the one that this wallet has")
+    return _continued(identity, change.record, found, section)
+
+
+def take_found(state: WalletState, change: TakeFound, found: Record, section: OwnerSection | None) -> WalletState:
+    """Return the state after a record has been found of an identity that is held, were it only for this.
+
+    Args:
+        state: the state before; the identity is in it.
+        change: what was found.
+        found: the record of `change`, verified.
+        section: the owner's section of its document, opened; None if it has none of ours.
+
+    Raises:
+        VerificationError: ``record.identity-mismatch``, ``record.pending``.
+    """
+    identity = state.public.by_index(change.index)
+    unseen = identity.unseen and not change.is_fresh
+    last = Record.from_bytes(identity.record).packet.seq if identity.record is not None else -1
+    if found.packet.seq > last:
+        identity = _continued(identity, change.record, found, section)
+    contacted = _union(identity.contacted, change.contacted)
+    return _with_identity(state, replace(identity, unseen=unseen, contacted=contacted))
+
+
+def label_for(wallet: WalletView, section: OwnerSection | None, index: int) -> str:
+    """Return a label for an identity that was found: the one that its owner gave it, unless that cannot be had."""
+    wanted = [section.label, f"{section.label} ({index})"] if section is not None and section.label else []
+    for text in (*wanted, f"identity {index}"):
+        try:
+            return free_label(wallet, text, None)
+        except InputError:
+            continue
+    return f"identity {index} of m"
+
+
+def _check_continues(identity: IdentityView, found: Record) -> Document:
+    """Return the document of a record that an identity may continue from."""
     if found.packet.public_key != identity.public_key:
         raise VerificationError("record.identity-mismatch", "the record is another identity's")
     if found.document is None:
         raise VerificationError(
             "record.pending", "the record's document is not there: nothing can be signed on top of it"
         )
-    if identity.record is not None and found.packet.seq <= Record.from_bytes(identity.record).packet.seq:
-        raise VerificationError("record.not-newer", "the record is not newer than the one that this wallet has")
+    return found.document
+
+
+def _continued(identity: IdentityView, record: bytes, found: Record, section: OwnerSection | None) -> IdentityView:
+    """Return the identity with a newer record than its last, and with what the owner keeps in that one."""
+    document = _check_continues(identity, found)
     sealed = {**(section.attributes if section is not None else {}), **identity.sealed_profile}
     sealed = {name: value for name, value in sealed.items() if name not in identity.profile}
-    profile = {name: value for name, value in found.document.profile.items() if name not in sealed}
-    retirement = found.document.retirement
+    profile = {name: value for name, value in document.profile.items() if name not in sealed}
+    retirement = document.retirement
     return replace(
         identity,
-        record=change.record,
+        record=record,
         profile={**profile, **identity.profile},
         sealed_profile=sealed,
         retired=Retired(retirement.day, retirement.reason) if retirement is not None else identity.retired,
