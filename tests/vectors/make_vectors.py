@@ -10,7 +10,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.vectors import cases_cbor, cases_contact, cases_document, cases_packet, cases_record, cases_sealed
+from tests.vectors import (
+    cases_cbor,
+    cases_contact,
+    cases_document,
+    cases_packet,
+    cases_record,
+    cases_request,
+    cases_sealed,
+)
 
 HERE = Path(__file__).parent
 
@@ -21,6 +29,7 @@ MAKERS: dict[str, Callable[[], dict[str, object]]] = {
     "record.json": cases_record.make,
     "sealed.json": cases_sealed.make,
     "contact.json": cases_contact.make,
+    "request.json": cases_request.make,
 }
 """What makes each file."""
 

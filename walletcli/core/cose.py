@@ -28,7 +28,7 @@ _TYPS: Final = {
     cbor.encode(_TYP) + cbor.encode(typ): typ
     for typ in (
         f"application/walletcli-{name}+cose"
-        for name in ("grant", "grant-request", "login", "manifest", "card", "relation", "contact-export")
+        for name in ("grant", "grant-request", "login", "manifest", "card", "relation", "contact-export", "response")
     )
 }
 """How the protected header of each type goes on behind the key."""

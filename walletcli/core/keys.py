@@ -112,7 +112,7 @@ class KeyTree:
         Raises:
             InputError: `identity.index`.
         """
-        return (*_identity_prefix(self.scheme), _checked_index(index))
+        return identity_path(self.scheme, index)
 
     def root(self, index: int) -> SigningKey:
         """Return the root key of identity `index`.
@@ -181,6 +181,15 @@ class KeyTree:
 
     def _below(self, index: int, step: int, generation: int) -> Secret:
         return self._identities.descend((_checked_index(index), step, generation)).key
+
+
+def identity_path(scheme: Scheme, index: int) -> Path:
+    """Return the derivation path of identity `index` (0 to `MAX_INDEX`) in a scheme.
+
+    Raises:
+        InputError: `identity.index`.
+    """
+    return (*_identity_prefix(scheme), _checked_index(index))
 
 
 def _identity_prefix(scheme: Scheme) -> Path:

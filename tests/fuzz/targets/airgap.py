@@ -1,0 +1,74 @@
+"""What crosses an air gap: requests and responses."""
+
+from __future__ import annotations
+
+from tests.core.samples import ALICE, DAY
+from tests.fuzz.target import Target
+from tests.vectors import cases_request as cases
+from walletcli.core import cbor
+from walletcli.core.cose import Sign1
+from walletcli.core.request_file import RequestFile, digest_words
+from walletcli.core.response import Response, ResponseFile, verify_response
+from walletcli.errors import WalletError
+
+
+def check_request(data: bytes) -> bool:
+    """One encoding per request; its digest has words."""
+    try:
+        request = RequestFile.from_bytes(data)
+    except WalletError:
+        return False
+    assert request.to_bytes() == data
+    assert len(digest_words(request.digest)) == 8
+    return True
+
+
+def check_response(data: bytes) -> bool:
+    """A response that anybody could have signed verifies when its identity signs it."""
+    try:
+        response = Response.from_payload(data)
+    except WalletError:
+        return False
+    assert response.to_payload() == data
+    if response.identity == ALICE.public_key:
+        assert verify_response(Sign1.sign(ALICE, Response.TYP, data).to_bytes()) == response
+    return True
+
+
+def check_response_file(data: bytes) -> bool:
+    """One encoding per response file."""
+    try:
+        file = ResponseFile.from_bytes(data)
+    except WalletError:
+        return False
+    assert file.to_bytes() == data
+    return True
+
+
+def _responses() -> list[bytes]:
+    fields = (cases.response_fields(), cases.made(), cases.made(_5=32))
+    return [cbor.encode(item) for item in fields]
+
+
+TARGETS = [
+    Target(
+        "request-file",
+        check_request,
+        lambda: [
+            cases.request(cases.publish(), cases.create(), cases.sign()),
+            cases.request(cases.enrol(), _3=DAY + 90),
+            cases.request(cases.enrol(_2=7)),
+        ],
+        8192,
+    ),
+    Target("response", check_response, _responses),
+    Target(
+        "response-file",
+        check_response_file,
+        lambda: [
+            cases.response(cases.signed(cases.response_fields())),
+            cases.response(cases.signed(cases.response_fields()), cases.signed(cases.made(_5=3))),
+        ],
+        8192,
+    ),
+]
