@@ -12,7 +12,8 @@
     ├── NetworkError            7           nobody answered, or answered badly
     │   └── ShortPublishError   9           published on fewer nodes than asked
     ├── StorageError            8           disk full, directory in use, permissions
-    └── MissingExtraError       10          an optional part is not installed
+    ├── MissingExtraError       10          an optional part is not installed
+    └── PartialError            11          done, but not in full: the result says what is missing
 
 Every error carries a stable ``code`` (a dotted slug such as ``mnemonic.checksum``), a message in lower case without a
 full stop that never holds a secret, and a ``hint``: what the user can do. Codes are listed in docs/reference/errors.md.
@@ -106,3 +107,9 @@ class MissingExtraError(WalletError):
     """An optional part of walletcli is not installed."""
 
     exit_code = 10
+
+
+class PartialError(WalletError):
+    """The work is done as far as it can be; what was answered before names what is missing."""
+
+    exit_code = 11

@@ -27,6 +27,7 @@ COMMANDS = {
     "device": Late("walletcli.cli.device", "device", "See and revoke the devices that act for an identity."),
     "publish": Late("walletcli.cli.publish", "publish", "Sign an identity's record and store it on relays."),
     "resolve": Late("walletcli.cli.resolve", "resolve", "Find and verify anybody's record."),
+    "provider": Late("walletcli.cli.provider", "provider", "Choose who keeps an identity's data, and move."),
     "relay": Late("walletcli.cli.relay", "relay", "Choose the relays that records are stored on."),
     "record": Late("walletcli.cli.record", "record", "Read, verify and export record files."),
     "node": Late("walletcli.cli.node", "node", "Run a node that stores and serves records."),

@@ -29,6 +29,7 @@ EXIT_CODES = (
     (8, "storage: disk full, no permission, directory in use"),
     (9, "published on fewer nodes than asked"),
     (10, "an optional part is not installed"),
+    (11, "done, but not in full: the result names what is missing"),
     (130, "interrupted"),
 )
 """What the exit codes mean."""
@@ -37,7 +38,8 @@ INTRODUCTION = (
     "stdout carries the result and nothing else. With --json that is exactly one JSON document, on failure "
     '{"error": {"code", "message", "hint"}}; the exit code still tells. Secrets come from the terminal, from files or '
     "from pipes, never from the command line or the environment. A file loses one line end at its end, nothing else; "
-    "'-' is standard input, for one option at a time. An ID is a label, did:key:…, did:dht:…, pk:… or the bare "
+    "'-' is standard input, for one option at a time. A command that could do only a part answers with its result all "
+    "the same; stderr and the exit code say what is missing. An ID is a label, did:key:…, did:dht:…, pk:… or the bare "
     "z-base-32 of the key."
 )
 """What holds for every command."""

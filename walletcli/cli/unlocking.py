@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from walletcli.cli.invocation import Invocation
 from walletcli.cli.output import note, warn
-from walletcli.errors import InputError, VaultError
+from walletcli.errors import InputError, UsageError, VaultError
 
 if TYPE_CHECKING:
     from walletcli.cli.secret_files import SecretFile
@@ -78,6 +78,27 @@ def read_password(invocation: Invocation) -> Secret:
     instead = "give --password-file FILE, or unlock first with: walletcli wallet unlock"
     with open_terminal(invocation, "ask for the password", instead) as terminal:
         return terminal.ask_secret("Password: ")
+
+
+def read_invitation(invocation: Invocation, file: SecretFile | None, *, prompt: bool) -> Secret | None:
+    """Return the invitation of a closed provider: from a file, from the terminal, or None if neither was named.
+
+    Raises:
+        UsageError: ``invitation.twice``, ``terminal.missing``.
+        InputError: ``secret-file.*``.
+    """
+    from walletcli.cli.terminal import open_terminal
+
+    if file is not None and prompt:
+        raise UsageError(
+            "invitation.twice", "the invitation comes from a file or from the terminal", "name one of both"
+        )
+    if file is not None:
+        return file.read_text()
+    if not prompt:
+        return None
+    with open_terminal(invocation, "ask for the invitation", "give --invitation-file FILE") as terminal:
+        return terminal.ask_secret("Invitation: ")
 
 
 SHORT_PASSWORD_BYTES = 10

@@ -214,11 +214,26 @@ def test_a_directory_that_holds_other_files_is_no_place_for_a_kit(
 ) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter").write_text("dear")
-    fails("exit-kit.not-empty", lambda: bind(session, host.address, kit=str(tmp_path / "full")))
+    bound = bind(session, host.address, kit=str(tmp_path / "full"))
+    assert bound.shortfall is not None
+    assert bound.shortfall.code == "exit-kit.not-empty"
     bind(session, host.address, kit=str(tmp_path / "empty"))
     assert read_book(session, alice.index).kit == KitChoice(
         str(tmp_path / "empty"), read_book(session, alice.index).kit.day
     )  # type: ignore[union-attr]
+
+
+def test_a_relay_that_does_not_answer_is_told_of_when_everything_else_is_done(
+    session: Session, alice: IdentityView, host: Host, relays: Callable[[], HonestRelay], tmp_path: Path
+) -> None:
+    dead = relays()
+    add_relay(session.home, dead.url)
+    dead.close()
+    bound = bind(session, host.address, kit=str(tmp_path / "kit"))
+    assert bound.shortfall is not None
+    assert bound.shortfall.code == "publish.short"
+    assert read_head(str(tmp_path / "kit")) is not None
+    assert [view.counts_the_grant for view in bound.overview.providers] == [True]
 
 
 def test_a_later_publish_goes_to_the_provider_as_well(

@@ -15,7 +15,7 @@ from walletcli.client.copying import CopyReport
 from walletcli.client.publish import PublishedShortError, Stored
 from walletcli.core.grant import VerifiedGrant
 from walletcli.core.secret import Secret
-from walletcli.errors import InputError, NetworkError, UsageError
+from walletcli.errors import InputError, NetworkError, UsageError, WalletError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
@@ -67,12 +67,14 @@ class Bound:
         stored: where the record that says so is.
         new: whether anything was signed for it; otherwise it was bound already.
         kit_reports: what became of each exit kit.
+        shortfall: what is not done though the identity is bound, or None; the same command again completes it.
     """
 
     overview: ProviderOverview
     stored: Stored
     new: bool
     kit_reports: tuple[CopyReport, ...] = ()
+    shortfall: WalletError | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the overview, where the record is, and what became of the kits."""
@@ -107,10 +109,10 @@ def bind_provider(
         UsageError: ``provider.kit-choice`` unless exactly one of kit and no kit was chosen, now or before.
         InputError: ``identity.unknown``, ``identity.retired``, ``link.would-link``, ``provider.self``,
             ``provider.bound-elsewhere``.
-        NetworkError: ``host.*``, ``provider.not-counted``, and what publishing ends in.
-        ShortPublishError: ``publish.short``, after everything else is done.
+        NetworkError: ``host.*``, ``provider.not-counted``, and what publishing ends in. That too few relays have the
+            record is told by the result.
         VerificationError: ``host.*``, ``publish.newer-exists``.
-        StorageError: ``exit-kit.*``, ``storage.*``.
+        StorageError: ``exit-kit.taken``. That the kit cannot be written is told by the result.
         SignerError: ``request.*``.
     """
     route = dialer if dialer is not None else dialer_for(offline)
@@ -240,7 +242,7 @@ class _Run:
     def finish(self, who: str) -> Bound:
         """Publish what was decided, and bring data to where it belongs."""
         before = self.identity.record
-        short: PublishedShortError | None = None
+        shortfall: WalletError | None = None
         relays = [address.to_text() for address in _relays(self.session, self.wish)]
         relays += [entry.address for entry in read_book(self.session, self.index).entries if entry.left_day is None]
         try:
@@ -248,17 +250,16 @@ class _Run:
                 self.session, who, relays, self.wish.accept_link, dialer=self.dialer, progress=self.progress
             ).stored
         except PublishedShortError as error:
-            short, stored = error, error.stored
+            shortfall, stored = error, error.stored
         identity = self.identity
         self.progress("making the exit kit")
         with bound_places(self.session, identity, self.dialer) as places:
             reports = refresh_kit(self.session, identity, places)
             overview = overview_of(identity, places, read_book(self.session, self.index))
         check_counted(overview)
-        _raise_stopped(reports)
-        if short is not None:
-            raise short
-        return Bound(overview, stored, identity.record != before, tuple(reports))
+        stopped = [report.stopped for report in reports if report.stopped is not None]
+        shortfall = stopped[0] if stopped else shortfall
+        return Bound(overview, stored, identity.record != before, tuple(reports), shortfall)
 
 
 def _decide(session: Session, index: int, granted: Sequence[Granted], kit: KitChoice | None) -> None:
@@ -293,9 +294,3 @@ def check_counted(overview: ProviderOverview) -> None:
                 f"{view.address} has the record and does not go by the grant in it",
                 "run the same command again; if that stays so, choose another provider",
             )
-
-
-def _raise_stopped(reports: Sequence[CopyReport]) -> None:
-    for report in reports:
-        if report.stopped is not None:
-            raise report.stopped

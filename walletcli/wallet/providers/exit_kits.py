@@ -145,6 +145,19 @@ def listed_versions(place: Place) -> dict[bytes, int]:
     return {item.blob_id: item.version for item in place.manifests() if isinstance(item, SignedManifest)}
 
 
+def live_versions(place: Place) -> dict[bytes, int]:
+    """Return id and version of every blob at a place that has not been deleted.
+
+    Raises:
+        WalletError: the place cannot be gone through.
+    """
+    return {
+        item.blob_id: item.version
+        for item in place.manifests()
+        if isinstance(item, SignedManifest) and not item.is_deletion
+    }
+
+
 def _newest(places: Places, wanted: Mapping[bytes, int] | None) -> dict[bytes, int] | None:
     """Return what there should be: at the main provider, and by memory; None if neither is known."""
     main = next((item.place for item in places.usable if item.role is Role.MAIN), None)
@@ -152,7 +165,7 @@ def _newest(places: Places, wanted: Mapping[bytes, int] | None) -> dict[bytes, i
     if main is None:
         return found
     try:
-        listed = listed_versions(main)
+        listed = live_versions(main)
     except WalletError:
         return found
     found = found or {}

@@ -210,7 +210,7 @@ def bound_places(
                     binding.grant.provider,
                     writers,
                     named=named.address if named is not None else None,
-                    records=(evidence_of(binding.grant), binding.provider_record),
+                    records=(binding.provider_record,),
                     role=role,
                     binding=binding,
                 )
@@ -242,7 +242,7 @@ def open_provider(
         provider: its root key, 32 bytes.
         writers: who may sign the identity's manifests.
         named: the address to try first.
-        records: of the provider, as far as known.
+        records: of the provider, as far as known beside those that the identity's grants carry.
         role: what it is for.
         binding: as the identity's document has it.
 
@@ -251,7 +251,12 @@ def open_provider(
     """
     found = ProviderPlace(provider, role, binding=binding)
     seen = access.memory.get(provider)
-    known = [*records, seen.record if seen is not None else None]
+    carried = [
+        evidence_of(item.grant)
+        for item in current_bindings(access.identity)
+        if item.grant is not None and item.grant.provider == provider
+    ]
+    known = [*records, *carried, seen.record if seen is not None else None]
     tried = known_addresses(provider, named, known)
     if _reach(access, found, tried, writers):
         return found
