@@ -132,7 +132,14 @@ class LocalNode:
             store = SqliteStore(files.store, [sink.to_text() for sink in config.sinks])
             address = f"walletcli://127.0.0.1:{self.tls_port}/{identity.did}"
             self.service = Service(
-                identity, config, store, TcpDialer(), limits=self.limits, listen=address, http=self.url
+                identity,
+                config,
+                store,
+                TcpDialer(),
+                limits=self.limits,
+                listen=address,
+                http=self.url,
+                reread=lambda: Config.from_file(files.config),
             )
             self.loop = asyncio.get_running_loop()
             self._stopping = asyncio.Event()
@@ -149,6 +156,11 @@ class LocalNode:
     def url(self) -> str:
         """Where it serves in clear."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def key(self) -> bytes:
+        """Its root key, 32 bytes."""
+        return self.service._identity.record.packet.public_key
 
     @property
     def address(self) -> str:

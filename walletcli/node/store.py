@@ -34,6 +34,7 @@ class Outcome(Enum):
     PRECONDITION = "precondition"
     NOT_BOUND = "not-bound"
     REFUSED = "refused"
+    TOO_LONG = "too-long"
     NO_QUOTA = "no-quota"
     NO_ROOM = "no-room"
 

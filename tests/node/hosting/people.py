@@ -7,14 +7,21 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.client.records import identity, key, record
+from tests.node.local import Answer, LocalNode
 from walletcli.client.host import HostClient
+from walletcli.client.host_answers import Token
 from walletcli.client.manifests import Writers
 from walletcli.client.relay import RelayClient
+from walletcli.core.blob import join_blob
 from walletcli.core.cose import Sign1
 from walletcli.core.document_parts import Delegation, Power
+from walletcli.core.encodings import b64url_encode
 from walletcli.core.grant import VerifiedGrant
+from walletcli.core.grant_request import GrantRequest
+from walletcli.core.login import Login, Purpose
 from walletcli.core.manifest import Manifest
 from walletcli.core.record import Record
 from walletcli.core.secret import Secret
@@ -116,6 +123,61 @@ class Person:
             self.key, blob_id(number), version, digest, len(content or b"") if length is None else length, previous
         )
         return sign_as(signer or self.phone)(Manifest.TYP, said.to_payload())
+
+    # the same without the client, so that a test can send what the client never would
+
+    def grant_request(self, node: LocalNode, **changed: Any) -> bytes:
+        """Return a signed request for a grant; `changed` are its fields, and `signer`."""
+        signer = changed.pop("signer", self.phone)
+        fields = {
+            "identity": self.key,
+            "provider": node.key,
+            "nonce": node.ask("GET", "/host/challenge").body,
+            "quota_bytes": 1 << 20,
+            **changed,
+        }
+        return sign_as(signer)(GrantRequest.TYP, GrantRequest(**fields).to_payload())
+
+    def login(self, node: LocalNode, **changed: Any) -> bytes:
+        """Return a signed login; `changed` are its fields, and `signer`."""
+        signer = changed.pop("signer", self.phone)
+        fields = {
+            "identity": self.key,
+            "audience": node.key,
+            "nonce": node.ask("GET", "/host/challenge").body,
+            "minutes": 15,
+            "purpose": Purpose.DEVICE,
+            **changed,
+        }
+        return sign_as(signer)(Login.TYP, Login(**fields).to_payload())
+
+    def token(self, node: LocalNode, **changed: Any) -> dict[str, str]:
+        """Log in and return the header that shows it."""
+        answer = node.ask("POST", "/host/login", self.login(node, **changed))
+        assert answer.status == 200, answer.body
+        return bearer(Token.from_bytes(answer.body).value)
+
+    def ask(self, node: LocalNode, method: str, path: str = "", body: bytes | None = None, **headers: str) -> Answer:
+        """Make a request about this identity, logged in as its phone unless `authorization` is given."""
+        if "authorization" not in headers:
+            headers |= self.token(node)
+        return node.ask(method, f"{self.path}{path}", body, **headers)
+
+    def put(
+        self, node: LocalNode, number: int, content: bytes | None, version: int = 1, replaces: int = 0, **changed: Any
+    ) -> Answer:
+        """Put a blob; `changed` are arguments of `manifest`, and headers."""
+        headers = {name: changed.pop(name) for name in ("authorization", "if_match") if name in changed}
+        frame = changed.pop("frame", None) or join_blob(
+            self.manifest(number, content, version, **changed), content or b""
+        )
+        return self.ask(
+            node, "PUT", f"/blob/{blob_id(number).hex()}", frame, **{"if_match": f'"{replaces}"', **headers}
+        )
+
+
+def bearer(token: bytes) -> dict[str, str]:
+    return {"authorization": f"Bearer {b64url_encode(token)}"}
 
 
 def sealed(size: int = 1000) -> bytes:

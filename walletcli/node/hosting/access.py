@@ -237,8 +237,9 @@ def _writing(directory: Path) -> Iterator[apsw.Cursor]:
         try:
             connection = stack.enter_context(contextlib.closing(open_writer(files.store)))
             connection.set_busy_timeout(_BUSY_MS)
-            with connection:
-                yield connection.cursor()
+            connection.execute("BEGIN IMMEDIATE")  # closing the connection without COMMIT rolls back
+            yield connection.cursor()
+            connection.execute("COMMIT")
         except (apsw.Error, OSError) as error:
             raise storage_error(error) from error
 

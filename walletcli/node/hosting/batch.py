@@ -180,6 +180,8 @@ class HostBatch:
             return Outcome.PRECONDITION
         if stored is not None and put.version == version + 1 and _denies(put.previous, stored.manifest):
             return Outcome.CONFLICT
+        if len(put.content) > hosted.terms.max_blob_bytes:
+            return Outcome.TOO_LONG
         more = len(put.content) - (stored.size_bytes if stored is not None else 0)
         if (more > 0 and hosted.used_bytes + more > hosted.terms.quota_bytes) or (
             stored is None and hosted.blobs >= MAX_BLOBS

@@ -38,6 +38,7 @@ _REFUSALS: Final = {
     Outcome.NOT_BOUND: _NOT_BOUND,
     Outcome.PRECONDITION: Refusal(412, "blob.version", "another version is stored than the request expects"),
     Outcome.CONFLICT: Refusal(412, "blob.version", "another blob is stored than the manifest says it replaces"),
+    Outcome.TOO_LONG: Refusal(413, CODE_TOO_LONG, "the grant allows no blob of this length"),
     Outcome.NO_QUOTA: Refusal(507, "blob.quota", "there is no room left under the grant"),
     Outcome.NO_ROOM: Refusal(507, "storage.full", "this node has no room"),
 }
@@ -182,8 +183,9 @@ class Blobs:
                 return self._gate.answers.error(413, limit.code, f"at most {limit.most_bytes} bytes are taken here")
         replaces = _expected(request.headers.get(b"if-match"))
         if replaces is None:
+            status = 400 if b"if-match" in request.headers else 428
             return self._gate.answers.error(
-                428, "request.precondition", "say with If-Match which version is replaced, 0 for none"
+                status, "blob.precondition", "say with If-Match which version is replaced, 0 for none"
             )
         frame = self._frame(request.body, session.key, blob_id, replaces)
         if isinstance(frame, Refusal):
