@@ -42,7 +42,8 @@ NOT_ERRORS = re.compile(
     | (node|run|tls|root|device|store|wallet)\.(toml|json|crt|key|db|record|vault)   # files
     | (node|sink|source|store|limits)\..*          # events in the node's log, answers of its HTTP interface
     | (request|packet|document)\.(method|path|body|timeout|malformed|bug|too-large|precondition|conflict|in-flight|hash)
-    | (request|host|blob)\.(length|query|token|challenge|device|audience|blocked|no-delegation|read-only|id|precondition)
+    | (request|host)\.(length|query|token|challenge|device|audience|blocked|no-delegation|read-only)
+    | blob\.(id|precondition)
     | vault\.(directory-writable-by-others|foreign-owner|readable-by-others)         # notices, not errors
     """,
     re.VERBOSE,

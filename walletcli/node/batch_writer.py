@@ -16,10 +16,14 @@ from dataclasses import dataclass
 
 from walletcli.errors import StorageError, WalletError
 from walletcli.node import log
+from walletcli.node.hosting.kept import PutBlob
 from walletcli.node.store import Outcome, Store, Write
 
 MAX_BATCH = 256
 """Most writes in one batch; it bounds how long staging keeps the event loop."""
+
+MAX_BATCH_BYTES = 8 << 20
+"""Most content of blobs in one batch, for the same reason; one blob at least."""
 
 Done = Callable[[Outcome | WalletError], None]
 """Told what became of a write; on the event loop's thread."""
@@ -58,6 +62,7 @@ class BatchWriter:
         self._store = store
         self._loop = loop
         self._next: list[tuple[Write, Done]] = []
+        self._next_bytes = 0
         self._busy = False
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
@@ -69,6 +74,8 @@ class BatchWriter:
     def submit(self, write: Write, done: Done) -> None:
         """Put a write into the next batch; `done` is called when that is on disk, or has failed."""
         self._next.append((write, done))
+        if isinstance(write, PutBlob):
+            self._next_bytes += len(write.content)
         if not self._busy:
             self._busy = True
             self._idle.clear()
@@ -101,7 +108,7 @@ class BatchWriter:
         self._thread.join()
 
     def _start(self) -> None:
-        batch, self._next = self._next[:MAX_BATCH], self._next[MAX_BATCH:]
+        batch = self._take()
         if not batch:
             self._busy = False
             self._idle.set()
@@ -113,6 +120,21 @@ class BatchWriter:
             self._loop.call_soon(self._start)
         else:
             self._jobs.put(batch)
+
+    def _take(self) -> list[tuple[Write, Done]]:
+        """Return the next batch, in the order in which the writes came."""
+        size = MAX_BATCH
+        if self._next_bytes:
+            size = taken = 0
+            for write, _ in self._next[:MAX_BATCH]:
+                more = len(write.content) if isinstance(write, PutBlob) else 0
+                if size and taken + more > MAX_BATCH_BYTES:
+                    break
+                taken += more
+                size += 1
+            self._next_bytes -= taken
+        batch, self._next = self._next[:size], self._next[size:]
+        return batch
 
     def _work(self) -> None:
         """Commit batch after batch; the writer's thread."""

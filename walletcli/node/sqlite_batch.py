@@ -156,7 +156,7 @@ class Batch:
 
     def _document(self, document_hash: bytes, identity: bytes) -> tuple[int, int | None, int] | None:
         """Return row id, expiry and size of the document if it is there and this identity's."""
-        row = self._cursor.execute(_FIND_DOCUMENT, (tag_of(document_hash), document_hash)).fetchone()
+        row = self._cursor.execute(_FIND_DOCUMENT, (tag_of(document_hash), document_hash)).get
         if row is None or row[3] != identity:
             return None
         found: tuple[int, int | None, int] = row[:3]  # as the query's columns are

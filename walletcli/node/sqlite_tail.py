@@ -63,9 +63,8 @@ class Tail:
         named: bytes | None
         row_id = self.ids.get(key)
         if row_id is not None:
-            row = execute(_NAMED_BY_ID, (row_id, key)).fetchone()
-            if row is not None:
-                named = row[0]
+            named = execute(_NAMED_BY_ID, (row_id, key)).get
+            if named is not None:
                 return named
         named = execute(_NAMED_BY_TAG, (tag_of(key), key)).get
         return named

@@ -7,10 +7,11 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tests.client.records import identity, key, record
-from tests.node.local import Answer, LocalNode
+from tests.conftest import NodeProcess
+from tests.node.local import Answer, ask
 from walletcli.client.host import HostClient
 from walletcli.client.host_answers import Token
 from walletcli.client.manifests import Writers
@@ -21,6 +22,7 @@ from walletcli.core.document_parts import Delegation, Power
 from walletcli.core.encodings import b64url_encode
 from walletcli.core.grant import VerifiedGrant
 from walletcli.core.grant_request import GrantRequest
+from walletcli.core.identity_id import IdentityId
 from walletcli.core.login import Login, Purpose
 from walletcli.core.manifest import Manifest
 from walletcli.core.record import Record
@@ -28,6 +30,26 @@ from walletcli.core.secret import Secret
 from walletcli.core.x25519 import public_key as sealing_key
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.tcp import TcpDialer
+
+
+class Asked(Protocol):
+    """A node that can be asked: a `LocalNode`, or a `Remote`."""
+
+    @property
+    def key(self) -> bytes: ...
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer: ...
+
+
+class Remote:
+    """A node in a process of its own, asked in clear and without a client that waits and tries again."""
+
+    def __init__(self, node: NodeProcess) -> None:
+        self.port = int(node.url.rpartition(":")[2])
+        self.key = IdentityId.from_text(node.did).public_key
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        return ask(self.port, method, path, body, **headers)
 
 
 def today() -> int:
@@ -126,7 +148,7 @@ class Person:
 
     # the same without the client, so that a test can send what the client never would
 
-    def grant_request(self, node: LocalNode, **changed: Any) -> bytes:
+    def grant_request(self, node: Asked, **changed: Any) -> bytes:
         """Return a signed request for a grant; `changed` are its fields, and `signer`."""
         signer = changed.pop("signer", self.phone)
         fields = {
@@ -138,7 +160,7 @@ class Person:
         }
         return sign_as(signer)(GrantRequest.TYP, GrantRequest(**fields).to_payload())
 
-    def login(self, node: LocalNode, **changed: Any) -> bytes:
+    def login(self, node: Asked, **changed: Any) -> bytes:
         """Return a signed login; `changed` are its fields, and `signer`."""
         signer = changed.pop("signer", self.phone)
         fields = {
@@ -151,20 +173,20 @@ class Person:
         }
         return sign_as(signer)(Login.TYP, Login(**fields).to_payload())
 
-    def token(self, node: LocalNode, **changed: Any) -> dict[str, str]:
+    def token(self, node: Asked, **changed: Any) -> dict[str, str]:
         """Log in and return the header that shows it."""
         answer = node.ask("POST", "/host/login", self.login(node, **changed))
         assert answer.status == 200, answer.body
         return bearer(Token.from_bytes(answer.body).value)
 
-    def ask(self, node: LocalNode, method: str, path: str = "", body: bytes | None = None, **headers: str) -> Answer:
+    def ask(self, node: Asked, method: str, path: str = "", body: bytes | None = None, **headers: str) -> Answer:
         """Make a request about this identity, logged in as its phone unless `authorization` is given."""
         if "authorization" not in headers:
             headers |= self.token(node)
         return node.ask(method, f"{self.path}{path}", body, **headers)
 
     def put(
-        self, node: LocalNode, number: int, content: bytes | None, version: int = 1, replaces: int = 0, **changed: Any
+        self, node: Asked, number: int, content: bytes | None, version: int = 1, replaces: int = 0, **changed: Any
     ) -> Answer:
         """Put a blob; `changed` are arguments of `manifest`, and headers."""
         headers = {name: changed.pop(name) for name in ("authorization", "if_match") if name in changed}

@@ -169,8 +169,8 @@ def test_client_logs_in_again_by_itself_when_the_node_has_restarted(
     local: Callable[..., LocalNode], alice: Person
 ) -> None:
     node = local("node", '[hosting]\npolicy = "open"')
-    alice.bind(node.address)
-    with alice.client(node.address) as client:
+    alice.bind(node.url)
+    with alice.client(node.url) as client:
         client.login(sign_as(alice.phone))
         node.stop()
         node.start()

@@ -139,11 +139,10 @@ def remove(directory: Path, names: Sequence[str]) -> list[str]:
         InputError: ``hosting.unknown``, ``identity.*``; nothing is removed then.
         StorageError: ``node.missing``, ``storage.*``.
     """
-    removed = []
     with _writing(directory) as cursor:
-        for name in names:
-            removed.append(_remove_invitation(cursor, name) if _NAME.fullmatch(name) else _remove_rule(cursor, name))
-    return removed
+        return [
+            _remove_invitation(cursor, name) if _NAME.fullmatch(name) else _remove_rule(cursor, name) for name in names
+        ]
 
 
 def listing(directory: Path) -> dict[str, object]:
@@ -194,13 +193,13 @@ def _set_rule(directory: Path, identities: Sequence[str], rule: Rule) -> list[st
 
 def _remove_invitation(cursor: apsw.Cursor, name: str) -> str:
     low = bytes.fromhex(name)
-    row = cursor.execute(
+    digest = cursor.execute(
         "SELECT digest FROM invitation WHERE digest >= ? AND digest <= ? LIMIT 1", (low, low + b"\xff" * 26)
-    ).fetchone()
-    if row is None:
+    ).get
+    if digest is None:
         raise _unknown(name)
-    cursor.execute("DELETE FROM invitation WHERE digest = ?", row)
-    cursor.execute("DELETE FROM invited WHERE digest = ?", row)
+    cursor.execute("DELETE FROM invitation WHERE digest = ?", (digest,))
+    cursor.execute("DELETE FROM invited WHERE digest = ?", (digest,))
     return name
 
 

@@ -112,7 +112,7 @@ class HostBatch:
         """
         if not self._has_claims:  # nobody was ever bound here: that saves two look-ups for each packet
             return
-        claim = self._cursor.execute(_CLAIM, (document_hash,)).fetchone() if document_hash is not None else None
+        claim = self._cursor.execute(_CLAIM, (document_hash,)).get if document_hash is not None else None
         hosted = find_hosted(self._cursor, key)
         if claim is not None and claim[5] * DAY_S > now_s and find_rule(self._cursor, key) is not Rule.BLOCKED:
             self._bind(key, hosted, claim)
@@ -223,7 +223,7 @@ class HostBatch:
     def _use_invitation(self, write: UseInvitation, now_s: int) -> Outcome:
         found = self._cursor.execute(
             "SELECT uses - used, expires_s FROM invitation WHERE digest = ?", (write.digest,)
-        ).fetchone()
+        ).get
         if found is None or found[1] <= now_s:
             return Outcome.REFUSED
         pair = (write.digest, write.key)

@@ -1,5 +1,8 @@
 """The tables of what is hosted, and reads from them.
 
+Every statement is read to its end (``get``): one that is left open keeps its snapshot, and with it the log from being
+started anew.
+
 Rows of one identity's blobs lie together, in the order in which they are listed; content lies in the order of arrival,
 in parts. So a PUT touches one page of the list and pages at the end, however many identities there are.
 """
@@ -64,7 +67,7 @@ _RULE: Final = "SELECT rule FROM access WHERE key = ?"
 
 def find_hosted(cursor: apsw.Cursor, key: bytes) -> Hosted | None:
     """Return how an identity is hosted, or None."""
-    row = cursor.execute(_HOSTED, (key,)).fetchone()
+    row = cursor.execute(_HOSTED, (key,)).get
     if row is None:
         return None
     host_id, state, due_s, quota, retention, max_blob, digest, used, blobs = row
@@ -73,7 +76,7 @@ def find_hosted(cursor: apsw.Cursor, key: bytes) -> Hosted | None:
 
 def find_blob(cursor: apsw.Cursor, host_id: int, blob_id: bytes) -> StoredBlob | None:
     """Return a blob, or None."""
-    row = cursor.execute(_BLOB, (host_id, blob_id)).fetchone()
+    row = cursor.execute(_BLOB, (host_id, blob_id)).get
     return StoredBlob(*row) if row is not None else None
 
 
