@@ -39,7 +39,7 @@ NOT_ERRORS = re.compile(
     [0-9.]+                                        # versions and addresses
     | walletcli\..*                                # modules
     | (adr|name|org)\.[a-z]+                       # attributes of contacts
-    | (node|run|tls|root|device|store|wallet)\.(toml|json|crt|key|db|record|vault)   # files
+    | (node|run|tls|root|device|store|wallet|data)\.(toml|json|crt|key|db|record|vault|lock)   # files
     | (node|sink|source|store|limits)\..*          # events in the node's log, answers of its HTTP interface
     | (request|packet|document)\.(method|path|body|timeout|malformed|bug|too-large|precondition|conflict|in-flight|hash)
     | (request|host)\.(length|query|token|challenge|device|audience|blocked|no-delegation|read-only)

@@ -29,6 +29,7 @@ COMMANDS = {
     "resolve": Late("walletcli.cli.resolve", "resolve", "Find and verify anybody's record."),
     "provider": Late("walletcli.cli.provider", "provider", "Choose who keeps an identity's data, and move."),
     "relay": Late("walletcli.cli.relay", "relay", "Choose the relays that records are stored on."),
+    "data": Late("walletcli.cli.data", "data", "Keep files sealed at an identity's provider."),
     "record": Late("walletcli.cli.record", "record", "Read, verify and export record files."),
     "node": Late("walletcli.cli.node", "node", "Run a node that stores and serves records."),
     "completion": Late("walletcli.cli.completion", "completion", "Print a completion script for your shell."),

@@ -46,5 +46,13 @@ def date_text(day: int) -> str:
     return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).isoformat()
 
 
+def instant_text(time_s: int) -> str:
+    """Return a Unix time in seconds as ``2026-11-23 14:05`` (UTC); one that no calendar has as it is."""
+    try:
+        return datetime.datetime.fromtimestamp(time_s, datetime.UTC).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):
+        return str(time_s)
+
+
 def _counted(number: int, unit: str) -> str:
     return f"{number} {unit}" + ("" if number == 1 else "s")

@@ -6,6 +6,9 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
 
 from walletcli.errors import InputError, StorageError
 
@@ -35,15 +38,91 @@ def write_file(path: str, data: bytes, *, replace: bool = True) -> None:
             os.link(new, path)  # refuses where a file is; a rename would not
         _sync_directory(directory)
     except FileExistsError as error:
-        raise InputError("file.exists", f"{path} is there already", "name another file, or remove it") from error
+        raise _exists(path) from error
     except OSError as error:
-        code = "storage.full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "storage.failed"
-        raise StorageError(
-            code, f"cannot write {path}: {error.strerror}", "free some space, or correct the permissions"
-        ) from error
+        raise _not_written(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             os.unlink(new)
+
+
+class NewFile:
+    """A file that is written part by part and appears whole, or not at all; a context manager.
+
+    Args:
+        path: of the file.
+        replace: whether a file that is there may be replaced.
+
+    Raises:
+        InputError: ``file.exists`` if one is there and may not be replaced.
+        StorageError: ``storage.full``, ``storage.failed``; in each method as well.
+    """
+
+    def __init__(self, path: str, *, replace: bool = False) -> None:
+        self.path = path
+        self._replace = replace
+        if not replace and os.path.lexists(path):
+            raise _exists(path)
+        self._directory = os.path.dirname(os.path.abspath(path))
+        self._new = os.path.join(self._directory, f".{os.path.basename(path)[:200]}.{secrets.token_hex(8)}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        with self._wrapped():
+            self._handle: int = os.open(self._new, flags, FILE_MODE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._handle)
+        with contextlib.suppress(OSError):
+            os.unlink(self._new)
+
+    def write(self, data: bytes) -> None:
+        """Add to the end."""
+        with self._wrapped():
+            left = memoryview(data)
+            while left:
+                left = left[os.write(self._handle, left) :]
+
+    def restart(self) -> None:
+        """Throw away what was written, and begin anew."""
+        with self._wrapped():
+            os.ftruncate(self._handle, 0)
+            os.lseek(self._handle, 0, os.SEEK_SET)
+
+    def commit(self) -> None:
+        """Put the file in its place, durably.
+
+        Raises:
+            InputError: ``file.exists`` if one has come there meanwhile and may not be replaced.
+        """
+        with self._wrapped():
+            os.fsync(self._handle)
+            if self._replace:
+                os.replace(self._new, self.path)
+            else:
+                os.link(self._new, self.path)  # refuses where a file is; a rename would not
+            _sync_directory(self._directory)
+
+    @contextlib.contextmanager
+    def _wrapped(self) -> Iterator[None]:
+        try:
+            yield
+        except FileExistsError as error:
+            raise _exists(self.path) from error
+        except OSError as error:
+            raise _not_written(self.path, error) from error
+
+
+def _exists(path: str) -> InputError:
+    return InputError("file.exists", f"{path} is there already", "name another file, or remove it")
+
+
+def _not_written(path: str, error: OSError) -> StorageError:
+    code = "storage.full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "storage.failed"
+    return StorageError(code, f"cannot write {path}: {error.strerror}", "free some space, or correct the permissions")
 
 
 def _write_new(path: str, data: bytes) -> None:

@@ -28,6 +28,9 @@ VAULT_NAME = "wallet.vault"
 RELAYS_NAME = "relays"
 """File name of the list of relays, in clear."""
 
+DATA_LOCK_NAME = "data.lock"
+"""File name of the lock for writing sealed data."""
+
 DIRECTORY_MODE = 0o700
 """Mode of the home directory: nobody but the owner looks in."""
 
@@ -60,6 +63,11 @@ class Home:
     def relays_path(self) -> str:
         """Path of the list of relays."""
         return os.path.join(self.path, RELAYS_NAME)
+
+    @property
+    def data_lock_path(self) -> str:
+        """Path of the empty file by which processes take turns at writing sealed data."""
+        return os.path.join(self.path, DATA_LOCK_NAME)
 
     def exists(self) -> bool:
         """Tell whether a wallet is here."""

@@ -108,4 +108,8 @@ def _files(home: Home) -> list[str]:
     """Return the names of all files that a wallet makes in its home."""
     vaults = [home.vault_path, home.vault_path + MAKING_SUFFIX]
     endings = ("", ".previous", ".new", ".previous.new", ".lock")
-    return [vault + ending for vault in vaults for ending in endings] + [home.relays_path, home.relays_path + ".lock"]
+    return [vault + ending for vault in vaults for ending in endings] + _others(home)
+
+
+def _others(home: Home) -> list[str]:
+    return [home.relays_path, home.relays_path + ".lock", home.data_lock_path]

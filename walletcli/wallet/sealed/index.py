@@ -270,6 +270,14 @@ def check_name(text: str) -> str:
     return name
 
 
+def is_name(name: str) -> bool:
+    """Tell whether `name` can be the name of an item."""
+    try:
+        return _name_fault(name) is None
+    except UnicodeError:
+        return False
+
+
 def _name_fault(name: str) -> str | None:
     """Return what is wrong with a name, in words, or None; the rule does not depend on a version of Unicode."""
     size = len(name.encode())
