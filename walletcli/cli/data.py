@@ -10,6 +10,7 @@ import click
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import note, pairs, safe, table, warn
+from walletcli.cli.sizes import size_text
 from walletcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from walletcli.client.manifests import ItemFault
     from walletcli.wallet.sealed.access import KitRefresh
     from walletcli.wallet.sealed.data import ItemList
+    from walletcli.wallet.sealed.index import Item
 
 STDOUT = "-"
 """What stands for standard output in place of a file."""
@@ -46,7 +48,7 @@ def put(invocation: Invocation, who: str, file: str, name: str | None, replace: 
         )  # fmt: skip
     _warn_of_kits(stored.kits)
     state = "stored" if stored.new else "was there already"
-    fields = [("name", stored.item.name), ("bytes", str(stored.item.length_bytes)), (state, stored.provider)]
+    fields = [("name", stored.item.name), ("size", size_text(stored.item.length_bytes)), (state, stored.provider)]
     if stored.resumed:
         fields.append(("went on after", f"{stored.resumed} of {len(stored.item.pieces)} pieces"))
     fields += [("exit kit", kit.place) for kit in stored.kits if kit.complete]
@@ -92,10 +94,8 @@ def get(invocation: Invocation, who: str, name: str, out: str | None, replace: b
                 file.commit()
     _warn_of_faults(found.faults)
     if target is None:
-        size = str(found.item.length_bytes)
-        invocation.answer(
-            {**found.to_json(), "file": path}, pairs([("file", path), ("bytes", size), ("from", found.source)])
-        )
+        fields = [("file", path), ("size", size_text(found.item.length_bytes)), ("from", found.source)]
+        invocation.answer({**found.to_json(), "file": path}, pairs(fields))
 
 
 @data.command("remove", unlocks=True, example="walletcli data remove alice passport.pdf")
@@ -147,11 +147,14 @@ def _list_lines(found: ItemList) -> list[str]:
     from walletcli.cli.times import instant_text
     from walletcli.wallet.sealed.index import Kind
 
+    def row(item: Item) -> tuple[str, str, str]:
+        return item.name, size_text(item.length_bytes), instant_text(item.stored_s)
+
     index = found.seen.index
-    rows = [(item.name, str(item.length_bytes), instant_text(item.stored_s)) for item in index.of_kind(Kind.FILE)]
-    rows += [(plan.name, str(plan.length_bytes), "interrupted: put it again") for plan in found.unfinished]
-    lines = table([("NAME", "BYTES", "STORED"), *rows]) if rows else ["no files"]
-    own = [(item.name, str(item.length_bytes), instant_text(item.stored_s)) for item in index.of_kind(Kind.SYSTEM)]
+    rows = [row(item) for item in index.of_kind(Kind.FILE)]
+    rows += [(plan.name, size_text(plan.length_bytes), "interrupted: put it again") for plan in found.unfinished]
+    lines = table([("NAME", "SIZE", "STORED"), *rows]) if rows else ["no files"]
+    own = [row(item) for item in index.of_kind(Kind.SYSTEM)]
     return [*lines, *(["", "Kept by the wallet:", *table(own)] if own else [])]
 
 
