@@ -28,6 +28,7 @@ COMMANDS = {
     "publish": Late("walletcli.cli.publish", "publish", "Sign an identity's record and store it on relays."),
     "resolve": Late("walletcli.cli.resolve", "resolve", "Find and verify anybody's record."),
     "provider": Late("walletcli.cli.provider", "provider", "Choose who keeps an identity's data, and move."),
+    "contact": Late("walletcli.cli.contact", "contact", "Know other identities: cards, safety words, shares."),
     "relay": Late("walletcli.cli.relay", "relay", "Choose the relays that records are stored on."),
     "data": Late("walletcli.cli.data", "data", "Keep files sealed at an identity's provider."),
     "record": Late("walletcli.cli.record", "record", "Read, verify and export record files."),

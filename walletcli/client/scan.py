@@ -159,7 +159,7 @@ class TogetherScan:
         for_each(self._visits, lambda visit: visit.look_for_documents(self._found.missing_documents, deadline_s))
         node_records = [visit.node_record for visit in self._visits]
         found = [
-            _scanned(
+            scanned(
                 identity,
                 [visit.answer(identity.public_key) for visit in self._visits],
                 self._memory,
@@ -244,13 +244,22 @@ def _relays(relays: Sequence[NodeAddress]) -> list[NodeAddress]:
     return addresses
 
 
-def _scanned(
+def scanned(
     identity: IdentityId,
     answers: list[Answer],
     memory: Freshness | None,
     now_s: float,
     node_records: Sequence[Record | None],
 ) -> Scanned:
+    """Choose one state out of what relays answered of an identity, and remember it.
+
+    Args:
+        identity: who was looked for.
+        answers: one from each relay that was asked.
+        memory: what is remembered; brought up to date. None: freshness is not checked.
+        now_s: Unix time in seconds.
+        node_records: of the relays themselves, where known.
+    """
     seen: Seen | None = memory.get(identity.public_key) if memory is not None else None
     try:
         choice = Choice(identity, answers, seen)

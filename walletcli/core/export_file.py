@@ -83,8 +83,16 @@ class SealedExport:
             FormatError: ``sealed.malformed``, ``contact-export.file``, ``key.malformed``, ``cbor.*``.
             VerificationError: ``sealed.not-for-you``, ``sealed.damaged``, ``sealed.weak-key``.
         """
-        plaintext = sealed.unseal(self.blob, secret, CONTEXT)
-        return _open_export(cbor.decode(plaintext, sealed.MAX_BYTES))
+        return self.opened(sealed.unseal(self.blob, secret, CONTEXT))
+
+    @staticmethod
+    def opened(content: bytes) -> OpenExport:
+        """Return the export that an unsealed blob holds, for readers whose key is elsewhere.
+
+        Raises:
+            FormatError: ``contact-export.file``, ``cbor.*``.
+        """
+        return _open_export(cbor.decode(content, sealed.MAX_BYTES))
 
 
 def read_export_file(data: bytes) -> OpenExport | SealedExport:

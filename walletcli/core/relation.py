@@ -15,6 +15,7 @@ from walletcli.core.authority import check_authority
 from walletcli.core.card import CLOCK_DAYS
 from walletcli.core.cose import Sign1
 from walletcli.core.document_parts import LAST_DAY, Power
+from walletcli.core.encodings import b32_decode, b32_encode
 from walletcli.core.record import Record
 from walletcli.core.short_record import MAX_SHORT_BYTES
 from walletcli.core.statements import verify_statement
@@ -37,6 +38,14 @@ MAGIC: Final = b"walletcli relation 1\n"
 
 MAX_FILE_BYTES: Final = len(MAGIC) + 2 * (MAX_RELATION_BYTES + MAX_SHORT_BYTES + 16)
 """Longest relation file."""
+
+LINK_PREFIX: Final = "walletcli:relation:"
+"""How a relation's link starts, in any case."""
+
+_MAX_LINK_BYTES: Final = 2 * MAX_RELATION_BYTES + 8
+
+MAX_LINK_CHARS: Final = len(LINK_PREFIX) + -(-8 * _MAX_LINK_BYTES // 5)
+"""Longest link, characters."""
 
 _KEYS: Final = frozenset({1, 2, 3, 4, 5})
 
@@ -265,6 +274,39 @@ class RelationFile:
         lower, higher = (_part(part, MAX_RELATION_BYTES) for part in parts[:2])
         lower_record, higher_record = (_part(part, MAX_SHORT_BYTES) for part in parts[2:])
         return cls((lower, higher), (lower_record, higher_record))
+
+
+def to_link(signed: tuple[bytes | None, bytes | None]) -> str:
+    """Return the link of an offer or a relation, without records; in upper case it is alphanumeric for QR codes.
+
+    Args:
+        signed: COSE bytes by side, in the order of the parties; at least one.
+    """
+    return LINK_PREFIX + b32_encode(cbor.encode(list(signed)))
+
+
+def from_link(text: str) -> RelationFile:
+    """Read a link, in upper or lower case; what is in it is for `verify_relation`.
+
+    Raises:
+        FormatError: ``relation.link``.
+    """
+    text = text.strip() if len(text) < 2 * MAX_LINK_CHARS else text
+    prefix, body = text[: len(LINK_PREFIX)], text[len(LINK_PREFIX) :]
+    try:
+        if prefix.lower() != LINK_PREFIX or not body:
+            raise FormatError("relation.link", "it does not start with walletcli:relation:")
+        sides = cbor.decode(b32_decode(body, _MAX_LINK_BYTES), _MAX_LINK_BYTES)
+        if type(sides) is not list or len(sides) != 2 or sides == [None, None]:
+            raise FormatError("relation.link", "needs two sides, one of them signed")
+        lower, higher = (_part(side, MAX_RELATION_BYTES) for side in sides)
+    except FormatError as error:
+        raise FormatError(
+            "relation.link",
+            f"not the link of a relation: {error.message}",
+            "copy the whole link, or scan the code anew",
+        ) from error
+    return RelationFile((lower, higher))
 
 
 def _part(value: object, max_bytes: int) -> bytes | None:

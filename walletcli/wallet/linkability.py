@@ -112,22 +112,24 @@ def _profile_links(identity: IdentityView, others: Sequence[IdentityView]) -> It
         return
     profiles = [(other, _published_profile(other)) for other in others]
     for name, value in sorted(identity.profile.items()):
-        folded = _folded(value)
-        same = [other for other, profile in profiles if any(_folded(seen) == folded for seen in profile.values())]
+        shown = folded(value)
+        same = [other for other, profile in profiles if any(folded(seen) == shown for seen in profile.values())]
         if same:
             yield Link(
                 f"profile:{name}={value}", f"the public attribute {name!r} has a value that {named(same)} shows, too"
             )
-        mentioned = [other for other in others if any(text in value for text in _id_texts(other))]
+        mentioned = [other for other in others if any(text in value for text in id_texts(other))]
         if mentioned:
             yield Link(f"mention:{name}={value}", f"the public attribute {name!r} names {named(mentioned)}")
 
 
-def _folded(value: str) -> str:
+def folded(value: str) -> str:
+    """Return a value as it is compared with others: without case and white space."""
     return "".join(value.split()).casefold()
 
 
-def _id_texts(identity: IdentityView) -> tuple[str, ...]:
+def id_texts(identity: IdentityView) -> tuple[str, ...]:
+    """Return what names an identity in a text, in whichever form."""
     key_id = IdentityId(identity.public_key)
     return (key_id.did.removeprefix("did:key:"), key_id.z32, *(alias[1:] for alias in key_id.aliases))
 

@@ -95,8 +95,13 @@ def test_words_that_were_compared_on_a_device_of_unknown_history_count() -> None
 
 
 def test_the_newer_card_stays() -> None:
-    older, newer = HeldCard(card_of("bob"), DAY), HeldCard(card_of("bob", DAY + 1), None)
+    older, newer = HeldCard(card_of("bob"), DAY), HeldCard(card_of("bob", DAY + 1), DAY)
     assert merged(None, plain("bob", card=older), plain("bob", card=newer)) == plain("bob", card=newer)
+
+
+def test_a_card_whose_signer_nobody_checked_never_takes_the_place_of_one_that_was_checked() -> None:
+    proven, newer = HeldCard(card_of("bob"), DAY), HeldCard(card_of("bob", DAY + 1), None)
+    assert merged(None, plain("bob", card=proven), plain("bob", card=newer)) == plain("bob", card=proven)
 
 
 def test_of_one_card_the_one_whose_signer_was_checked_stays() -> None:
@@ -105,7 +110,7 @@ def test_of_one_card_the_one_whose_signer_was_checked_stays() -> None:
 
 
 def test_a_card_that_cannot_be_read_yields_to_one_that_can() -> None:
-    bad, good = HeldCard(b"\xff" * 20, DAY), HeldCard(card_of("bob"), None)
+    bad, good = HeldCard(b"\xff" * 20, None), HeldCard(card_of("bob"), None)
     assert merged(None, plain("bob", card=bad), plain("bob", card=good)) == plain("bob", card=good)
 
 

@@ -104,13 +104,14 @@ def _lower_text(one: str | None, other: str | None) -> str | None:
     return min((text for text in (one, other) if text is not None), key=str.encode, default=None)
 
 
-def _card_order(card: HeldCard) -> tuple[int, int, bytes, int]:
-    checked = card.checked_day if card.checked_day is not None else -1
+def _card_order(card: HeldCard) -> tuple[bool, int, int, bytes, int]:
+    """Order cards; one whose signer was never checked may be anybody's, and never takes the place of one that was."""
+    is_checked, since = card.checked_day is not None, -(card.checked_day or 0)
     try:
         said = Card.from_payload(Sign1.from_bytes(card.data, MAX_CARD_BYTES).payload)
     except FormatError:
-        return -1, -1, card.data, checked
-    return said.day, said.not_after_day, card.data, checked
+        return is_checked, -1, -1, card.data, since
+    return is_checked, said.day, said.not_after_day, card.data, since
 
 
 def _offer_order(signed: bytes) -> tuple[int, bytes]:
@@ -122,6 +123,16 @@ def _offer_order(signed: bytes) -> tuple[int, bytes]:
 
 def _relation_order(relation: HeldRelation) -> tuple[int, tuple[bytes, bytes], int]:
     return _offer_order(relation.sides[0])[0], relation.sides, -relation.day
+
+
+def later_card(one: HeldCard, other: HeldCard) -> HeldCard:
+    """Return the card whose signer was checked, or else the one that was made later."""
+    return max(one, other, key=_card_order)
+
+
+def later_relation(one: HeldRelation, other: HeldRelation) -> HeldRelation:
+    """Return the one that was offered later; both sides of two relations come to the same one."""
+    return max(one, other, key=_relation_order)
 
 
 def _sighting_order(sighting: Sighting) -> tuple[int, int, int, bytes]:

@@ -1,0 +1,430 @@
+"""Imports contacts from a signed export or from vCards: names what does not fit, overwrites nothing silently.
+
+Spec: docs/spec/contact.md, "Contact export" and "vCard"; docs/spec/contact-book.md, "Import".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from walletcli.core.authority import check_authority
+from walletcli.core.contact_export import ContactExport, VerifiedEntry, verify_entries, verify_export
+from walletcli.core.cose import Sign1
+from walletcli.core.document_parts import Power
+from walletcli.core.export_file import CONTEXT, MAGIC, OpenExport, read_export_file
+from walletcli.core.export_file import MAX_FILE_BYTES as MAX_EXPORT_FILE_BYTES
+from walletcli.core.identity_id import IdentityId
+from walletcli.core.record import Record
+from walletcli.errors import FormatError, VerificationError, WalletError
+from walletcli.wallet.access.messages import MAX_SEALED_BYTES
+from walletcli.wallet.access.session import Session
+from walletcli.wallet.contacts.book import ContactBook, read_book, save_book
+from walletcli.wallet.contacts.contact import MAX_ATTRIBUTES, MAX_NOTES, Contact, HeldCard, HeldRelation
+from walletcli.wallet.contacts.evidence import Inquiry
+from walletcli.wallet.contacts.links import contact_links, not_accepted
+from walletcli.wallet.contacts.lookup import NameCheck, contact_id_text
+from walletcli.wallet.contacts.merging import later_card, later_relation
+from walletcli.wallet.contacts.sharing import share_changes
+from walletcli.wallet.contacts.vcard_entries import from_vcard
+from walletcli.wallet.files import read_file
+from walletcli.wallet.home import Progress, silent
+from walletcli.wallet.linkability import accepted_keys
+from walletcli.wallet.state.changes import PlanPublish
+from walletcli.wallet.state.draft import today
+from walletcli.wallet.vcards import read_vcards
+
+STEP = 1000
+"""After so many contacts progress is told."""
+
+MAX_WARNINGS = 100
+"""Most warnings about names that one import gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something of a contact that was not taken, though the contact was.
+
+    Attributes:
+        contact: its name.
+        contact_id: its id.
+        error: why.
+    """
+
+    contact: str
+    contact_id: bytes
+    error: WalletError
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Something that the book and the file say differently.
+
+    Attributes:
+        contact: the contact's name in the book.
+        contact_id: its id.
+        field: ``name``, or the name of an attribute.
+        kept: what the book says from now on.
+        other: what it does not.
+    """
+
+    contact: str
+    contact_id: bytes
+    field: str
+    kept: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A vCard that was refused.
+
+    Attributes:
+        number: its place in the file, from 1.
+        error: why.
+    """
+
+    number: int
+    error: WalletError
+
+
+@dataclass(slots=True)
+class Imported:
+    """What came of an import.
+
+    Attributes:
+        signer: whose list it is (root key of 32 bytes), or None for vCards, which nobody has signed.
+        is_own: whether it is the list of the very identity that imports it.
+        added: how many contacts are new.
+        changed: how many were there and know more now.
+        unchanged: how many were there and have nothing new.
+        skipped: how many were left alone because they are blocked, or are the identity itself.
+        dropped: cards and relations that were not taken.
+        conflicts: what was not overwritten, or was on demand.
+        refused: vCards that were refused.
+        left_out: names of vCard properties that there is no place for, with how often they were met.
+        warnings: what should make one look twice.
+    """
+
+    signer: bytes | None = None
+    is_own: bool = False
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    dropped: list[Dropped] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, object]:
+        """Return counts, and each thing that was not taken with its reason."""
+        return {
+            "signer": IdentityId(self.signer).did if self.signer is not None else None,
+            "own": self.is_own,
+            "added": self.added,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "skipped": self.skipped,
+            "dropped": [
+                {"name": item.contact, "id": contact_id_text(item.contact_id), "error": item.error.to_json()}
+                for item in self.dropped
+            ],
+            "conflicts": [
+                {
+                    "name": item.contact,
+                    "id": contact_id_text(item.contact_id),
+                    "field": item.field,
+                    "kept": item.kept,
+                    "other": item.other,
+                }
+                for item in self.conflicts
+            ],
+            "refused": [{"number": item.number, "error": item.error.to_json()} for item in self.refused],
+            "left_out": dict(sorted(self.left_out.items())),
+            "warnings": list(self.warnings),
+        }
+
+
+def import_contacts(
+    session: Session,
+    inquiry: Inquiry,
+    path: str,
+    *,
+    replace_known: bool = False,
+    accept_link: bool = False,
+    progress: Progress = silent,
+) -> Imported:
+    """Take the contacts of a file into the book: of a contact export, or vCards of versions 3.0 and 4.0.
+
+    Args:
+        session: the open wallet.
+        inquiry: on behalf of the identity whose contacts they become.
+        path: of the file.
+        replace_known: where book and file differ, take what the file says; otherwise the book stays as it is.
+        accept_link: go ahead where this ties identities together; remembered for this identity.
+        progress: takes a line per step.
+
+    Raises:
+        InputError: ``file.*``, ``link.would-link``, ``contact-book.too-many``, ``contact-book.too-long``.
+        FormatError: ``contact-export.*``, ``cose.*``, ``vcard.*``, ``cbor.*`` for the file as a whole.
+        VerificationError: ``sealed.not-for-you``, ``signature.invalid``, ``authority.*``, ``contact-export.evidence``.
+        NetworkError: what the look-up of the exporter ends in.
+    """
+    progress("reading the file")
+    data = read_file(path, MAX_EXPORT_FILE_BYTES)
+    report = Imported()
+    if data.startswith(MAGIC):
+        found = _from_export(session, inquiry, data, report, progress)
+    else:
+        found = _from_vcards(data, report, progress)
+    _take(session, inquiry, found, report, replace_known, accept_link, progress)
+    return report
+
+
+def _from_export(
+    session: Session, inquiry: Inquiry, data: bytes, report: Imported, progress: Progress
+) -> Sequence[Contact]:
+    """Verify an export and what it holds, and return its contacts with those cards and relations that are good."""
+    opened = _opened(session, inquiry, data)
+    progress("verifying the export")
+    export, sign1 = verify_export(opened.export)
+    own = export.identity == inquiry.identity.public_key
+    day = today(time.time())
+    if sign1.signer != export.identity:
+        record = _exporter_record(inquiry, export, opened)
+        check_authority(sign1, export.identity, record, Power.SHARE, day, root_allowed=True)
+    report.signer, report.is_own = export.identity, own
+    contacts = []
+    for number, entry in enumerate(verify_entries(export), 1):
+        contacts.append(_of_entry(inquiry, entry, export, own, day, report))
+        if number % STEP == 0:
+            progress(f"verifying contacts, {number} of {len(export.entries)}")
+    return contacts
+
+
+def _opened(session: Session, inquiry: Inquiry, data: bytes) -> OpenExport:
+    file = read_export_file(data)
+    if isinstance(file, OpenExport):
+        return file
+    if len(file.blob) > MAX_SEALED_BYTES:
+        raise FormatError(
+            "contact-export.too-long",
+            f"a sealed export of at most {MAX_SEALED_BYTES} bytes is opened, this one has {len(file.blob)}",
+            "export fewer contacts at once",
+        )
+    try:
+        return file.opened(session.unseal(inquiry.identity.index, file.blob, CONTEXT))
+    except VerificationError as error:
+        if error.code != "sealed.not-for-you":
+            raise
+        raise VerificationError(
+            error.code, "the export is sealed to somebody else", "import it with the identity that it is for: --as WHO"
+        ) from error
+
+
+def _exporter_record(inquiry: Inquiry, export: ContactExport, opened: OpenExport) -> Record:
+    """Return the newest record of whoever signed the export."""
+    identity = inquiry.identity
+    if export.identity == identity.public_key and identity.record is not None:
+        return Record.from_bytes(identity.record)
+    evidence = inquiry.newest(export.identity, opened.short_record)
+    inquiry.save()
+    if evidence.record is None:
+        if evidence.failure is not None:
+            raise evidence.failure
+        raise VerificationError(
+            "contact-export.evidence",
+            "a device signed the export, and the record that names it is not known",
+            "import it while online",
+        )
+    return evidence.record
+
+
+def _of_entry(
+    inquiry: Inquiry, verified: VerifiedEntry, export: ContactExport, own: bool, day: int, report: Imported
+) -> Contact:
+    entry = verified.entry
+    errors = list(verified.errors)
+    name = entry.name.strip() or contact_id_text(entry.key)
+    card = relation = None
+    if verified.card is not None and entry.card is not None:
+        try:
+            verified.card.check_day(day)
+            card = HeldCard(entry.card, _checked_day(inquiry, entry.key, entry.card, verified.card_signer, day))
+        except VerificationError as error:
+            errors.append(error)
+    if verified.relation is not None and own and entry.relation is not None:
+        try:
+            verified.relation.relation.check_day(day)
+            relation = HeldRelation(entry.relation, min(export.day, day))
+        except VerificationError as error:
+            errors.append(error)
+    for problem in errors:
+        report.dropped.append(Dropped(name, entry.key, problem))
+    notes = (entry.notes,) if entry.notes is not None else ()
+    trusted = card is not None and (own or card.checked_day is not None)
+    places = verified.card.hints if trusted and verified.card is not None else ()
+    return Contact(
+        entry.key, name, day, card, relation=relation, notes=notes, attributes=entry.attributes, places=places
+    )
+
+
+def _checked_day(inquiry: Inquiry, key: bytes, data: bytes, signer: bytes | None, day: int) -> int | None:
+    """Return `day` if the card's signer may sign for its identity, or None if no record is known that tells.
+
+    Raises:
+        VerificationError: ``authority.*``.
+    """
+    if signer == key:
+        return day
+    seen = inquiry.memory.get(key)
+    if seen is None or seen.record is None or seen.record.document is None:
+        return None
+    check_authority(Sign1.from_bytes(data, len(data)), key, seen.record, Power.SHARE, day, root_allowed=True)
+    return day
+
+
+def _from_vcards(data: bytes, report: Imported, progress: Progress) -> Sequence[Contact]:
+    day = today(time.time())
+
+    def tell(number: int) -> None:
+        if number % STEP == 0:
+            progress(f"reading vCards, {number} so far")
+
+    file = read_vcards(data, tell)
+    report.refused += [Refused(bad.number, bad.error) for bad in file.refused]
+    contacts = []
+    for item in file.cards:
+        for name in item.left_out:
+            report.left_out[name] = report.left_out.get(name, 0) + 1
+        contacts.append(from_vcard(item.card, day))
+    return contacts
+
+
+def _take(
+    session: Session,
+    inquiry: Inquiry,
+    found: Iterable[Contact],
+    report: Imported,
+    replace_known: bool,
+    accept_link: bool,
+    progress: Progress,
+) -> None:
+    """Put contacts into the book, and save it."""
+    identity, wallet = inquiry.identity, session.snapshot().wallet
+    contacts = list(found)
+    keys = [contact.id for contact in contacts]
+    links = not_accepted(contact_links(wallet, identity, keys, "the file names"), identity)
+    accepted = accepted_keys(links, accept=accept_link)
+    if accepted:
+        session.apply(PlanPublish(identity.index, (), accepted))
+    base = read_book(session, identity.index)
+    taker = _Taker(base, identity.public_key, report, replace_known)
+    for number, contact in enumerate(contacts, 1):
+        taker.take(contact)
+        if number % STEP == 0:
+            progress(f"taking contacts in, {number} of {len(contacts)}")
+    progress("writing the contact book")
+    mine = base.with_contacts(taker.changed.values())
+    report.warnings += _name_warnings(NameCheck(mine, wallet), taker.new)
+    save_book(session, identity.index, base, mine, lambda now: share_changes(session, identity, now))
+
+
+def _name_warnings(check: NameCheck, contacts: Iterable[Contact]) -> Iterator[str]:
+    said = 0
+    for contact in contacts:
+        for warning in check.warnings(contact.name, contact.id):
+            if said == MAX_WARNINGS:
+                yield "more names look alike; see: walletcli contact list"
+                return
+            said += 1
+            yield warning
+
+
+class _Taker:
+    """Takes contacts into a book one by one, and notes what came of each."""
+
+    def __init__(self, book: ContactBook, own_key: bytes, report: Imported, replace_known: bool) -> None:
+        self._book = book
+        self._own_key = own_key
+        self._report = report
+        self._replace = replace_known
+        self._by_uid: dict[str, bytes] | None = None
+        self.changed: dict[bytes, Contact] = {}
+        self.new: list[Contact] = []
+
+    def take(self, found: Contact) -> None:
+        """Take one contact of the file."""
+        report = self._report
+        before = self._known(found)
+        if found.id == self._own_key or (before is not None and before.is_blocked):
+            report.skipped += 1
+        elif before is None:
+            report.added += 1
+            self.changed[found.id] = found
+            self.new.append(found)
+            if found.uid is not None and self._by_uid is not None:
+                self._by_uid[found.uid] = found.id
+        else:
+            after = self._joined(before, found)
+            if after == before:
+                report.unchanged += 1
+            else:
+                report.changed += 1
+                self.changed[before.id] = after
+
+    def _known(self, found: Contact) -> Contact | None:
+        """Return the contact of the book that this one is: by its id, or by the UID of its vCard."""
+        contact_id = found.id
+        if found.uid is not None and contact_id not in self._book and contact_id not in self.changed:
+            contact_id = self._uids().get(found.uid, contact_id)
+            if found.key is not None and contact_id != found.id:
+                return None  # a vCard may claim any identity: it does not give one to a contact that is there
+        return self.changed.get(contact_id) or self._book.get(contact_id)
+
+    def _uids(self) -> dict[str, bytes]:
+        if self._by_uid is None:
+            self._by_uid = {contact.uid: contact.id for contact in self._book if contact.uid is not None}
+            self._by_uid.update({item.uid: item.id for item in self.changed.values() if item.uid is not None})
+        return self._by_uid
+
+    def _joined(self, before: Contact, found: Contact) -> Contact:
+        notes = tuple(sorted({*before.notes, *found.notes}, key=str.encode)[:MAX_NOTES])
+        return replace(
+            before,
+            name=self._name(before, found),
+            card=later_card(before.card, found.card) if before.card and found.card else before.card or found.card,
+            relation=later_relation(before.relation, found.relation)
+            if before.relation and found.relation
+            else before.relation or found.relation,
+            notes=notes,
+            attributes=self._attributes(before, found),
+            uid=before.uid if before.uid is not None else found.uid,
+            places=before.places or found.places,
+        )
+
+    def _name(self, before: Contact, found: Contact) -> str:
+        if before.name == found.name:
+            return before.name
+        kept, other = (found.name, before.name) if self._replace else (before.name, found.name)
+        self._report.conflicts.append(Conflict(before.name, before.id, "name", kept, other))
+        return kept
+
+    def _attributes(self, before: Contact, found: Contact) -> dict[str, str]:
+        joined = dict(before.attributes)
+        for name, value in found.attributes.items():
+            known = joined.get(name)
+            if known is None:
+                joined[name] = value
+            elif known != value:
+                kept, other = (value, known) if self._replace else (known, value)
+                self._report.conflicts.append(Conflict(before.name, before.id, name, kept, other))
+                joined[name] = kept
+        if len(joined) > MAX_ATTRIBUTES:
+            error = FormatError("contact-book.malformed", f"a contact has at most {MAX_ATTRIBUTES} attributes")
+            self._report.dropped.append(Dropped(before.name, before.id, error))
+            return dict(before.attributes)
+        return joined
