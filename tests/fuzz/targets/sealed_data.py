@@ -31,7 +31,7 @@ def indices() -> list[SealedIndex]:
     """Return valid indices: of nothing, and of two items."""
     book = Item(Kind.SYSTEM, "contacts", 5, bytes(32), 1_700_000_000, KEYS, (_piece(1),))
     file = Item(Kind.FILE, "letter.txt", 2 << 20, bytes(32), 0, KEYS[:1], tuple(_piece(n) for n in (2, 3, 4)))
-    full = SealedIndex(IDENTITY, (book, file), ((bytes([9]) * 16, 7),), bytes(32))
+    full = SealedIndex(IDENTITY, (book, file), ((bytes([9]) * 16, 7),), 2, bytes(32))
     return [SealedIndex(IDENTITY), full]
 
 

@@ -115,6 +115,7 @@ class SealedIndex:
         identity: root key, 32 bytes.
         items: ascending by kind and name.
         free: ids that hold nothing any more, with the version up to which their content is dead.
+        epoch: how often the data was put back from copies; what was there before is no base for merging then.
         replaces: SHA-256 of the sealed bytes of the index before, or None for a first one.
 
     Raises:
@@ -124,6 +125,7 @@ class SealedIndex:
     identity: bytes
     items: tuple[Item, ...] = ()
     free: tuple[tuple[bytes, int], ...] = ()
+    epoch: int = 0
     replaces: bytes | None = None
 
     def __post_init__(self) -> None:
@@ -196,9 +198,10 @@ class SealedIndex:
             3: [list(recipients) for recipients in sets],
             4: [_to_row(item, sets.index(item.recipients)) for item in self.items],
             5: [[blob_id, version] for blob_id, version in self.free],
+            6: self.epoch,
         }
         if self.replaces is not None:
-            fields[6] = self.replaces
+            fields[7] = self.replaces
         data = cbor.encode(fields)
         if len(data) > MAX_INDEX_BYTES:
             raise InputError(
@@ -226,9 +229,10 @@ class SealedIndex:
         sets = [_recipients(value) for value in fields.items(3)]
         items = tuple(_from_row(value, sets) for value in fields.items(4))
         free = tuple(_free(value) for value in fields.items(5))
-        replaces = fields.raw(6, _HASH_BYTES) if fields.has(6) else None
+        epoch = fields.integer(6, 0, MAX_VERSION)
+        replaces = fields.raw(7, _HASH_BYTES) if fields.has(7) else None
         fields.end()
-        index = cls(identity, items, free, replaces)
+        index = cls(identity, items, free, epoch, replaces)
         if index.to_cbor() != data:
             raise _malformed("it is not in its one encoding")
         return index

@@ -91,9 +91,11 @@ def read_index(place: Place, unseal: Unseal, known: SeenIndex | None = None) -> 
 
 
 def _check_follows(seen: SeenIndex, known: SeenIndex, name: str) -> None:
+    if seen.index.epoch > known.index.epoch:
+        return  # another device has put the data back from copies
     same = seen.version == known.version and seen.content_hash != known.content_hash
     beside = seen.version == known.version + 1 and seen.index.replaces != known.content_hash
-    if same or beside:
+    if same or beside or seen.index.epoch < known.index.epoch:
         raise VerificationError(
             "data.split",
             f"{name} has an index (version {seen.version}) that does not follow the one that was seen before",

@@ -6,11 +6,12 @@ Spec: docs/spec/sealed-data.md, "Writing" and "Interrupted uploads".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from walletcli.client.manifests import ItemFault, SignedManifest
 from walletcli.client.places import Place
 from walletcli.core.blob import ID_BYTES, INDEX_ID
+from walletcli.core.manifest import MAX_VERSION
 from walletcli.wallet.sealed.index import SealedIndex
 
 
@@ -43,14 +44,14 @@ class Listing:
 
     @classmethod
     def of(cls, place: Place) -> Listing:
-        """List a place.
+        """List a place, whoever has signed what is there: nothing of it is used for what it says.
 
         Raises:
             NetworkError, StorageError, FormatError, VerificationError: when it cannot be listed to the end.
         """
         found: dict[bytes, SignedManifest] = {}
         faults: set[bytes] = set()
-        for item in place.manifests():
+        for item in place.believing(replace(place.writers, anyone=True)).manifests():
             if isinstance(item, ItemFault):
                 faults.update({item.blob_id} if item.blob_id is not None else ())
             else:
@@ -79,6 +80,8 @@ def new_slots(
         there = listing.manifests.get(blob_id)
         if there is None or there.is_deletion or there.version <= dead:
             now = listing.version(blob_id)
+            if max(now, dead) > MAX_VERSION // 2:
+                continue  # whoever made it so high wanted the id to be used up
             yield Slot(blob_id, max(now, dead) + 1, now)
     used = {INDEX_ID, *index.pins, *dict(index.free), *taken, *listing.manifests, *listing.faults}
     while True:
