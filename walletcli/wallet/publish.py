@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from walletcli.client import publish as client
 from walletcli.client.resolution import Resolution
 from walletcli.client.resolve import resolve
+from walletcli.core.document import Document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
 from walletcli.errors import NetworkError, SignerError, VaultError, VerificationError
@@ -185,6 +186,39 @@ def sign_next(
             if error.code != "publish.newer-exists" or not _has_moved_on(session, snapshot, index):
                 raise
     raise _too_busy()
+
+
+def draft_next(
+    session: Session,
+    index: int,
+    addresses: Sequence[NodeAddress],
+    dialer: Dialer,
+    *,
+    on_top: bool = False,
+    progress: Progress = silent,
+) -> tuple[IdentityView, Document]:
+    """Draft what a publish would sign, for a root that is elsewhere.
+
+    Args:
+        session: the open wallet.
+        index: of the identity.
+        addresses: relays that are asked first what has been published; none: nobody is.
+        dialer: opens the connections.
+        on_top: continue from a newer record of this identity that relays have.
+        progress: takes a line per step.
+
+    Returns:
+        The identity as it was when the document was made, and the document.
+
+    Raises:
+        As `publish_identity`.
+    """
+    if addresses:
+        snapshot = session.snapshot()
+        identity = snapshot.wallet.by_index(index)
+        _look_before_signing(session, snapshot, identity, addresses, dialer, on_top, progress)
+    identity = session.snapshot().wallet.by_index(index)
+    return identity, next_document(identity, _foreign_sections(session, identity), time.time(), os.urandom)
 
 
 def store_record(
