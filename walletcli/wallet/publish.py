@@ -13,14 +13,14 @@ from walletcli.client.resolve import resolve
 from walletcli.core.document import Document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
-from walletcli.errors import NetworkError, SignerError, VaultError, VerificationError
+from walletcli.errors import InputError, NetworkError, SignerError, VaultError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.linkability import Link, accepted_keys, find_links
 from walletcli.wallet.memory import WalletMemory
-from walletcli.wallet.providers.book import read_book
+from walletcli.wallet.providers.book import ProviderBook, read_book
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.changes import Adopt, MarkStored, PlanPublish
@@ -113,7 +113,8 @@ def publish_identity(
         progress: takes a line per step.
 
     Raises:
-        InputError: ``identity.unknown``, ``link.would-link``, ``publish.copies``, ``seq.exhausted``.
+        InputError: ``identity.unknown``, ``link.would-link``, ``publish.copies``, ``seq.exhausted``,
+            ``migration.under-way``.
         NetworkError: ``relay.none``, ``network.offline``, and what relays end in.
         ShortPublishError: ``publish.short``; what was stored is remembered all the same.
         VerificationError: ``publish.newer-exists``, ``record.equivocation``.
@@ -123,6 +124,7 @@ def publish_identity(
     addresses = publish_addresses(session, who, relays)
     route = dialer if dialer is not None else dialer_for(offline)
     index = plan_publish(session, who, addresses, accept_link)
+    refuse_during_migration(session.snapshot().wallet.by_index(index), read_book(session, index))
     for _ in range(MAX_ATTEMPTS):
         snapshot = session.snapshot()
         try:
@@ -148,6 +150,20 @@ def publish_addresses(session: Session, who: str, relays: Sequence[str] = ()) ->
     book = read_book(session, find(session.snapshot().wallet, who).index)
     providers = [entry.address for entry in book.entries if entry.left_day is None]
     return chosen_relays(None, [*list_relays(session.home), *providers])
+
+
+def refuse_during_migration(identity: IdentityView, book: ProviderBook) -> None:
+    """Keep a document from relays whose provider does not have the data yet.
+
+    Raises:
+        InputError: ``migration.under-way``.
+    """
+    if book.journal is not None:
+        raise InputError(
+            "migration.under-way",
+            f"a migration of {identity.label!r} to another provider is under way",
+            f"go on with: walletcli provider migrate {identity.label}; or give it up with --abort",
+        )
 
 
 def sign_next(
