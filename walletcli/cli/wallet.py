@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from walletcli.cli import restoring
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.new_vault import make_with_slots, slot_options
-from walletcli.cli.output import note, pairs, safe
+from walletcli.cli.output import note, safe
+from walletcli.cli.restoring import search_options
 from walletcli.cli.secret_files import SECRET_FILE, SecretFile
 from walletcli.cli.times import DURATION, for_people
 from walletcli.cli.unlocking import read_new_passphrase, with_password
+from walletcli.cli.wallet_page import status_lines
 from walletcli.errors import UsageError, VaultError
 
 if TYPE_CHECKING:
@@ -85,33 +88,52 @@ def _create_watch(invocation: Invocation, options: dict[str, Any], passphrase: b
     _answer(invocation, status, "Watch wallet created.", "Next: walletcli request make --new LABEL --out FILE")
 
 
-@wallet.command("restore", unlocks=True, example="walletcli wallet restore --scheme walletcli")
+@wallet.command("restore", unlocks=True, example="walletcli wallet restore --relay https://relay.example")
 @click.option("--scheme", type=click.Choice(SCHEMES), default=SCHEMES[0], show_default=True,
               help="Which program the words come from.")  # fmt: skip
 @_mnemonic_file
 @_language
 @_passphrase
 @_passphrase_file
+@search_options
 @slot_options
 @pass_invocation
 def restore(
     invocation: Invocation, /, scheme: str, mnemonic_file: SecretFile | None, language: str | None,
-    passphrase: bool, passphrase_file: SecretFile | None, **slots: Any,
+    passphrase: bool, passphrase_file: SecretFile | None, yes: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Restore a wallet from its words."""
+    """Restore a wallet from its words: its identities, and what belongs to them."""
     from walletcli.cli.word_entry import read_mnemonic
     from walletcli.core.bip39 import Mnemonic
-    from walletcli.wallet.restore import restore_wallet
+    from walletcli.wallet.recovery.journal import Journal
+    from walletcli.wallet.recovery.story import first_plan, journal_of
+    from walletcli.wallet.restore import begin_restore
 
     home = invocation.home
-    _require_no_wallet(invocation)
+    _require_no_wallet(invocation, "go on with: walletcli wallet recover, or name another directory with --home")
+    plan = first_plan(home, restoring.wish_of(options))
     words = read_mnemonic(invocation, mnemonic_file, language)
-    Mnemonic.parse(words.reveal_text(), language)  # before a password is asked for
+    Mnemonic.parse(words.reveal_text(), language)  # before anything else is asked
     extra = _passphrase_of(invocation, passphrase, passphrase_file)
-    status = make_with_slots(
-        invocation, lambda new_slots: restore_wallet(home, words, new_slots, scheme, language, extra), **slots
-    )
-    _answer(invocation, status, "Wallet restored.", "See its identities with: walletcli identity list --derive 5")
+    restoring.announce(invocation, Journal(plan), yes=yes)
+    with make_with_slots(
+        invocation, lambda slots: begin_restore(home, words, slots, plan, scheme, language, extra), **options
+    ) as session:
+        restoring.go_on(invocation, session, journal_of(session), "Wallet restored.")
+
+
+@wallet.command("recover", unlocks=True, example="walletcli wallet recover --relay https://relay.example")
+@search_options
+@pass_invocation
+def recover(invocation: Invocation, /, yes: bool, **options: Any) -> None:
+    """Go on with a restore: what was interrupted, or not to be had."""
+    from walletcli.wallet.recovery.story import journal_of
+
+    wish = restoring.wish_of(options)
+    with invocation.session() as session:
+        file = journal_of(session, wish)
+        restoring.announce(invocation, file.journal, yes=yes)
+        restoring.go_on(invocation, session, file, "Recovered.")
 
 
 @wallet.command("verify-backup", unlocks=True, example="walletcli wallet verify-backup")
@@ -144,7 +166,7 @@ def status(invocation: Invocation) -> None:
 
     password = invocation.password if invocation.password_file is not None else None
     found = wallet_status(invocation.home, password)
-    invocation.answer({"wallet": found.to_json()}, _status_lines(found))
+    invocation.answer({"wallet": found.to_json()}, status_lines(found))
 
 
 @wallet.command("unlock", unlocks=True, example="walletcli wallet unlock --timeout 15m")
@@ -188,7 +210,7 @@ def import_(invocation: Invocation, file: str) -> None:
     from walletcli.wallet.transfer import import_vault
 
     found = import_vault(invocation.home, file)
-    invocation.answer({"wallet": found.to_json()}, ["Imported.", *_status_lines(found)])
+    invocation.answer({"wallet": found.to_json()}, ["Imported.", *status_lines(found)])
 
 
 @wallet.command("wipe", example="walletcli wallet wipe")
@@ -207,13 +229,11 @@ def wipe(invocation: Invocation, yes: bool) -> None:
     invocation.answer({"removed": removed}, [f"removed {safe(path)}" for path in removed])
 
 
-def _require_no_wallet(invocation: Invocation) -> None:
+def _require_no_wallet(invocation: Invocation, hint: str = "name another directory with --home") -> None:
     """Stop before words are shown or typed in vain."""
     home = invocation.home
     if home.exists():
-        raise VaultError(
-            "vault.exists", f"there is a wallet in {home.path} already", "name another directory with --home"
-        )
+        raise VaultError("vault.exists", f"there is a wallet in {home.path} already", hint)
 
 
 def _passphrase_of(invocation: Invocation, wanted: bool, file: SecretFile | None) -> Secret | None:
@@ -228,24 +248,6 @@ def _confirmed(invocation: Invocation, question: str) -> bool:
 
 
 def _answer(invocation: Invocation, status: WalletStatus, done: str, following: str) -> None:
-    invocation.answer({"wallet": status.to_json(), "identities": []}, [done, *_status_lines(status)])
+    invocation.answer({"wallet": status.to_json(), "identities": []}, [done, *status_lines(status)])
     if not invocation.json:
         note(following)
-
-
-def _status_lines(status: WalletStatus) -> list[str]:
-    fields = [("home", status.home)]
-    if not status.exists:
-        return pairs([*fields, ("wallet", "none")])
-    state = f"unlocked, for {for_people(status.expires_in_s or 0)}" if status.unlocked else "locked"
-    fields += [("wallet", state), ("opens with", ", ".join(slot.kind for slot in status.slots))]
-    if status.facts is not None:
-        facts = status.facts
-        words = "on another machine" if facts.watch else f"{facts.word_count}, {facts.language}"
-        fields += [
-            ("words", words),
-            ("scheme", facts.scheme),
-            ("check value", facts.check.hex() or "not known yet"),
-            ("identities", str(facts.identity_count)),
-        ]
-    return pairs([*fields, ("relays", str(status.relays))])

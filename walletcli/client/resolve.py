@@ -57,16 +57,43 @@ def resolve(
     addresses = list(dict.fromkeys(relays))
     if not addresses:
         raise NetworkError("relay.none", "no relay is known to ask", "add one with `relay add`, or give --relay")
+    answers, node_records = ask_relays(
+        identity, addresses, dialer=dialer, memory=memory, for_identity=for_identity, timeout_s=timeout_s
+    )
+    seen = memory.get(identity.public_key) if memory is not None else None
+    choice = Choice(identity, answers, seen)
+    return resolution_of(choice, answers, identity, memory, time.time() if now_s is None else now_s, node_records)
+
+
+def ask_relays(
+    identity: IdentityId,
+    addresses: Sequence[NodeAddress],
+    *,
+    dialer: Dialer,
+    memory: Freshness | None,
+    for_identity: str | None,
+    timeout_s: float,
+) -> tuple[list[Answer], list[Record | None]]:
+    """Ask relays at once for what they have of an identity, over connections of its own; nothing is raised.
+
+    Args:
+        identity: who to look for.
+        addresses: who to ask.
+        dialer: opens the connections.
+        memory: what is remembered of the relays' own records.
+        for_identity: did:key of the identity on whose behalf is asked, or None.
+        timeout_s: how long each call to a relay may take, in seconds.
+
+    Returns:
+        One answer from each relay, and the record with which each has proven its key.
+    """
     with ExitStack() as open_clients:
         clients = [
             open_clients.enter_context(RelayClient(address, dialer, for_identity, timeout_s=timeout_s, memory=memory))
             for address in addresses
         ]
         answers = gather(clients, identity.public_key)
-    seen = memory.get(identity.public_key) if memory is not None else None
-    choice = Choice(identity, answers, seen)
-    node_records = [client.link.node_record for client in clients]
-    return resolution_of(choice, answers, identity, memory, time.time() if now_s is None else now_s, node_records)
+    return answers, [client.link.node_record for client in clients]
 
 
 def resolution_of(

@@ -20,7 +20,7 @@ from walletcli.client.fanout import for_each
 from walletcli.client.freshness import Freshness, Seen
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.resolution import Outcome, Resolution, SourceReport
-from walletcli.client.resolve import resolution_of, resolve
+from walletcli.client.resolve import ask_relays, resolution_of
 from walletcli.client.visit import Found, Visit
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
@@ -202,23 +202,21 @@ def scan_apart(
     addresses = _relays(relays)
     wanted = list(identities)
     step = _Steps(progress, len(wanted))
+    now_s = time.time() if now_s is None else now_s
 
     def look_up(identity: IdentityId) -> Scanned:
         try:
-            found = resolve(
+            answers, node_records = ask_relays(
                 identity,
                 addresses,
                 dialer=dialer,
                 memory=memory,
                 for_identity=identity.did,
                 timeout_s=timeout_s,
-                now_s=now_s,
             )
-        except WalletError as error:
-            return Scanned(identity, None, error, ())
         finally:
             step()
-        return Scanned(identity, found, None, found.sources)
+        return scanned(identity, answers, memory, now_s, node_records)
 
     return for_each(wanted, look_up)
 

@@ -146,13 +146,7 @@ def make_wallet(home: Home, state: WalletState, slots: NewSlots) -> WalletStatus
         VaultError: ``vault.exists``, ``vault.busy``, ``keyring.*``.
         StorageError: ``home.unusable``, ``storage.*``.
     """
-    home.make()
-    first, *others = slots.factors()
-    path = Path(home.vault_path)
-    if others:
-        vault = _make_in_steps(path, state, first, others)
-    else:
-        vault = Vault.create(path, state.to_bytes(), [first])
+    vault = make_vault(home, state, slots)
     public = state.public
     facts = WalletFacts(
         public.scheme,
@@ -166,6 +160,24 @@ def make_wallet(home: Home, state: WalletState, slots: NewSlots) -> WalletStatus
         public.watch,
     )
     return wallet_status(home).with_facts(facts)
+
+
+def make_vault(home: Home, state: WalletState, slots: NewSlots) -> Vault:
+    """Seal `state` into a new vault with all its slots, or leave nothing behind.
+
+    Returns:
+        The vault, open.
+
+    Raises:
+        VaultError: ``vault.exists``, ``vault.busy``, ``keyring.*``.
+        StorageError: ``home.unusable``, ``storage.*``.
+    """
+    home.make()
+    first, *others = slots.factors()
+    path = Path(home.vault_path)
+    if others:
+        return _make_in_steps(path, state, first, others)
+    return Vault.create(path, state.to_bytes(), [first])
 
 
 def _make_in_steps(path: Path, state: WalletState, first: Factor, others: list[Factor]) -> Vault:

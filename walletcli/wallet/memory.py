@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 
 from walletcli.client import freshness
 from walletcli.core.record import Record
@@ -49,10 +50,17 @@ class WalletMemory:
             with self._lock:
                 self._new[public_key] = seen
 
-    def save(self, session: Session) -> None:
-        """Write what is new into the vault, if anything is."""
+    def save(self, session: Session, but: Collection[bytes] = ()) -> None:
+        """Write what is new into the vault, if anything is.
+
+        Args:
+            session: the open wallet.
+            but: root keys (32 bytes) of identities whose state is kept elsewhere.
+        """
         changes = []
         for public_key, seen in self._new.items():
+            if public_key in but:
+                continue
             kept = _kept(seen)
             if self._wallet.seen.get(public_key) != kept:
                 changes.append((public_key, kept))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 
 from walletcli.core.bip39 import Mnemonic
 from walletcli.core.keys import KeyTree, Scheme, scheme_seed
 from walletcli.core.secret import Secret
 from walletcli.errors import SignerError, UsageError, VerificationError
-from walletcli.wallet.access.session import Session
-from walletcli.wallet.create import NewSlots, first_state, make_wallet
+from walletcli.wallet.access.session import LocalSession, Session
+from walletcli.wallet.create import NewSlots, first_state, make_vault, make_wallet
 from walletcli.wallet.home import Home
+from walletcli.wallet.recovery.journal import DRAWER, Journal
+from walletcli.wallet.recovery.plan import Plan
+from walletcli.wallet.state.wallet_state import WALLET_DRAWER
 from walletcli.wallet.status import WalletStatus
 
 
@@ -42,6 +46,41 @@ def restore_wallet(
     """
     mnemonic = Mnemonic.parse(words.reveal_text(), language)
     return make_wallet(home, first_state(mnemonic, passphrase, _scheme(scheme), restored=True), slots)
+
+
+def begin_restore(
+    home: Home,
+    words: Secret,
+    slots: NewSlots,
+    plan: Plan,
+    scheme: str = Scheme.WALLETCLI.value,
+    language: str | None = None,
+    passphrase: Secret | None = None,
+) -> LocalSession:
+    """Make a wallet from words that were in use before, in which a restore is under way.
+
+    Args:
+        home: where; the directory is made if it is not there.
+        words: the mnemonic's text.
+        slots: what opens it.
+        plan: whom to ask for its identities; it is in the vault from the first instant on.
+        scheme: ``walletcli``, ``mercury`` or ``morpheus``.
+        language: of the word list, or None to recognise it.
+        passphrase: BIP39's extra input, or None.
+
+    Returns:
+        The wallet, open.
+
+    Raises:
+        As `restore_wallet`.
+    """
+    from walletcli.wallet.access.keeper import Keeper
+
+    mnemonic = Mnemonic.parse(words.reveal_text(), language)
+    state = first_state(mnemonic, passphrase, _scheme(scheme), restored=True)
+    journal = {(WALLET_DRAWER, DRAWER): Journal(plan).to_bytes()}
+    vault = make_vault(home, replace(state, drawers=journal), slots)
+    return LocalSession(home, Keeper(vault, home.vault_path))
 
 
 def require_words(session: Session) -> None:

@@ -11,6 +11,8 @@ from walletcli.vault.header import Header
 from walletcli.vault.padding import SMALLEST_STEP_BYTES
 from walletcli.vault.slots import FactorRecord, Slot
 from walletcli.wallet.access import messages, wire
+from walletcli.wallet.recovery.journal import Entry, FormerDevice, Item, Journal, Missing
+from walletcli.wallet.recovery.plan import Plan
 from walletcli.wallet.state import changes
 from walletcli.wallet.state.view import IdentityView, Retired, Stored
 from walletcli.wallet.state.wallet_state import DeviceSecrets, WalletState
@@ -55,6 +57,30 @@ def check_agent_answer(data: bytes) -> bool:
         return False
     assert wire.encode_answer(value) == data
     return True
+
+
+def check_recovery_journal(data: bytes) -> bool:
+    """One encoding per journal."""
+    try:
+        journal = Journal.from_bytes(data)
+    except WalletError:
+        return False
+    assert journal.to_bytes() == data
+    return True
+
+
+def recovery_journals() -> list[bytes]:
+    """Return the journal of a restore that begins, and of one that has found something and missed something."""
+    entropy = fixed_entropy("journal")
+    items = (Item("record", "", "https://a.example", None, 7), Item("contacts", "", "/kit", 20, 3, 20_000))
+    missing = (Missing("provider", "did:key:x", "https://b.example", "host.unreachable", "it does not answer"),)
+    devices = (FormerDevice(entropy(32), 20_090, False), FormerDevice(entropy(32), 20_090, True))
+    entries = (
+        Entry(0, ("https://a.example",), "", devices, True, items),
+        Entry(4, (), "record.pending", (), False, (), missing, ("record.pending", "wait")),
+    )
+    plan = Plan(("https://a.example",), 7, True, ("/kit",), 2, 60, True, True)
+    return [Journal().to_bytes(), Journal(plan, 24, 4, (1, 2), entries, missing, True).to_bytes()]
 
 
 def vault_headers() -> list[bytes]:
@@ -156,6 +182,7 @@ def check_agent_error(data: bytes) -> bool:
 TARGETS = [
     Target("vault-header", check_vault_header, vault_headers, 2048),
     Target("wallet-state", check_wallet_state, wallet_states),
+    Target("recovery-journal", check_recovery_journal, recovery_journals, 2048),
     Target("agent-request", check_agent_request, agent_requests, 1024),
     Target("agent-answer", check_agent_answer, agent_answers, 1024),
     Target("agent-error", check_agent_error, agent_errors, 1024),

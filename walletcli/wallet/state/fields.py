@@ -110,18 +110,6 @@ class Fields:
         self._take(key)
         return None
 
-    def integers(self, key: int, low: int = 0, high: int = MAX_UINT) -> tuple[int, ...]:
-        """Take a list of numbers from `low` to `high`."""
-        row = Fields.of_row(self.items(key), self._what)
-        return tuple(row.integer(position, low, high) for position in range(len(row._left)))
-
-    def optional_text(self, key: int, max_bytes: int = MAX_TEXT_BYTES) -> str | None:
-        """Take null, or a text."""
-        if self.has(key):
-            return self.text(key, max_bytes)
-        self._take(key)
-        return None
-
     def texts(self, key: int) -> tuple[str, ...]:
         """Take a list of texts."""
         values = self.items(key)
@@ -133,6 +121,10 @@ class Fields:
         """Take a list of byte strings, each of exactly `length_bytes` or of at most `max_bytes`."""
         row = Fields.of_row(self.items(key), self._what)
         return tuple(row.raw(position, length_bytes, max_bytes) for position in range(len(row._left)))
+
+    def integers(self, high: int = MAX_UINT) -> tuple[int, ...]:
+        """Take all that is left as numbers from 0 to `high`."""
+        return tuple(self.integer(position, 0, high) for position in range(len(self._left)))
 
     def text_map(self, key: int) -> dict[str, str]:
         """Take a map of text to text."""

@@ -1,0 +1,179 @@
+"""What `wallet restore` and `wallet recover` share: their options, the question beforehand, and the page at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from walletcli.cli.invocation import Invocation
+from walletcli.cli.output import note, pairs, safe, table
+from walletcli.cli.relay import warn_of_clear_text
+from walletcli.cli.times import DURATION, date_text
+from walletcli.errors import PartialError, UsageError
+
+if TYPE_CHECKING:
+    from walletcli.wallet.access.session import Session
+    from walletcli.wallet.recovery.journal import Item, Journal, JournalFile
+    from walletcli.wallet.recovery.report import Report, RestoredIdentity
+    from walletcli.wallet.recovery.story import Wish
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_NAMES = ("relays", "kits", "gap", "together", "sources", "spread_s", "keep_devices", "accept_link")
+
+
+def search_options(function: Function) -> Function:
+    """Add the options that say whom to ask, how far to look, and what is agreed to."""
+    options = (
+        click.option("--relay", "relays", metavar="URL", multiple=True,
+                     help="Ask this relay, and publish there; your list of relays if none is named."),
+        click.option("--kit", "kits", metavar="DIR", multiple=True,
+                     help="Read this exit kit, or all that are in this directory."),
+        click.option("--gap", type=int, metavar="N", help="Search until N identities in a row are unknown (20)."),
+        click.option("--together/--apart", "together", default=None,
+                     help="Ask each relay over one connection: quicker, and it sees that all belong together."),
+        click.option("--sources", type=int, metavar="N",
+                     help="Sign once N independent sources have answered (3)."),
+        click.option("--spread", "spread_s", type=DURATION, help="Publish the new records over this time."),
+        click.option("--keep-devices", is_flag=True, default=None,
+                     help="Leave the other devices in the records; revoke them later."),
+        click.option("--accept-link", is_flag=True, default=None,
+                     help="Go ahead where publishing ties identities together; remembered."),
+        click.option("--yes", is_flag=True, help="Do not ask before anything is looked up."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def wish_of(options: dict[str, Any]) -> Wish:
+    """Take the options of `search_options` out of `options`, and return what they wish."""
+    from walletcli.wallet.recovery.story import Wish
+
+    wish = Wish(**{name: options.pop(name) for name in _NAMES})
+    warn_of_clear_text(wish.relays)
+    return wish
+
+
+def announce(invocation: Invocation, journal: Journal, *, yes: bool) -> None:
+    """Say what will be looked up and what that reveals, and ask, unless that has been answered.
+
+    Raises:
+        UsageError: ``recovery.declined``, ``terminal.missing``.
+    """
+    from walletcli.cli.terminal import open_terminal
+    from walletcli.wallet.recovery.announcement import announcement
+
+    lines = announcement(journal, offline=invocation.offline)
+    if invocation.offline or not lines or yes:
+        for line in lines:
+            note(line)
+        return
+    with open_terminal(invocation, "ask whether to look the identities up", "give --yes, or --offline") as terminal:
+        for line in lines:
+            terminal.write(safe(line) + "\n")
+        if not terminal.confirm("Go on?"):
+            raise UsageError(
+                "recovery.declined", "nothing was looked up", "answer y; or give --offline, which makes only the keys"
+            )
+
+
+def go_on(invocation: Invocation, session: Session, file: JournalFile, done: str) -> None:
+    """Look up, read, and take up again; then answer.
+
+    Args:
+        invocation: the run.
+        session: the open wallet.
+        file: its restore.
+        done: first line of the answer for people.
+
+    Raises:
+        PartialError: ``recovery.incomplete``, after the answer.
+    """
+    from walletcli.cli.wallet_page import status_lines
+    from walletcli.wallet.recovery.story import recover
+    from walletcli.wallet.status import wallet_status
+
+    report = recover(session, file, offline=invocation.offline, progress=invocation.step)
+    status = wallet_status(invocation.home).with_facts(session.facts())
+    identities = [summary.to_json() for summary in session.summaries()]
+    answer = {"wallet": status.to_json(), "identities": identities, **report.to_json()}
+    lines = ["", *_lines(report)] if file.journal.plan.looks_up else []
+    invocation.answer(answer, [done, *status_lines(status), *lines])
+    if not file.journal.plan.looks_up and not invocation.json:
+        note("No relay was named: nothing was looked up. Next: walletcli wallet recover --relay URL")
+    _raise_if_incomplete(report)
+
+
+def _raise_if_incomplete(report: Report) -> None:
+    """End with exit code 11 if something did not come back.
+
+    Raises:
+        PartialError: ``recovery.incomplete``.
+    """
+    if report.is_complete:
+        return
+    parts = []
+    if report.not_found:
+        parts.append(f"{len(report.not_found)} did not come back")
+    if report.waiting:
+        parts.append(f"{len(report.waiting)} wait to be signed or published")
+    if not report.finished:
+        parts.append("the search did not come to its end")
+    raise PartialError(
+        "recovery.incomplete", f"not everything is restored: {', '.join(parts)}", "go on with: walletcli wallet recover"
+    )
+
+
+def _lines(report: Report) -> Iterator[str]:
+    count = len(report.restored)
+    yield f"{count} {'identity is' if count == 1 else 'identities are'} back; {report.looked_up} were looked up."
+    for item in report.restored:
+        yield ""
+        yield from pairs(_fields(item))
+    if report.not_found:
+        yield ""
+        yield "Not back:"
+        rows = [
+            (
+                found.identity.label if found.identity is not None else "-",
+                " ".join(part for part in (found.missing.kind, found.missing.name) if part),
+                found.missing.place or "-",
+                found.missing.message,
+            )
+            for found in report.not_found
+        ]
+        yield from table([("LABEL", "WHAT", "WHERE", "WHY"), *rows])
+    if report.lookups:
+        yield ""
+        yield "Asked:"
+        asked = [[str(row[name]) for name in ("where", "what", "asked", "found", "failed")] for row in report.lookups]
+        yield from table([("WHERE", "FOR", "ASKED", "FOUND", "FAILED"), *asked])
+
+
+def _fields(item: RestoredIdentity) -> list[tuple[str, str]]:
+    view, entry = item.view, item.entry
+    fields = [("label", view.label), ("did", item.did)]
+    if view.retired is not None:
+        fields.append(("state", "retired"))
+    fields += [(part.kind, _told(part)) for part in entry.items if part.kind != "label"]
+    fields += [("device revoked", name) for name in item.revoked]
+    if entry.waits:
+        fields.append(("waits", entry.waits[1]))
+    elif view.stored is not None:
+        fields.append(("published on", ", ".join(view.stored.relays)))
+    return fields
+
+
+def _told(item: Item) -> str:
+    """Return an item in words: what, how much, from where, how old."""
+    parts = [item.name] if item.name else []
+    if item.count is not None:
+        parts.append(f"{item.count} bytes" if item.kind == "file" else str(item.count))
+    if item.kind == "record":
+        parts.append(f"seq {item.version}")
+    parts += [f"from {item.place}"] if item.place else []
+    parts += [f"of {date_text(item.day)}"] if item.day is not None else []
+    return ", ".join(parts)

@@ -1,0 +1,29 @@
+"""An open wallet for several threads at once: its requests are answered one by one."""
+
+from __future__ import annotations
+
+import threading
+
+from walletcli.wallet.access.session import Session
+
+
+class SharedSession(Session):
+    """Passes requests on, one at a time; closing it leaves the other session open.
+
+    Args:
+        session: answers them.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.home, session.notices)
+        self._session = session
+        self._lock = threading.Lock()
+
+    def ask(self, kind: int, *arguments: object) -> object:
+        """Have a request answered when it is its turn.
+
+        Raises:
+            WalletError: what the request ends in.
+        """
+        with self._lock:
+            return self._session.ask(kind, *arguments)

@@ -1,0 +1,83 @@
+"""What a restore tells its owner beforehand: what will be looked up, where, over how many connections, who learns what.
+
+Spec: docs/spec/recovery.md, "Order of look-ups".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from walletcli.net.addresses import NodeAddress, Transport
+from walletcli.wallet.recovery.journal import Journal, is_done
+from walletcli.wallet.recovery.plan import Plan
+from walletcli.wallet.recovery.sources import independent
+
+
+def announcement(journal: Journal, *, offline: bool = False) -> list[str]:
+    """Return lines for the owner to read before anything is looked up.
+
+    Args:
+        journal: of the restore; its plan says what will be done.
+        offline: no connection will be opened.
+
+    Returns:
+        Nothing where there is nothing to do.
+    """
+    return [] if is_done(journal) else list(_lines(journal, offline=offline))
+
+
+def _lines(journal: Journal, *, offline: bool) -> Iterator[str]:
+    plan = journal.plan
+    if not offline and plan.relays:
+        yield from _about_relays(journal)
+        yield from _about_providers(plan)
+    for path in plan.kits:
+        yield f"The exit kits in {path} are read; nobody learns of that."
+    if not offline and plan.relays:
+        yield from _about_signing(plan)
+
+
+def _about_relays(journal: Journal) -> Iterator[str]:
+    plan = journal.plan
+    first = journal.next_index
+    count = len(plan.relays)
+    what = f"identities {first} to {journal.last_found + plan.gap}" if first <= journal.last_found + plan.gap else ""
+    again = len(journal.open) + sum(len(entry.answered) < plan.sources for entry in journal.entries)
+    parts = [part for part in (what, f"{again} of before once more" if again else "") if part]
+    yield (
+        f"Looked up at {count} {_relays(count)}: {' and '.join(parts) or 'nothing more'}; "
+        f"and {plan.gap} beyond each one that is found."
+    )
+    for address in plan.relays:
+        yield f"  {address}"
+    if plan.together:
+        yield "One connection to each relay, asked for all: each learns that these identities belong together."
+    else:
+        yield "A connection for each identity and relay, opened for it alone, in random order."
+    if any(NodeAddress.from_text(text).transport is Transport.TCP for text in plan.relays):
+        yield "Over TCP each relay also sees that one address, this machine's, asks for all of them at one time:"
+        yield "it can tell that they have one owner, also those that are in use only later."
+        yield "To go on is to accept that."
+
+
+def _about_providers(plan: Plan) -> Iterator[str]:
+    yield "Then each identity's own providers: its root logs in there, and reads."
+    yield "They learn that the owner's devices are lost, and over TCP this machine's address."
+    if not plan.keep_devices:
+        yield "The devices that are found in the records are left out of the new ones."
+
+
+def _about_signing(plan: Plan) -> Iterator[str]:
+    have = len(independent(plan.relays))
+    if have < plan.sources:
+        sources = "source" if have == 1 else "sources"
+        yield f"These relays are {have} independent {sources}; {plan.sources} must answer before anything is signed."
+        yield "Until then identities are held and wait. Name more with --relay, or accept fewer with --sources."
+    elif plan.spread_s:
+        yield f"New records are published at random instants within {plan.spread_s} s."
+    else:
+        yield "New records are signed and published at once, one after the other."
+
+
+def _relays(count: int) -> str:
+    return "relay" if count == 1 else "relays"

@@ -1,0 +1,294 @@
+"""Reads an identity's sealed data with nothing but its root: at its providers, and in its exit kits.
+
+Spec: docs/spec/recovery.md, "Sealed data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from walletcli.client.kit import DirectoryPlace
+from walletcli.client.manifests import Writers
+from walletcli.client.places import Place
+from walletcli.core.identity_id import IdentityId
+from walletcli.core.record import Record
+from walletcli.errors import FormatError, VerificationError, WalletError
+from walletcli.net.dialer import Dialer
+from walletcli.wallet.access.session import Session
+from walletcli.wallet.contacts.book import ContactBook
+from walletcli.wallet.memory import WalletMemory
+from walletcli.wallet.providers.places import Places, bound_places
+from walletcli.wallet.recovery.found import KitRecord
+from walletcli.wallet.recovery.journal import Item, Missing
+from walletcli.wallet.sealed.index import CONTACTS, SETTINGS, Kind, Piece
+from walletcli.wallet.sealed.index import Item as SealedItem
+from walletcli.wallet.sealed.owner import Unseal
+from walletcli.wallet.sealed.reading import SealedItems, SeenIndex, fetch_piece, read_index
+from walletcli.wallet.sealed.slots import Listing
+from walletcli.wallet.state.view import IdentityView
+
+_DAY_S: Final = 86_400
+
+
+@dataclass(slots=True)
+class PlaceLookup:
+    """How one place answered for one identity.
+
+    Attributes:
+        place: address or path.
+        is_kit: whether it is an exit kit.
+        has_data: whether it gave an index that could be opened.
+        error: code of why not, or empty.
+    """
+
+    place: str
+    is_kit: bool
+    has_data: bool = False
+    error: str = ""
+
+
+@dataclass(slots=True)
+class ReadData:
+    """What the places of one identity gave.
+
+    Attributes:
+        items: what came back.
+        missing: what did not.
+        lookups: the places that were asked.
+        addresses: providers that were reached, as text.
+        contacts: the contact book, or None.
+        settings: the encoded settings, or None.
+        seen: the index that counts, or None where there is none.
+        is_complete: nobody was out of reach who might have something newer.
+    """
+
+    items: list[Item] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+    lookups: list[PlaceLookup] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+    contacts: ContactBook | None = None
+    settings: bytes | None = None
+    seen: SeenIndex | None = None
+    is_complete: bool = True
+
+
+def read_data(
+    session: Session,
+    identity: IdentityView,
+    kits: Sequence[KitRecord],
+    dialer: Dialer,
+    memory: WalletMemory,
+    timeout_s: float,
+) -> ReadData:
+    """Read contact book and settings of an identity, and see which of its files are there.
+
+    Nothing is raised for a place that fails: it is told.
+
+    Args:
+        session: the open wallet; it logs in with the root, and opens what is sealed to the recovery recipient.
+        identity: one of the wallet's.
+        kits: its exit kits.
+        dialer: opens the connections, each for this identity.
+        memory: what is remembered of providers.
+        timeout_s: how long a call may take, in seconds.
+
+    Raises:
+        VaultError: ``vault.*``, ``agent.*``.
+    """
+    data = ReadData()
+    records = [kit.head.record for kit in kits]
+    with bound_places(
+        session, identity, dialer, by_root=True, records=records, memory=memory, timeout_s=timeout_s
+    ) as places:
+        found = [*_providers(places, data), *_directories(kits, places.writers or _writers(identity, records))]
+        if not found and not places.providers:
+            return data
+        sealed = _newest(found, lambda blob, context: session.unseal_as_root(identity.index, blob, context), data)
+        if sealed is None:
+            _all_missing(data)
+            return data
+        data.seen = sealed.seen
+        _read_own_items(sealed, data)
+        _look_for_files(sealed, data)
+    return data
+
+
+def _writers(identity: IdentityView, records: Sequence[Record]) -> Writers:
+    return Writers.of(identity.public_key, records)
+
+
+def _providers(places: Places, data: ReadData) -> list[Place]:
+    """Return the providers that were logged into; note the others."""
+    found: list[Place] = []
+    for provider in places.providers:
+        if provider.place is not None:
+            found.append(provider.place)
+            data.addresses.append(provider.name)
+            data.lookups.append(PlaceLookup(provider.place.name, is_kit=False))
+            continue
+        assert provider.error is not None
+        did, name = (IdentityId(provider.provider).did, provider.name) if provider.provider else ("", "")
+        data.missing.append(Missing.of("provider", provider.error, did, name))
+        data.lookups.append(PlaceLookup(name, is_kit=False, error=provider.error.code))
+        data.is_complete = False
+    return found
+
+
+def _directories(kits: Sequence[KitRecord], writers: Writers) -> list[Place]:
+    return [DirectoryPlace(kit.path, writers) for kit in kits]
+
+
+def _newest(found: Sequence[Place], unseal: Unseal, data: ReadData) -> SealedItems | None:
+    """Read the index of every place, and take the newest; what is wrong at a place is noted."""
+    indices: list[tuple[SeenIndex, Place]] = []
+    for place in found:
+        lookup = next((item for item in data.lookups if item.place == place.name), None)
+        if lookup is None:
+            lookup = PlaceLookup(place.name, is_kit=True)
+            data.lookups.append(lookup)
+        try:
+            seen = read_index(place, unseal)
+        except WalletError as error:
+            lookup.error = error.code
+            data.missing.append(Missing.of("index", error, place=place.name))
+            data.is_complete = data.is_complete and lookup.is_kit
+            continue
+        if seen is not None:
+            lookup.has_data = True
+            indices.append((seen, place))
+    if not indices:
+        return None
+    best, first = max(indices, key=lambda item: item[0].version)
+    for seen, place in indices:
+        if seen.version < best.version:
+            fault = VerificationError(
+                "recovery.older-data",
+                f"{place.name} has version {seen.version} of the index, {best.version} is known",
+                "the newer one was taken",
+            )
+        elif seen.content_hash != best.content_hash:
+            fault = VerificationError(
+                "data.split",
+                f"{place.name} has another index than {first.name} in the same version {best.version}",
+                "one of the two places has lied, or two devices wrote at once: look at the items of both",
+            )
+        else:
+            continue
+        data.missing.append(Missing.of("index", fault, place=place.name))
+    base = first.writers
+    writers = best.writers(base)
+    ordered = [first, *(place for _, place in indices if place is not first)]
+    return SealedItems(best, [place.believing(writers) for place in ordered], unseal, base)
+
+
+def _all_missing(data: ReadData) -> None:
+    """Say that the wallet's own items are not to be had; whether there were files nobody can tell."""
+    if data.missing:
+        first = data.missing[0]
+        data.missing += [Missing(kind, "", first.place, first.code, first.message) for kind in (CONTACTS, SETTINGS)]
+        why = "without an index nobody can tell which files there were"
+        data.missing.append(Missing("files", "", first.place, first.code, why))
+
+
+def _read_own_items(sealed: SealedItems, data: ReadData) -> None:
+    """Read contact book and settings, each from the first place that has it whole."""
+    for name in (CONTACTS, SETTINGS):
+        item = sealed.index.get(Kind.SYSTEM, name)
+        if item is None:
+            continue  # the identity never had one
+        content, place = _content(sealed, item, data)
+        if content is None:
+            continue
+        day = item.stored_s // _DAY_S
+        if name == SETTINGS:
+            data.settings = content
+            data.items.append(Item(SETTINGS, "", place, None, sealed.seen.version, day))
+            continue
+        try:
+            data.contacts = ContactBook.from_bytes(content)
+        except FormatError as error:
+            data.missing.append(Missing.of(CONTACTS, error, place=place))
+            continue
+        relations = sum(contact.relation is not None for contact in data.contacts)
+        data.items.append(Item(CONTACTS, "", place, len(data.contacts), sealed.seen.version, day))
+        data.items.append(Item("relations", "", place, relations, sealed.seen.version, day))
+
+
+def _content(sealed: SealedItems, item: SealedItem, data: ReadData) -> tuple[bytes | None, str]:
+    """Return an item's content and the place that gave it; None, and a note, where no place has it whole."""
+    first: Missing | None = None
+    for place in sealed.places:
+        try:
+            content = replace(sealed, places=[place], faults=[]).content(item.kind, item.name)
+        except WalletError as error:
+            first = first or Missing.of(item.name, error, place=place.name)
+            continue
+        if content is not None:
+            return content, place.name
+    if first is not None:
+        data.missing.append(first)
+    return None, ""
+
+
+def _look_for_files(sealed: SealedItems, data: ReadData) -> None:
+    """See for each file which place has all of it, in the version and with the hash that the index names."""
+    files = sealed.index.of_kind(Kind.FILE)
+    if not files:
+        return
+    left = list(files)
+    reasons: dict[str, Missing] = {}
+    for place in sealed.places:
+        check = _Check(place)
+        for file in list(left):
+            fault = check.fault(file)
+            if fault is None:
+                left.remove(file)
+                day = file.stored_s // _DAY_S
+                data.items.append(Item("file", file.name, place.name, file.length_bytes, sealed.seen.version, day))
+            else:
+                reasons.setdefault(file.name, Missing.of("file", fault, file.name, place.name))
+    data.missing += [reasons[file.name] for file in left]
+
+
+class _Check:
+    """Tells whether a place has a file: of a provider by its signed manifests, of a directory by reading it.
+
+    Args:
+        place: which.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._listing: Listing | None = None
+        self._error: WalletError | None = None
+        if not isinstance(place, DirectoryPlace):
+            try:
+                self._listing = Listing.of(place)
+            except WalletError as error:
+                self._error = error
+
+    def fault(self, file: SealedItem) -> WalletError | None:
+        """Return why the place does not have the file; None if it has."""
+        if self._error is not None:
+            return self._error
+        try:
+            for piece in file.pieces:
+                if self._listing is None:
+                    fetch_piece(self._place, piece)
+                else:
+                    _check_listed(self._listing, piece)
+        except WalletError as error:
+            return error
+        return None
+
+
+def _check_listed(listing: Listing, piece: Piece) -> None:
+    there = listing.manifests.get(piece.blob_id)
+    named = there.manifest if there is not None else None
+    if named is None or (named.version, named.content_hash) != (piece.version, piece.content_hash):
+        found = f"version {named.version}" if named is not None else "nothing"
+        raise VerificationError(
+            "data.damaged", f"there is {found} of blob {piece.blob_id.hex()}, the index names version {piece.version}"
+        )

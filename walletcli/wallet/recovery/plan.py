@@ -1,0 +1,132 @@
+"""What a restore was asked to do: whom to ask, how far to look, and what the owner has agreed to.
+
+Spec: docs/spec/recovery.md, "Plan".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from walletcli.errors import FormatError, InputError, UsageError
+from walletcli.net.addresses import NodeAddress
+from walletcli.wallet.state.fields import Fields
+
+DEFAULT_GAP: Final = 20
+"""How many identities in a row nobody knows before the search ends."""
+
+MAX_GAP: Final = 10_000
+"""Longest gap."""
+
+DEFAULT_SOURCES: Final = 3
+"""How many independent sources must have answered before anything is signed."""
+
+MAX_SOURCES: Final = 16
+"""Most sources that can be asked for."""
+
+MAX_RELAYS: Final = 100
+"""Most relays of a plan."""
+
+MAX_KITS: Final = 1000
+"""Most directories of exit kits."""
+
+MAX_SPREAD_S: Final = 30 * 86_400
+"""Longest time over which new records are published, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How an owner wants their identities looked up and taken up again.
+
+    Attributes:
+        relays: addresses of whom to ask and where to publish, in canonical form; none: nothing is looked up.
+        gap: how many indices in a row nobody knows before the search ends.
+        together: ask each relay for all over one connection, which is quicker and shows it that they belong together.
+        kits: absolute paths of exit kits, or of directories that hold some.
+        sources: how many independent sources must have answered before anything is signed.
+        spread_s: publish the new records over this time, in seconds.
+        keep_devices: leave the other devices of the records in the new ones.
+        accept_link: go ahead where publishing ties identities together.
+
+    Raises:
+        UsageError: ``recovery.gap``, ``recovery.source-count``, ``recovery.spread``, ``recovery.too-many``.
+        InputError: ``address.malformed``.
+    """
+
+    relays: tuple[str, ...] = ()
+    gap: int = DEFAULT_GAP
+    together: bool = False
+    kits: tuple[str, ...] = ()
+    sources: int = DEFAULT_SOURCES
+    spread_s: int = 0
+    keep_devices: bool = False
+    accept_link: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.gap <= MAX_GAP:
+            raise UsageError(
+                "recovery.gap", f"a gap of 1 to {MAX_GAP} identities can be searched", "name another --gap"
+            )
+        if not 1 <= self.sources <= MAX_SOURCES:
+            raise UsageError("recovery.source-count", f"1 to {MAX_SOURCES} sources can be asked for", "see --sources")
+        if not 0 <= self.spread_s <= MAX_SPREAD_S:
+            raise UsageError("recovery.spread", "records are published over 30 days at most", "name another --spread")
+        if len(self.relays) > MAX_RELAYS or len(self.kits) > MAX_KITS:
+            raise UsageError(
+                "recovery.too-many", f"at most {MAX_RELAYS} relays and {MAX_KITS} kits can be named", "name fewer"
+            )
+
+    @property
+    def addresses(self) -> tuple[NodeAddress, ...]:
+        """The relays."""
+        return tuple(NodeAddress.from_text(text) for text in self.relays)
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether there is anything to look into."""
+        return bool(self.relays or self.kits)
+
+    def with_more(self, relays: Iterable[str], kits: Iterable[str], **settings: object) -> Plan:
+        """Return the plan with relays and kits added, and with what else is said anew; None leaves a setting as it is.
+
+        Raises:
+            As the constructor.
+        """
+        said = {name: value for name, value in settings.items() if value is not None}
+        return replace(
+            self,
+            relays=tuple(dict.fromkeys((*self.relays, *canonical(relays)))),
+            kits=tuple(dict.fromkeys((*self.kits, *map(os.path.abspath, kits)))),
+            **said,  # type: ignore[arg-type]  # settings of this class
+        )
+
+    def to_row(self) -> list[object]:
+        """Return the CBOR list that stands for the plan."""
+        said = [list(self.relays), self.gap, self.together, list(self.kits), self.sources, self.spread_s]
+        return [*said, self.keep_devices, self.accept_link]
+
+    @classmethod
+    def from_row(cls, value: object, what: str) -> Plan:
+        """Read the list that `to_row` wrote; raises FormatError ``WHAT.malformed``."""
+        row = Fields.of_row(value, what)
+        relays, gap, together, kits = row.texts(0), row.integer(1), row.flag(2), row.texts(3)
+        sources, spread_s, keep_devices, accept_link = row.integer(4), row.integer(5), row.flag(6), row.flag(7)
+        row.end()
+        try:
+            plan = cls(relays, gap, together, kits, sources, spread_s, keep_devices, accept_link)
+            if canonical(relays) == relays:
+                return plan
+        except (InputError, UsageError) as error:
+            raise FormatError(f"{what}.malformed", f"malformed {what}: {error.message}") from error
+        raise FormatError(f"{what}.malformed", f"malformed {what}: an address is not in its canonical form")
+
+
+def canonical(relays: Iterable[str]) -> tuple[str, ...]:
+    """Return addresses in their canonical form, each once.
+
+    Raises:
+        InputError: ``address.malformed``.
+    """
+    return tuple(dict.fromkeys(NodeAddress.from_text(text).to_text() for text in relays))
