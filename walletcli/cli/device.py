@@ -9,6 +9,7 @@ import click
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import note, pairs, table
+from walletcli.cli.request import DAYS, OUT, answer_made
 from walletcli.cli.times import date_text
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Noun)
 def device() -> None:
-    """See and revoke the devices that act for an identity."""
+    """See, enrol and revoke the devices that act for an identity."""
 
 
 @device.command("list", unlocks=True, example="walletcli device list alice")
@@ -32,6 +33,33 @@ def list_(invocation: Invocation, who: str) -> None:
     rows = [(item.name, ", ".join(sorted(item.delegation.powers)), _days(item), _state(item)) for item in found.devices]
     lines = table([("DEVICE", "POWERS", "HOLDS", "STATE"), *rows]) if rows else ["nothing has been signed yet"]
     invocation.answer(found.to_json(), lines)
+
+
+@device.command("enrol", unlocks=True, example="walletcli device enrol did:key:z6Mk… --out enrol.request")
+@click.argument("who", metavar="ID")
+@OUT
+@DAYS
+@click.option("--record", metavar="FILE", help="The identity's newest record; no relay is asked then.")
+@click.option("--index", type=click.IntRange(min=0), help="Place of the identity in the key tree, if you know it.")
+@click.option("--relay", "relays", metavar="URL", multiple=True, help="Ask this relay, not your list of relays.")
+@pass_invocation
+def enrol(
+    invocation: Invocation, who: str, out: str, days: int, record: str | None, index: int | None,
+    relays: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Ask the root of an identity to make this watch wallet one of its devices."""
+    from walletcli.cli.relay import warn_of_clear_text
+    from walletcli.wallet.airgap.making import ask_to_enrol
+    from walletcli.wallet.records import verify_record
+
+    warn_of_clear_text(relays)
+    known = verify_record(record).record if record is not None else None
+    with invocation.session() as session:
+        made = ask_to_enrol(
+            session, who, out, relays,
+            index=index, record=known, days=days, offline=invocation.offline, progress=invocation.step,
+        )  # fmt: skip
+    answer_made(invocation, made)
 
 
 @device.command("revoke", unlocks=True, example="walletcli device revoke alice 9f86d081 --publish")

@@ -10,6 +10,7 @@ from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.secret_files import SECRET_FILE, SecretFile
 from walletcli.cli.sizes import SIZE
+from walletcli.errors import UsageError
 
 if TYPE_CHECKING:
     from walletcli.errors import WalletError
@@ -131,6 +132,35 @@ def export(invocation: Invocation, who: str, directory: str, which: str | None, 
         )  # fmt: skip
     invocation.answer(exported.to_json(), provider_page.exported_lines(exported))
     _raise(exported.shortfall)
+
+
+@provider.command("migrate", unlocks=True, example="walletcli provider migrate alice walletcli://…")
+@_who
+@click.argument("address", metavar="[ADDRESS]", required=False)
+@click.option("--from", "old", metavar="PROVIDER", help="Which one is left; the main provider if not given.")
+@_quota
+@_invitation
+@_invitation_prompt
+@_relays
+@_accept_link
+@click.option("--abort", is_flag=True, help="Give it up, as long as nobody else has been told.")
+@pass_invocation
+def migrate(
+    invocation: Invocation, who: str, address: str | None, old: str | None, quota_bytes: int | None,
+    invitation_file: SecretFile | None, invitation_prompt: bool, relays: tuple[str, ...], accept_link: bool,
+    abort: bool,
+) -> None:  # fmt: skip
+    """Move to another provider, whether the old one helps or not; without ADDRESS, go on with a move under way."""
+    from walletcli.cli import migration_page
+    from walletcli.cli.unlocking import read_invitation
+    from walletcli.wallet.providers.migrate import MigrateWish
+
+    if abort and address is not None:
+        raise UsageError("migration.abort-address", "what is given up goes nowhere", "leave out the address")
+    token = read_invitation(invocation, invitation_file, prompt=invitation_prompt)
+    wish = MigrateWish(address, old, quota_bytes, token, accept_link, relays)
+    result = migration_page.aborted(invocation, who, relays) if abort else migration_page.moved(invocation, who, wish)
+    _raise(result.shortfall)
 
 
 def _raise(shortfall: WalletError | None) -> None:

@@ -39,6 +39,20 @@ def open_wallet(invocation: Invocation) -> Session:
     return session
 
 
+def open_wallet_here(invocation: Invocation) -> Session:
+    """Open the wallet in this process, for what the agent does not do: with the keyring or the password.
+
+    Raises:
+        VaultError: as `walletcli.wallet.access.opening.open_here`.
+    """
+    from walletcli.wallet.access.opening import open_here
+
+    session = with_password(invocation, lambda password: open_here(invocation.home, password))
+    for notice in session.notices:
+        warn(notice)
+    return session
+
+
 def with_password(
     invocation: Invocation, action: Callable[[PasswordSource], Result], first: Secret | None = None
 ) -> Result:

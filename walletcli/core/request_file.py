@@ -318,18 +318,9 @@ class RequestFile:
             raise InputError("request.item", f"the request has items 1 to {len(self.items)}, not {number}")
         return self.items[number - 1]
 
-    def check_not_expired(self, today: int, code: str = "request.expired") -> None:
-        """Check that the request still holds.
-
-        Args:
-            today: days since 1970-01-01.
-            code: of the error.
-
-        Raises:
-            VerificationError: `code`.
-        """
-        if today >= self.expires_day:
-            raise VerificationError(code, "the request has expired", "make it anew; and is this machine's clock right?")
+    def has_expired(self, today: int) -> bool:
+        """Tell whether the request no longer holds on `today`, days since 1970-01-01."""
+        return today >= self.expires_day
 
 
 def digest_words(digest: bytes) -> tuple[str, ...]:

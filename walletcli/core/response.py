@@ -31,7 +31,7 @@ DIGEST_BYTES: Final = 32
 """Length of a request's digest."""
 
 _MAX_GENERATION: Final = 2**31 - 1
-_WHAT: Final = "response"
+_WHAT = "response"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from walletcli.core.bindings import Binding, bindings_of
 from walletcli.core.document import Document
 from walletcli.core.document_parts import RETIREMENT_REASONS, Delegation
 from walletcli.core.identity_id import IdentityId
@@ -54,10 +55,13 @@ class PacketRequest:
         if previous is not None and previous.retirement is not None:
             raise SignerError("request.retired", "the identity has been retired: nothing follows its last document")
 
-    def describe(self) -> list[str]:
+    def describe(self, today: int | None = None) -> list[str]:
         """Return what signing would do, one fact a line, ASCII only, for a person who decides.
 
         Text from the document is escaped, so that it cannot draw on the screen.
+
+        Args:
+            today: days since 1970-01-01, to say whether providers' grants verify; None: that is left out.
         """
         document, previous = self.document, self.previous
         lines = [f"publish as {IdentityId(self.identity).did}", f"seq {document.seq}"]
@@ -67,11 +71,12 @@ class PacketRequest:
             lines.append(f"replaces the record with seq {previous.seq}")
         lines += _describe_profile(document, previous)
         lines += _describe_devices(document, previous)
+        lines += _describe_bindings(document, previous, today)
         lines += _describe_rest(document, previous)
-        return [_plain(line) for line in lines]
+        return [plain_line(line) for line in lines]
 
 
-def _plain(text: str) -> str:
+def plain_line(text: str) -> str:
     """Return `text` in printable ASCII and short enough for a line."""
     shown = "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode("ascii") for c in text)
     return shown if len(shown) <= MAX_LINE_CHARS else shown[: MAX_LINE_CHARS - 3] + "..."
@@ -79,10 +84,10 @@ def _plain(text: str) -> str:
 
 def _describe_profile(document: Document, previous: Document | None) -> list[str]:
     before = dict(previous.profile) if previous is not None else {}
-    lines = [
-        f"public {name} = {value}" + ("" if name not in before or before[name] == value else " (changed)")
-        for name, value in sorted(document.profile.items())
-    ]
+    lines = []
+    for name, value in sorted(document.profile.items()):
+        mark = "" if previous is None or before.get(name) == value else " (changed)" if name in before else " (new)"
+        lines.append(f"public {name} = {value}{mark}")
     lines += [f"removes public {name}" for name in sorted(before.keys() - document.profile.keys())]
     if document.sections:
         lines.append(f"{len(document.sections)} sealed section(s), readable by the owner's devices and recovery key")
@@ -97,14 +102,59 @@ def _describe_devices(document: Document, previous: Document | None) -> list[str
     lines = []
     for item in document.delegations:
         changed = item.signing_key in before and before[item.signing_key] != item
-        lines.append(_describe_delegation(item) + (" (changed)" if changed else ""))
+        added = previous is not None and item.signing_key not in before
+        lines.append(("ADDS the " if added else "") + describe_delegation(item) + (" (changed)" if changed else ""))
     return lines + [f"REMOVES the device {key.hex()[:16]}" for key in before if key not in kept]
 
 
-def _describe_delegation(item: Delegation) -> str:
+def describe_delegation(item: Delegation) -> str:
+    """Return which device may do what, and until when, in one line."""
     powers = ", ".join(sorted(item.powers))
-    days = f"{_date(item.not_before_day)} to {_date(item.not_after_day)}"
+    days = f"{date_of(item.not_before_day)} to {date_of(item.not_after_day)}"
     return f"device {item.signing_key.hex()[:16]} may {powers}, {days}"
+
+
+def _describe_bindings(document: Document, previous: Document | None, today: int | None) -> list[str]:
+    before = {item.digest: _provider(item) for item in bindings_of(previous, 0)} if previous is not None else {}
+    lines, kept = [], set()
+    for binding in bindings_of(document, today if today is not None else 0):
+        provider = _provider(binding)
+        kept.add(provider)
+        if binding.digest in before:
+            lines.append(f"keeps the binding with {provider}")
+            continue
+        lines.append(("RENEWS" if provider in before.values() else "ADDS") + f" the binding with {provider}")
+        lines += _describe_grant(binding, today)
+    return lines + [f"REMOVES the binding with {provider}" for provider in before.values() if provider not in kept]
+
+
+def _provider(binding: Binding) -> str:
+    if binding.grant is None:
+        return f"nobody known: grant {binding.digest.hex()[:16]} cannot be read"
+    return f"provider {IdentityId(binding.grant.provider).did}"
+
+
+def _describe_grant(binding: Binding, today: int | None) -> list[str]:
+    grant = binding.grant
+    lines = []
+    if grant is not None:
+        terms = grant.terms
+        lines = [
+            f"  room for {_size(terms.quota_bytes)} of sealed data, in blobs of at most {_size(terms.max_blob_bytes)}",
+            f"  kept for {terms.retention_days} days after leaving",
+            f"  holds {date_of(grant.not_before_day)} to {date_of(grant.not_after_day)}",
+        ]
+    if today is None:
+        return lines
+    verdict = "verifies today" if binding.error is None else f"DOES NOT VERIFY today: {binding.error.message}"
+    return [*lines, f"  the provider's grant {verdict}"]
+
+
+def _size(count_bytes: int) -> str:
+    for factor, unit in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if count_bytes >= factor and count_bytes % (factor // 1024) == 0:
+            return f"{count_bytes / factor:.10g} {unit}"
+    return f"{count_bytes} bytes"
 
 
 def _describe_rest(document: Document, previous: Document | None) -> list[str]:
@@ -130,11 +180,11 @@ def _describe_rest(document: Document, previous: Document | None) -> list[str]:
         lines.append("REMOVES the successor")
     if document.retirement is not None:
         reason = RETIREMENT_REASONS[document.retirement.reason]
-        lines.append(f"RETIRES the identity for good ({reason}), dated {_date(document.retirement.day)}")
+        lines.append(f"RETIRES the identity for good ({reason}), dated {date_of(document.retirement.day)}")
     return lines
 
 
-def _date(day: int) -> str:
+def date_of(day: int) -> str:
     """Return a day (since 1970-01-01 UTC) as YYYY-MM-DD."""
     import datetime
 

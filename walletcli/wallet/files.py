@@ -125,6 +125,16 @@ def _not_written(path: str, error: OSError) -> StorageError:
     return StorageError(code, f"cannot write {path}: {error.strerror}", "free some space, or correct the permissions")
 
 
+def refuse_existing(path: str) -> None:
+    """Check that nothing is at `path` yet, before work is done for a file that could not be written.
+
+    Raises:
+        InputError: ``file.exists``.
+    """
+    if os.path.lexists(path):
+        raise _exists(path)
+
+
 def _write_new(path: str, data: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
     try:

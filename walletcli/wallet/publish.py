@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from walletcli.client import publish as client
 from walletcli.client.resolution import Resolution
 from walletcli.client.resolve import resolve
+from walletcli.core.document import Document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
-from walletcli.errors import NetworkError, SignerError, VaultError, VerificationError
+from walletcli.errors import InputError, NetworkError, SignerError, VaultError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.linkability import Link, accepted_keys, find_links
 from walletcli.wallet.memory import WalletMemory
-from walletcli.wallet.providers.book import read_book
+from walletcli.wallet.providers.book import ProviderBook, read_book
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.changes import Adopt, MarkStored, PlanPublish
@@ -112,7 +113,8 @@ def publish_identity(
         progress: takes a line per step.
 
     Raises:
-        InputError: ``identity.unknown``, ``link.would-link``, ``publish.copies``, ``seq.exhausted``.
+        InputError: ``identity.unknown``, ``link.would-link``, ``publish.copies``, ``seq.exhausted``,
+            ``migration.under-way``.
         NetworkError: ``relay.none``, ``network.offline``, and what relays end in.
         ShortPublishError: ``publish.short``; what was stored is remembered all the same.
         VerificationError: ``publish.newer-exists``, ``record.equivocation``.
@@ -122,6 +124,7 @@ def publish_identity(
     addresses = publish_addresses(session, who, relays)
     route = dialer if dialer is not None else dialer_for(offline)
     index = plan_publish(session, who, addresses, accept_link)
+    refuse_during_migration(session.snapshot().wallet.by_index(index), read_book(session, index))
     for _ in range(MAX_ATTEMPTS):
         snapshot = session.snapshot()
         try:
@@ -147,6 +150,20 @@ def publish_addresses(session: Session, who: str, relays: Sequence[str] = ()) ->
     book = read_book(session, find(session.snapshot().wallet, who).index)
     providers = [entry.address for entry in book.entries if entry.left_day is None]
     return chosen_relays(None, [*list_relays(session.home), *providers])
+
+
+def refuse_during_migration(identity: IdentityView, book: ProviderBook) -> None:
+    """Keep a document from relays whose provider does not have the data yet.
+
+    Raises:
+        InputError: ``migration.under-way``.
+    """
+    if book.journal is not None:
+        raise InputError(
+            "migration.under-way",
+            f"a migration of {identity.label!r} to another provider is under way",
+            f"go on with: walletcli provider migrate {identity.label}; or give it up with --abort",
+        )
 
 
 def sign_next(
@@ -185,6 +202,39 @@ def sign_next(
             if error.code != "publish.newer-exists" or not _has_moved_on(session, snapshot, index):
                 raise
     raise _too_busy()
+
+
+def draft_next(
+    session: Session,
+    index: int,
+    addresses: Sequence[NodeAddress],
+    dialer: Dialer,
+    *,
+    on_top: bool = False,
+    progress: Progress = silent,
+) -> tuple[IdentityView, Document]:
+    """Draft what a publish would sign, for a root that is elsewhere.
+
+    Args:
+        session: the open wallet.
+        index: of the identity.
+        addresses: relays that are asked first what has been published; none: nobody is.
+        dialer: opens the connections.
+        on_top: continue from a newer record of this identity that relays have.
+        progress: takes a line per step.
+
+    Returns:
+        The identity as it was when the document was made, and the document.
+
+    Raises:
+        As `publish_identity`.
+    """
+    if addresses:
+        snapshot = session.snapshot()
+        identity = snapshot.wallet.by_index(index)
+        _look_before_signing(session, snapshot, identity, addresses, dialer, on_top, progress)
+    identity = session.snapshot().wallet.by_index(index)
+    return identity, next_document(identity, _foreign_sections(session, identity), time.time(), os.urandom)
 
 
 def store_record(

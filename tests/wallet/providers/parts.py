@@ -20,6 +20,8 @@ from walletcli.node.directory import NodeDirectory
 from walletcli.node.identity import NodeIdentity
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.providers.bind import BindWish, Bound, bind_provider
+from walletcli.wallet.sealed.data import get_file, list_data, put_file
+from walletcli.wallet.sealed.index import Kind
 from walletcli.wallet.state.view import IdentityView
 
 
@@ -114,3 +116,35 @@ def fails(code: str, call: Callable[[], object]) -> WalletError:
     assert caught.value.code == code, caught.value.message
     assert caught.value.hint, caught.value.code
     return caught.value
+
+
+def put_data(session: Session, tmp_path: Path, name: str, content: bytes, who: str = "alice", **settings: bool) -> None:
+    """Store a file of an identity at its provider, and in its exit kit where that can be reached."""
+    path = tmp_path / f"source of {name}"
+    path.write_bytes(content)
+    put_file(session, who, str(path), name=name, **settings)
+
+
+class Memory:
+    """Takes the content of an item."""
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def write(self, data: bytes) -> None:
+        self.content += data
+
+    def restart(self) -> None:
+        self.content = b""
+
+
+def get_data(session: Session, name: str, who: str = "alice") -> bytes:
+    """Read a file of an identity."""
+    target = Memory()
+    get_file(session, who, name, target)
+    return target.content
+
+
+def names_of(session: Session, who: str = "alice") -> list[str]:
+    """Return the names of an identity's files, as the provider's index has them."""
+    return [item.name for item in list_data(session, who).seen.index.of_kind(Kind.FILE)]

@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from walletcli.core.secret import Secret
-from walletcli.errors import FormatError, InputError, VaultError, WalletError
+from walletcli.errors import FormatError, InputError, SignerError, VaultError, WalletError
 from walletcli.wallet.access import messages, runtime, wire
 from walletcli.wallet.access.keeper import Keeper
-from walletcli.wallet.access.messages import GetStatus, GetSummaries, GetView, Lock, Request
+from walletcli.wallet.access.messages import ApproveRequest, GetStatus, GetSummaries, GetView, Lock, Request
 from walletcli.wallet.home import Home
 
 MAX_CLIENTS = 64
@@ -206,6 +206,12 @@ class Agent:
             case Lock():
                 self._ending = True
                 return wire.encode_answer(None)
+            case ApproveRequest():
+                raise SignerError(
+                    "request.consent",
+                    "the agent approves no requests: whoever opens the vault does",
+                    "give the password, or --password-file",
+                )
             case GetStatus():
                 self._keeper.refresh()
                 return wire.encode_answer([os.getpid(), max(0, int(self.expires_in_s()))])

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from walletcli.core import x25519
 from walletcli.core.document import Document
@@ -28,13 +28,16 @@ from walletcli.signers.software import SoftwareSigner
 from walletcli.signers.statements import sign_statement
 from walletcli.wallet.access.messages import (
     Apply,
+    ApproveRequest,
     DeriveKeys,
     DeriveSummaries,
     GetDrawer,
     GetFacts,
     GetSummaries,
     GetView,
+    NewDevices,
     Request,
+    ReviewRequest,
     Sign,
     SignStatement,
     Unseal,
@@ -42,8 +45,9 @@ from walletcli.wallet.access.messages import (
 )
 from walletcli.wallet.access.policy import check_signing, watch_only
 from walletcli.wallet.access.statement_policy import check_statement
+from walletcli.wallet.access.watching import keep_devices, new_devices, take_identity
 from walletcli.wallet.state import sections, transitions
-from walletcli.wallet.state.changes import AddIdentity, Adopt, Change, Several, TakeFound
+from walletcli.wallet.state.changes import AddIdentity, Adopt, Change, KeepDevices, Several, TakeFound, TakeIdentity
 from walletcli.wallet.state.summary import IdentitySummary
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_state import DEVICE_SEED_BYTES, WALLET_DRAWER, DeviceSecrets, WalletState
@@ -54,6 +58,10 @@ MAX_ATTEMPTS = 20
 
 RECOVERY_GENERATION = 0
 """Generation of the recovery recipient of a new identity."""
+
+_DAY_S = 86_400
+
+Result = TypeVar("Result")
 
 
 class OpenVault(Protocol):
@@ -173,6 +181,13 @@ class Keeper:
                 return self._root_keys(request.start, request.count)
             case UnsealAsRoot():
                 return self._unseal_as_root(request.index, request.sealed, request.context)
+            case NewDevices():
+                count = request.count
+                return self._written(lambda: new_devices(self._state, count, self._entropy))
+            case ReviewRequest():
+                return self._review_request(request.data)
+            case ApproveRequest():
+                return self._approve_request(request)
             case _:
                 raise InputError("agent-request.unknown", "only an agent answers this request")
 
@@ -242,9 +257,14 @@ class Keeper:
         return self._state.devices[index]
 
     def _apply(self, change: Change) -> object:
-        """Make a change; if another process was quicker, make it again on top of what that one wrote."""
+        index = self._written(lambda: self._changed(change))
+        identity = self._state.public.by_index(index).to_cbor() if index is not None else None
+        return [self.generation, identity]
+
+    def _written(self, make: Callable[[], tuple[WalletState, Result]]) -> Result:
+        """Make the next state and write it; if another process was quicker, make it again on top of its state."""
         for _ in range(MAX_ATTEMPTS):
-            state, index = self._changed(change)
+            state, result = make()
             try:
                 if state != self._state:
                     self._write(state)
@@ -253,8 +273,7 @@ class Keeper:
                     raise
                 self._load()
             else:
-                identity = self._state.public.by_index(index).to_cbor() if index is not None else None
-                return [self.generation, identity]
+                return result
         raise VaultError("vault.busy", "other processes keep changing the wallet", "try again")
 
     def _changed(self, change: Change) -> tuple[WalletState, int | None]:
@@ -271,10 +290,34 @@ class Keeper:
                 raise watch_only(new=change.label)
             index = transitions.free_index(state.public, change.index)
             return transitions.add_identity(state, *self._new_identity(state, index, change)), index
+        if isinstance(change, TakeIdentity):
+            return take_identity(state, change), change.index
+        if isinstance(change, KeepDevices):
+            return keep_devices(state, change), None
         if isinstance(change, TakeFound):
             return self._taken(state, change), change.index
         section = self._found_section(state, change) if isinstance(change, Adopt) else None
         return transitions.apply(state, change, section), getattr(change, "index", None)
+
+    def _review_request(self, data: bytes) -> object:
+        """Say what a request would do; without the root keys it is only read."""
+        from walletcli.wallet.airgap import desk
+
+        return desk.review(data, self._state, self._root, self._now(), self._entropy)
+
+    def _approve_request(self, asked: ApproveRequest) -> object:
+        """Sign what the owner approved; records and responses are in the vault before anybody sees them."""
+        from walletcli.wallet.airgap import desk
+
+        def signed() -> tuple[WalletState, bytes]:
+            return desk.approve(asked, self._state, self._tree, self._now(), self._entropy, self._hold)
+
+        return self._written(signed)
+
+    def _hold(self, state: WalletState, index: int, label: str) -> WalletState:
+        """Return the state with an identity that the wallet did not hold."""
+        change = AddIdentity(label, index, int(self._now()) // _DAY_S)
+        return transitions.add_identity(state, *self._new_identity(state, index, change))
 
     def _new_identity(self, state: WalletState, index: int, change: AddIdentity) -> tuple[IdentityView, DeviceSecrets]:
         label = transitions.free_label(state.public, change.label, None)

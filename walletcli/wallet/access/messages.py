@@ -14,6 +14,12 @@ from walletcli.wallet.state import changes
 from walletcli.wallet.state.fields import Fields
 from walletcli.wallet.state.view import MAX_DRAWER_BYTES, MAX_INDEX
 
+MAX_ITEMS = 32
+"""Most items of a request (docs/spec/request.md)."""
+
+MAX_REQUEST_FILE_BYTES = 16 << 20
+"""Longest request file."""
+
 MAX_SEALED_BYTES = 48 << 20
 """Longest sealed blob that is opened for somebody: a full drawer, sealed."""
 
@@ -122,6 +128,37 @@ class UnsealAsRoot:
 
 
 @dataclass(frozen=True, slots=True)
+class NewDevices:
+    """Ask a watch wallet to draw keys of `count` devices that a request is to ask for."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRequest:
+    """Ask what a request file would do."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApproveRequest:
+    """Ask for items of a request file to be signed; the agent does not do it.
+
+    Attributes:
+        data: the request file.
+        digest: its SHA-256 (32 bytes), which its owner has compared.
+        items: their numbers, counted from 1.
+        accepted: names of the alarms that its owner accepts.
+    """
+
+    data: bytes
+    digest: bytes
+    items: tuple[int, ...]
+    accepted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """Ask the agent to forget everything and end."""
 
@@ -139,6 +176,9 @@ Request = (
     | SignStatement
     | DeriveKeys
     | UnsealAsRoot
+    | NewDevices
+    | ReviewRequest
+    | ApproveRequest
     | Lock
 )
 
@@ -166,6 +206,13 @@ def to_row(request: Request) -> list[object]:
             return [wire.DERIVE_KEYS, request.start, request.count]
         case UnsealAsRoot():
             return [wire.UNSEAL_AS_ROOT, request.index, request.sealed, request.context]
+        case NewDevices():
+            return [wire.NEW_DEVICES, request.count]
+        case ReviewRequest():
+            return [wire.REVIEW_REQUEST, request.data]
+        case ApproveRequest():
+            items, accepted = list(request.items), list(request.accepted)
+            return [wire.APPROVE_REQUEST, request.data, request.digest, items, accepted]
         case Lock():
             return [wire.LOCK]
         case GetDrawer():
@@ -234,6 +281,13 @@ def _request(kind: int, row: Fields) -> Request:
             return DeriveKeys(row.integer(1, high=MAX_INDEX), row.integer(2, 1, wire.MAX_KEYS))
         case wire.UNSEAL_AS_ROOT:
             return UnsealAsRoot(*_sealed(row))
+        case wire.NEW_DEVICES:
+            return NewDevices(row.integer(1, 1, MAX_ITEMS))
+        case wire.REVIEW_REQUEST:
+            return ReviewRequest(row.raw(1, max_bytes=MAX_REQUEST_FILE_BYTES))
+        case wire.APPROVE_REQUEST:
+            data, digest = row.raw(1, max_bytes=MAX_REQUEST_FILE_BYTES), row.raw(2, 32)
+            return ApproveRequest(data, digest, row.number_list(3, 1, MAX_ITEMS), row.texts(4))
         case wire.LOCK:
             return Lock()
         case wire.GET_DRAWER:

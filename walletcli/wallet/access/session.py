@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
@@ -183,6 +184,42 @@ class Session:
         from walletcli.wallet.state.changes import Several
 
         self.apply(Several(changes))
+
+    def new_devices(self, count: int) -> list[tuple[bytes, bytes]]:
+        """Have keys drawn for devices that a request is to ask for; a watch wallet's.
+
+        Args:
+            count: 1 to 32.
+
+        Returns:
+            Signing key and sealing key of each, 32 bytes each.
+
+        Raises:
+            SignerError: ``request.not-watch``.
+            InputError: ``request.too-many``.
+        """
+        return [cast("tuple[bytes, bytes]", tuple(_rows(row))) for row in _rows(self.ask(wire.NEW_DEVICES, count))]
+
+    def review_request(self, data: bytes) -> object:
+        """Return what a request file would do, as the row of a `Review`."""
+        return self.ask(wire.REVIEW_REQUEST, data)
+
+    def approve_request(self, data: bytes, digest: bytes, items: Sequence[int], accepted: Sequence[str]) -> bytes:
+        """Have items of a request signed by the root; an agent refuses that.
+
+        Args:
+            data: the request file.
+            digest: its SHA-256, which its owner has compared.
+            items: their numbers, counted from 1.
+            accepted: names of the alarms that its owner accepts.
+
+        Returns:
+            The response file; what is in it is in the vault.
+
+        Raises:
+            SignerError: ``request.*``, ``wallet.watch-only``.
+        """
+        return cast("bytes", self.ask(wire.APPROVE_REQUEST, data, digest, list(items), list(accepted)))
 
     def sign_statement(self, index: int, typ: str, payload: bytes, *, by_root: bool = False) -> bytes:
         """Have a statement signed with this device's key, or the root's.

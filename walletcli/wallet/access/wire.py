@@ -53,6 +53,12 @@ LOCK: Final = 9
 """Forget everything and end."""
 GET_DRAWER: Final = 10
 """What is in a drawer: index (null: the wallet's own), name."""
+NEW_DEVICES: Final = 12
+"""Draw keys of devices that a request is to ask for: how many."""
+REVIEW_REQUEST: Final = 13
+"""Say what a request would do: the file."""
+APPROVE_REQUEST: Final = 14
+"""Sign items of a request, for who opened the vault: the file, digest, numbers of items, names of accepted alarms."""
 SIGN_STATEMENT: Final = 11
 """Sign a statement with the device key or the root: index, type, payload, by root."""
 

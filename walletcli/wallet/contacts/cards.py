@@ -104,16 +104,30 @@ def make_card(
         FormatError: ``card.*``.
         VerificationError: ``authority.*`` if this device may not sign for the identity now.
     """
+    identity, card = draft_card(session, who, names, display_name, days, accept_link=accept_link)
+    record = own_record(identity)
+    data = session.sign_statement(identity.index, Card.TYP, card.to_payload())
+    check_own_device(data, record, card.day)
+    return OwnCard(card, data, record, tuple(_warnings(identity)))
+
+
+def draft_card(
+    session: Session,
+    who: str | None,
+    names: Sequence[str] = (),
+    display_name: str | None = None,
+    days: int = DEFAULT_DAYS,
+    *,
+    accept_link: bool = False,
+) -> tuple[IdentityView, Card]:
+    """Return an identity, and what a card of it says, before anybody signs it; arguments and errors as `make_card`."""
     wallet = session.snapshot().wallet
     identity = own_identity(wallet, who)
     attributes = _chosen(identity, names, display_name)
     plan_file(session, identity, card_links(wallet, identity, attributes), accept=accept_link)
-    record = own_record(identity)
+    own_record(identity)
     day = today(time.time())
-    card = Card(identity.public_key, attributes, day, day + days, _hints(identity))
-    data = session.sign_statement(identity.index, Card.TYP, card.to_payload())
-    check_own_device(data, record, day)
-    return OwnCard(card, data, record, tuple(_warnings(identity)))
+    return identity, Card(identity.public_key, attributes, day, day + days, _hints(identity))
 
 
 def own_record(identity: IdentityView) -> Record:

@@ -191,9 +191,7 @@ def _signed(
     record = own_record(identity)
     recipients = _recipients(inquiry, wallet, wanted)
     progress(f"signing an export of {len(contacts)} contacts")
-    entries = tuple(to_entry(contact, notes=wanted.with_notes) for contact in contacts)
-    export = ContactExport(identity.public_key, today(time.time()), os.urandom(NONCE_BYTES), entries)
-    payload = export.to_payload()
+    payload = _payload(identity, wanted, contacts)
     if len(payload) > MAX_DRAWER_BYTES:
         raise FormatError(
             "contact-export.too-long",
@@ -202,6 +200,32 @@ def _signed(
         )
     opened = OpenExport(session.sign_statement(identity.index, ContactExport.TYP, payload), to_short(record))
     return opened.seal(recipients, os.urandom).to_bytes() if recipients else opened.to_bytes()
+
+
+def _payload(identity: IdentityView, wanted: Wanted, contacts: Sequence[Contact]) -> bytes:
+    entries = tuple(to_entry(contact, notes=wanted.with_notes) for contact in contacts)
+    return ContactExport(identity.public_key, today(time.time()), os.urandom(NONCE_BYTES), entries).to_payload()
+
+
+def draft_export(session: Session, identity: IdentityView) -> bytes:
+    """Return the payload of an export of all contacts to oneself, before anybody signs it.
+
+    Raises:
+        FormatError: ``contact-export.too-long``.
+    """
+    wanted = Wanted()
+    chosen, _ = _chosen(session, identity, wanted)
+    return _payload(identity, wanted, [contact for contact in chosen if contact.key is not None])
+
+
+def seal_own_export(identity: IdentityView, export: bytes) -> bytes:
+    """Return the file of an export (COSE bytes) that its owner alone reads.
+
+    Raises:
+        InputError: ``record.none``.
+    """
+    opened = OpenExport(export, to_short(own_record(identity)))
+    return opened.seal(_own_readers(identity), os.urandom).to_bytes()
 
 
 def to_entry(contact: Contact, *, notes: bool) -> Entry:
@@ -222,9 +246,7 @@ def _recipients(inquiry: Inquiry, wallet: WalletView, wanted: Wanted) -> Sequenc
     if wanted.audience is Audience.ALL:
         return ()
     if wanted.audience is Audience.SELF:
-        document = own_record(identity).document
-        delegations = document.delegations if document is not None else ()
-        return own_readers(delegations, identity.recovery_key, identity.device_sealing_key)
+        return _own_readers(identity)
     assert wanted.reader is not None
     key = _reader(inquiry, wallet, wanted.reader)
     evidence = inquiry.newest(key)
@@ -240,6 +262,12 @@ def _recipients(inquiry: Inquiry, wallet: WalletView, wanted: Wanted) -> Sequenc
             "ask the reader to publish first",
         )
     return found[:MAX_RECIPIENTS]
+
+
+def _own_readers(identity: IdentityView) -> Sequence[bytes]:
+    document = own_record(identity).document
+    delegations = document.delegations if document is not None else ()
+    return own_readers(delegations, identity.recovery_key, identity.device_sealing_key)
 
 
 def _reader(inquiry: Inquiry, wallet: WalletView, who: str) -> bytes:

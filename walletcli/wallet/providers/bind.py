@@ -22,12 +22,12 @@ from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.linkability import Link
 from walletcli.wallet.providers.book import KitChoice, ProviderBook, ProviderEntry, Role, change_book, read_book
-from walletcli.wallet.providers.exit_kits import refresh_kit
+from walletcli.wallet.providers.exit_kits import refresh_kit, remembered_versions
 from walletcli.wallet.providers.grants import held_binding, remember_provider, request_grant, with_grants
 from walletcli.wallet.providers.links import kit_link, provider_link
 from walletcli.wallet.providers.overview import ProviderOverview, overview_of
 from walletcli.wallet.providers.places import access_to, bound_places
-from walletcli.wallet.publish import plan_publish, publish_identity
+from walletcli.wallet.publish import plan_publish, publish_identity, refuse_during_migration
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.changes import Change, SetBindings
@@ -108,7 +108,7 @@ def bind_provider(
     Raises:
         UsageError: ``provider.kit-choice`` unless exactly one of kit and no kit was chosen, now or before.
         InputError: ``identity.unknown``, ``identity.retired``, ``link.would-link``, ``provider.self``,
-            ``provider.bound-elsewhere``.
+            ``provider.bound-elsewhere``, ``migration.under-way``.
         NetworkError: ``host.*``, ``provider.not-counted``, and what publishing ends in. That too few relays have the
             record is told by the result.
         VerificationError: ``host.*``, ``publish.newer-exists``.
@@ -119,6 +119,7 @@ def bind_provider(
     identity = find(session.snapshot().wallet, who)
     if identity.retired is not None:
         raise InputError("identity.retired", "a retired identity has no provider", "create a new one")
+    refuse_during_migration(identity, read_book(session, identity.index))
     kit = _kit_wish(wish, read_book(session, identity.index))
     main = NodeAddress.from_text(wish.address)
     second = NodeAddress.from_text(kit) if kit is not None and _is_address(kit) else None
@@ -254,8 +255,9 @@ class _Run:
         identity = self.identity
         self.progress("making the exit kit")
         with bound_places(self.session, identity, self.dialer) as places:
-            reports = refresh_kit(self.session, identity, places)
-            overview = overview_of(identity, places, read_book(self.session, self.index))
+            wanted = remembered_versions(self.session, self.index)
+            reports = refresh_kit(self.session, identity, places, wanted=wanted)
+            overview = overview_of(identity, places, read_book(self.session, self.index), wanted)
         check_counted(overview)
         stopped = [report.stopped for report in reports if report.stopped is not None]
         shortfall = stopped[0] if stopped else shortfall

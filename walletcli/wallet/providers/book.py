@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Final
 from walletcli.core import cbor
 from walletcli.core.document_parts import LAST_DAY
 from walletcli.errors import FormatError, InputError, VaultError
-from walletcli.net.addresses import MAX_ADDRESS_CHARS, NodeAddress
+from walletcli.net.addresses import MAX_ADDRESS_CHARS
+from walletcli.wallet.providers.journal import Journal, checked_address
+from walletcli.wallet.providers.move_report import WHAT as _WHAT
+from walletcli.wallet.providers.move_report import MoveReport
 from walletcli.wallet.state.fields import Fields
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ DRAWER: Final = "providers"
 VERSION: Final = 1
 """Version of the format."""
 
-MAX_BOOK_BYTES: Final = 8 << 20
+MAX_BOOK_BYTES: Final = 32 << 20
 """Longest book."""
 
 MAX_ENTRIES: Final = 64
@@ -40,8 +43,6 @@ MAX_PATH_BYTES: Final = 4096
 
 MAX_ATTEMPTS: Final = 20
 """How often a change is made again on top of what another process wrote meanwhile."""
-
-_WHAT = "provider-book"
 
 
 class Role(IntEnum):
@@ -80,13 +81,7 @@ class ProviderEntry:
         provider, address = row.raw(0, 32), row.text(1, MAX_ADDRESS_CHARS)
         role, left_day = Role(row.integer(2, Role.MAIN, Role.KIT)), row.optional_integer(3, LAST_DAY)
         row.end()
-        try:
-            canonical = NodeAddress.from_text(address).to_text()
-        except InputError as error:
-            raise _malformed(f"an address: {error.message}") from error
-        if canonical != address:
-            raise _malformed("an address is not in its canonical form")
-        return cls(provider, address, role, left_day)
+        return cls(provider, checked_address(address), role, left_day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +114,14 @@ class ProviderBook:
     Attributes:
         entries: ascending by provider, each once.
         kit: where the exit kit is; None: nobody has decided yet.
+        journal: of the migration under way, or None.
+        last: what became of the data in the last migration, and on which day it was done; or None.
     """
 
     entries: tuple[ProviderEntry, ...] = ()
     kit: KitChoice | None = None
+    journal: Journal | None = None
+    last: tuple[int, MoveReport] | None = None
 
     def __post_init__(self) -> None:
         keys = [entry.provider for entry in self.entries]
@@ -155,6 +154,10 @@ class ProviderBook:
         fields: dict[int, object] = {1: VERSION, 2: [entry.to_row() for entry in self.entries]}
         if self.kit is not None:
             fields[3] = [self.kit.path, self.kit.day]
+        if self.journal is not None:
+            fields[4] = self.journal.to_row()
+        if self.last is not None:
+            fields[5] = [self.last[0], self.last[1].to_row()]
         return cbor.encode(fields)
 
     @classmethod
@@ -173,8 +176,10 @@ class ProviderBook:
             )
         entries = tuple(ProviderEntry.from_row(item) for item in fields.items(2))
         kit = _kit(fields.items(3)) if fields.has(3) else None
+        journal = Journal.from_row(fields.items(4)) if fields.has(4) else None
+        last = _last(fields.items(5)) if fields.has(5) else None
         fields.end()
-        return cls(entries, kit)
+        return cls(entries, kit, journal, last)
 
 
 def _kit(value: list[object]) -> KitChoice:
@@ -182,6 +187,13 @@ def _kit(value: list[object]) -> KitChoice:
     path, day = row.text(0, MAX_PATH_BYTES), row.optional_integer(1, LAST_DAY)
     row.end()
     return KitChoice(path, day)
+
+
+def _last(value: list[object]) -> tuple[int, MoveReport]:
+    row = Fields.of_row(value, _WHAT)
+    found = row.integer(0, 0, LAST_DAY), MoveReport.from_row(row.items(1))
+    row.end()
+    return found
 
 
 def read_book(session: Session, index: int) -> ProviderBook:

@@ -13,12 +13,14 @@ from walletcli.client.copying import CopyReport, Missing, Progress, copy
 from walletcli.client.kit import DirectoryPlace
 from walletcli.client.manifests import ItemFault, SignedManifest
 from walletcli.client.places import Place
+from walletcli.core.blob import INDEX_ID
 from walletcli.core.exit_kit import MAX_GRANTS, ExitKitHead
 from walletcli.core.record import Record
-from walletcli.errors import WalletError
+from walletcli.errors import StorageError, WalletError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.providers.book import KitChoice, ProviderBook, Role, change_book, read_book
 from walletcli.wallet.providers.places import Places
+from walletcli.wallet.sealed.memory import read_memory
 from walletcli.wallet.state.draft import today
 from walletcli.wallet.state.view import IdentityView
 
@@ -76,12 +78,14 @@ def refresh_kit(
         A report for each kit; one that cannot be written is in its report as `stopped`.
     """
     reports = []
+    chosen = read_book(session, identity.index).kit
+    was_made = chosen is not None and chosen.day is not None
     main = next((item.place for item in places.usable if item.role is Role.MAIN), None)
     for place in kit_places(places):
         report = CopyReport(main.name if main is not None else "", place.name)
         try:
             if isinstance(place, DirectoryPlace):
-                write_kit_head(place, identity)
+                write_kit_head(place, identity, must_exist=was_made)
             if main is not None:
                 report = copy(main, place, wanted, progress)
         except WalletError as error:
@@ -99,15 +103,25 @@ def kit_places(places: Places) -> list[Place]:
     return found
 
 
-def write_kit_head(place: DirectoryPlace, identity: IdentityView) -> None:
+def write_kit_head(place: DirectoryPlace, identity: IdentityView, *, must_exist: bool = False) -> None:
     """Make the kit, or bring its record and grants up to date; nothing happens before there is a record.
 
+    Args:
+        place: of the kit.
+        identity: whose record and grants.
+        must_exist: a kit was made there before: if there is none, its disk is not there, and no other one is made in
+            its place.
+
     Raises:
-        StorageError: ``exit-kit.*``, ``storage.*``.
+        StorageError: ``exit-kit.missing``, other ``exit-kit.*``, ``storage.*``.
         VerificationError: ``exit-kit.identity``, ``exit-kit.newer``.
     """
     if identity.record is None:
         return
+    if must_exist and place.head() is None:
+        raise StorageError(
+            "exit-kit.missing", f"there is no exit kit in {place.name}", "check the path, and that the disk is there"
+        )
     record = Record.from_bytes(identity.record)
     grants = record.document.bindings if record.document is not None else ()
     place.write_head(ExitKitHead(record, grants[:MAX_GRANTS], today(time.time())))
@@ -156,6 +170,19 @@ def live_versions(place: Place) -> dict[bytes, int]:
         for item in place.manifests()
         if isinstance(item, SignedManifest) and not item.is_deletion
     }
+
+
+def remembered_versions(session: Session, index: int) -> dict[bytes, int] | None:
+    """Return id and version of every blob that the index names which this wallet saw last; None if it saw none.
+
+    Args:
+        session: the open wallet.
+        index: of the identity.
+    """
+    seen = read_memory(session, index).seen
+    if seen is None:
+        return None
+    return {INDEX_ID: seen.version, **{blob_id: version for blob_id, (version, _) in seen.index.pins.items()}}
 
 
 def _newest(places: Places, wanted: Mapping[bytes, int] | None) -> dict[bytes, int] | None:

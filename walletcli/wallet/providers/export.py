@@ -18,7 +18,7 @@ from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.linkability import FILE_ROUTE, accepted_keys, find_links
 from walletcli.wallet.providers.book import read_book
-from walletcli.wallet.providers.exit_kits import write_kit_head
+from walletcli.wallet.providers.exit_kits import remembered_versions, write_kit_head
 from walletcli.wallet.providers.links import kit_link
 from walletcli.wallet.providers.naming import named_provider
 from walletcli.wallet.providers.places import access_to, open_provider, writers_of
@@ -92,7 +92,7 @@ def export_data(
         directory: a new one, an empty one, or one that an export of this identity was made to before.
         provider: an id in any form, or an address; None: the main provider.
         accept_link: go ahead where the directory ties identities together; remembered.
-        wanted: id and version of each blob that there should be, by the wallet's memory; None: what is listed.
+        wanted: id and version of each blob that there should be; None: what the wallet remembers.
         offline: open no connection.
         dialer: opens connections; None: plain TCP.
         progress: takes a line per step.
@@ -124,7 +124,10 @@ def export_data(
             raise place.error
         target = DirectoryPlace(path, writers)
         write_kit_head(target, identity)
-        report = copy(place.place, target, wanted, lambda done, total: progress(f"copying: {done} of {total} bytes"))
+        remembered = wanted if wanted is not None else remembered_versions(session, identity.index)
+        report = copy(
+            place.place, target, remembered, lambda done, total: progress(f"copying: {done} of {total} bytes")
+        )
     finally:
         place.close()
         access.memory.save(session)

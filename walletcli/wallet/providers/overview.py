@@ -18,7 +18,7 @@ from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, read_book
-from walletcli.wallet.providers.exit_kits import KitState, kit_state
+from walletcli.wallet.providers.exit_kits import KitState, kit_state, remembered_versions
 from walletcli.wallet.providers.links import read_grant
 from walletcli.wallet.providers.places import Places, ProviderPlace, bound_places, current_bindings, in_order
 from walletcli.wallet.route import dialer_for
@@ -160,7 +160,7 @@ def provider_status(
     Args:
         session: the open wallet.
         who: label or id.
-        wanted: id and version of each blob that there should be by the wallet's memory; None: by the provider's list.
+        wanted: id and version of each blob that there should be; None: by what the wallet remembers.
         offline: open no connection.
         dialer: opens connections; None: plain TCP.
         progress: takes a line per step.
@@ -172,7 +172,8 @@ def provider_status(
     book = read_book(session, identity.index)
     progress(f"asking the providers of {identity.label}")
     with bound_places(session, identity, dialer if dialer is not None else dialer_for(offline)) as places:
-        return overview_of(identity, places, book, wanted)
+        remembered = wanted if wanted is not None else remembered_versions(session, identity.index)
+        return overview_of(identity, places, book, remembered)
 
 
 def overview_of(

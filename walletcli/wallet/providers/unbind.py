@@ -21,13 +21,13 @@ from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, change_book, read_book
-from walletcli.wallet.providers.exit_kits import listed_versions, live_versions
+from walletcli.wallet.providers.exit_kits import listed_versions, live_versions, remembered_versions
 from walletcli.wallet.providers.grants import decided_grants, with_grants
 from walletcli.wallet.providers.links import read_grant
 from walletcli.wallet.providers.naming import named_provider
 from walletcli.wallet.providers.overview import host_json
 from walletcli.wallet.providers.places import Places, access_to, bound_places, open_provider, writers_of
-from walletcli.wallet.publish import plan_publish, sign_next, store_record
+from walletcli.wallet.publish import plan_publish, refuse_during_migration, sign_next, store_record
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.changes import Change, SetBindings
@@ -102,25 +102,28 @@ def unbind_provider(
         without_copy: go ahead though some data is nowhere else.
         accept_link: go ahead where publishing ties identities together.
         relays: where the record goes; none: the wallet's list and the other providers.
-        wanted: id and version of each blob that there should be, by the wallet's memory; None: not known.
+        wanted: id and version of each blob that there should be; None: what the wallet remembers.
         offline: open no connection.
         dialer: opens connections; None: plain TCP.
         progress: takes a line per step.
 
     Raises:
-        InputError: ``identity.unknown``, ``provider.unknown``, ``provider.last-copy``, ``link.would-link``.
+        InputError: ``identity.unknown``, ``provider.unknown``, ``provider.last-copy``, ``link.would-link``,
+            ``migration.under-way``.
         NetworkError, VerificationError, SignerError: as `publish_identity`; what the provider itself ends in is told
             by the result.
     """
     route = dialer if dialer is not None else dialer_for(offline)
     identity = find(session.snapshot().wallet, who)
     book = read_book(session, identity.index)
+    refuse_during_migration(identity, book)
     key = named_provider(identity, book, provider)
     if is_decided(identity, key):
         if not without_copy:
             progress("looking whether everything is at another place as well")
             with bound_places(session, identity, route) as places:
-                _check_copies(places, key, wanted)
+                remembered = wanted if wanted is not None else remembered_versions(session, identity.index)
+                _check_copies(places, key, remembered)
         _decide(session, identity.index, key)
     leaving = _Leaving(session, identity.index, key, route, progress)
     leaving.publish(relays, accept_link=accept_link)

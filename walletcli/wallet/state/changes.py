@@ -161,6 +161,58 @@ class TakeFound:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeSigned:
+    """Go on with a record that the root signed on another machine, as this wallet had asked.
+
+    Attributes:
+        index: identity index.
+        record: in file form; it follows the record that the wallet has.
+        decisions: hash of what had been decided when the request was made (32 bytes): what was decided since is in no
+            record yet.
+    """
+
+    index: int
+    record: bytes
+    decisions: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TakeIdentity:
+    """Hold an identity whose root is on another machine, with a device that waited for its record.
+
+    Attributes:
+        label: local name, or None for the one in its owner's section.
+        device: signing key of the waiting device, 32 bytes.
+        record: in file form.
+        scheme: restore scheme of the words.
+        index: identity index.
+        recovery_key: X25519 public key of the recovery recipient, 32 bytes.
+        recovery_generation: its generation.
+        check: 16 bytes that the same words and passphrase always give.
+        day: of today, days since 1970-01-01 UTC.
+        asked: relays that were asked about it.
+    """
+
+    label: str | None
+    device: bytes
+    record: bytes
+    scheme: str
+    index: int
+    recovery_key: bytes
+    recovery_generation: int
+    check: bytes
+    day: int
+    asked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepDevices:
+    """Forget all devices that wait for an answer but these, by signing key (32 bytes); refused if one is gone."""
+
+    keys: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Several:
     """Make several changes at once, in this order, or none of them."""
 
@@ -182,6 +234,9 @@ Change = (
     | RevokeDevices
     | PutDrawer
     | TakeFound
+    | TakeSigned
+    | TakeIdentity
+    | KeepDevices
     | Several
 )
 
@@ -217,6 +272,12 @@ def to_row(change: Change) -> list[object]:
             return [13, change.index, change.name, change.data, change.before]
         case TakeFound():
             return [30, change.index, change.day, change.record, change.is_fresh, list(change.contacted)]
+        case TakeSigned():
+            return [35, change.index, change.record, change.decisions]
+        case TakeIdentity():
+            return _take_identity_row(change)
+        case KeepDevices():
+            return [37, list(change.keys)]
         case Several():
             return [14, [to_row(one) for one in change.changes]]
 
@@ -250,6 +311,26 @@ def _put_drawer(row: Fields) -> PutDrawer:
         row.text(2),
         row.optional_raw(3, max_bytes=MAX_DRAWER_BYTES),
         row.optional_raw(4, 32),
+    )
+
+
+def _take_identity_row(change: TakeIdentity) -> list[object]:
+    origin = [change.scheme, change.index, change.recovery_key, change.recovery_generation, change.check]
+    return [36, change.label, change.device, change.record, *origin, change.day, list(change.asked)]
+
+
+def _take_identity(row: Fields) -> TakeIdentity:
+    return TakeIdentity(
+        row.optional_text(1),
+        row.raw(2, 32),
+        row.raw(3, max_bytes=MAX_RECORD_BYTES),
+        row.text(4, 16),
+        row.integer(5, high=MAX_INDEX),
+        row.raw(6, 32),
+        row.integer(7, high=MAX_INDEX),
+        row.raw(8, 16),
+        row.integer(9),
+        row.texts(10),
     )
 
 
@@ -292,6 +373,12 @@ def _change(kind: int, row: Fields) -> Change:
         case 30:
             record = row.raw(3, max_bytes=MAX_RECORD_BYTES)
             return TakeFound(_index(row), row.integer(2), record, row.flag(4), row.texts(5))
+        case 35:
+            return TakeSigned(_index(row), row.raw(2, max_bytes=MAX_RECORD_BYTES), row.raw(3, 32))
+        case 36:
+            return _take_identity(row)
+        case 37:
+            return KeepDevices(row.raws(1, 32))
         case 14:
             return Several(tuple(_simple(item) for item in row.items(1)))
         case _:

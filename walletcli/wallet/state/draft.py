@@ -102,20 +102,25 @@ def _bindings(previous: Document | None, identity: IdentityView) -> tuple[bytes,
     return previous.bindings if previous is not None else ()
 
 
+def reading_devices(delegations: Sequence[Delegation]) -> list[bytes]:
+    """Return the sealing keys of devices that read what their owner seals.
+
+    Devices that only grant are a node's, and read nothing of their owner's.
+    """
+    return [item.sealing_key for item in delegations if item.powers != frozenset({Power.GRANT})]
+
+
 def own_readers(
     delegations: Sequence[Delegation], recovery_key: bytes, first: bytes | None = None
 ) -> tuple[bytes, ...]:
     """Return the sealing keys that the owner's own sections are sealed to: devices and the recovery recipient.
-
-    Devices that only grant are a node's, and read nothing of their owner's.
 
     Args:
         delegations: of the document.
         recovery_key: the recovery recipient, 32 bytes.
         first: sealing key of a device that is among them in any case, or None.
     """
-    devices = [item.sealing_key for item in delegations if item.powers != frozenset({Power.GRANT})]
-    ordered = dict.fromkeys([*([first] if first is not None else []), *devices])
+    ordered = dict.fromkeys([*([first] if first is not None else []), *reading_devices(delegations)])
     return (*list(ordered)[:MAX_OWN_DEVICES], recovery_key)
 
 
@@ -132,6 +137,19 @@ def _shared_sections(identity: IdentityView, readers: tuple[bytes, ...], entropy
     return found
 
 
+def new_delegation(signing_key: bytes, sealing_key: bytes, now_s: float, entropy: Entropy) -> Delegation:
+    """Return a delegation to a wallet's device that begins on a random day of the last four weeks.
+
+    Args:
+        signing_key: Ed25519 public key, 32 bytes.
+        sealing_key: X25519 public key, 32 bytes.
+        now_s: Unix time, seconds.
+        entropy: randomness.
+    """
+    start = today(now_s) - int.from_bytes(entropy(8), "big") % SPREAD_DAYS
+    return Delegation(signing_key, sealing_key, DEVICE_POWERS, start, start + MAX_DELEGATION_DAYS)
+
+
 def _own_delegation(document: Document, identity: IdentityView) -> Delegation | None:
     return next((item for item in document.delegations if item.signing_key == identity.device_signing_key), None)
 
@@ -143,10 +161,7 @@ def _delegations(
     day = today(now_s)
     own = _own_delegation(previous, identity) if previous is not None else None
     if own is None or own.not_after_day - day < RENEW_DAYS:
-        start = day - int.from_bytes(entropy(8), "big") % SPREAD_DAYS
-        own = Delegation(
-            identity.device_signing_key, identity.device_sealing_key, DEVICE_POWERS, start, start + MAX_DELEGATION_DAYS
-        )
+        own = new_delegation(identity.device_signing_key, identity.device_sealing_key, now_s, entropy)
     others = (item for item in (previous.delegations if previous is not None else ()) if item.not_after_day > day)
     gone = {own.signing_key, *identity.revoked}
     kept = [item for item in others if item.signing_key not in gone]

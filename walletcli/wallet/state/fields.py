@@ -110,6 +110,18 @@ class Fields:
         self._take(key)
         return None
 
+    def number_list(self, key: int, low: int = 0, high: int = MAX_UINT) -> tuple[int, ...]:
+        """Take a list of numbers from `low` to `high`."""
+        row = Fields.of_row(self.items(key), self._what)
+        return tuple(row.integer(position, low, high) for position in range(len(row._left)))
+
+    def optional_text(self, key: int, max_bytes: int = MAX_TEXT_BYTES) -> str | None:
+        """Take null, or a text."""
+        if self.has(key):
+            return self.text(key, max_bytes)
+        self._take(key)
+        return None
+
     def texts(self, key: int) -> tuple[str, ...]:
         """Take a list of texts."""
         values = self.items(key)

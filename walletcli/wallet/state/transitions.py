@@ -16,6 +16,7 @@ from walletcli.wallet.state.changes import (
     AddIdentity,
     Adopt,
     Change,
+    KeepDevices,
     MarkStored,
     PlanPublish,
     PutDrawer,
@@ -28,8 +29,11 @@ from walletcli.wallet.state.changes import (
     SetShares,
     Several,
     TakeFound,
+    TakeIdentity,
+    TakeSigned,
     UnsetAttribute,
 )
+from walletcli.wallet.state.decided import decisions_hash
 from walletcli.wallet.state.labels import check_label, same_label
 from walletcli.wallet.state.sections import MAX_ATTRIBUTES, OwnerSection
 from walletcli.wallet.state.view import MAX_INDEX, MAX_RECIPIENTS, IdentityView, Retired, Stored
@@ -65,9 +69,11 @@ def apply(state: WalletState, change: Change, found_section: OwnerSection | None
         return _with_public(state, replace(state.public, seen=_remember(state.public, change)))
     if isinstance(change, PutDrawer):
         return _put_drawer(state, change)
-    if isinstance(change, AddIdentity | TakeFound | Several):
+    if isinstance(change, AddIdentity | TakeFound | TakeIdentity | KeepDevices | Several):
         raise TypeError("an identity is added with its keys, and several changes one by one")
     before = state.public.by_index(change.index)
+    if isinstance(change, TakeSigned):
+        return _with_identity(state, _take_signed(before, change))
     if isinstance(change, Adopt):
         return _with_identity(state, _adopt(before, change, found_section))
     return _with_identity(state, _changed(state.public, before, change))
@@ -261,6 +267,74 @@ def take_found(state: WalletState, change: TakeFound, found: Record, section: Ow
         identity = _continued(identity, change.record, found, section)
     contacted = _union(identity.contacted, change.contacted)
     return _with_identity(state, replace(identity, unseen=unseen, contacted=contacted))
+
+
+def _take_signed(identity: IdentityView, change: TakeSigned) -> IdentityView:
+    """Go on with a record that was asked for; what was decided since then waits for the next one."""
+    found = Record.from_bytes(change.record)
+    document = _check_continues(identity, found)
+    last = Record.from_bytes(identity.record).packet.document_hash if identity.record is not None else None
+    if document.previous != last:
+        raise VerificationError(
+            "response.stale",
+            f"{identity.label!r} has gone on since the request was made",
+            "make the request anew",
+        )
+    devices = {item.signing_key for item in document.delegations}
+    return replace(
+        identity,
+        record=change.record,
+        stored=None,
+        changed=decisions_hash(identity) != change.decisions,
+        unseen=False,
+        bindings=identity.bindings if identity.bindings not in (None, document.bindings) else None,
+        revoked=tuple(key for key in identity.revoked if key in devices),
+    )
+
+
+def record_approved(
+    state: WalletState, index: int, record: Record, section: OwnerSection | None, *, held: bool
+) -> WalletState:
+    """Return the state after a record has been signed that another wallet of the owner's had drafted.
+
+    What that wallet had decided is what this one holds now, unless decisions of its own wait to be signed.
+
+    Args:
+        state: the state before; the identity is in it.
+        index: of the identity.
+        record: signed with this wallet's root key, newer than what it has.
+        section: the owner's section of its document, opened; None if there is none.
+        held: whether the wallet held the identity before.
+    """
+    identity = state.public.by_index(index)
+    if held and identity.changed:
+        return _with_identity(state, _continued(identity, record.to_bytes(), record, section))
+    document = _check_continues(identity, record)
+    label = identity.label
+    if section is not None and section.label and held:
+        label = _relabelled(state.public, section.label, identity)
+    retirement = document.retirement
+    approved = replace(
+        identity,
+        label=label,
+        record=record.to_bytes(),
+        profile=dict(document.profile),
+        sealed_profile=dict(section.attributes) if section is not None else {},
+        retired=Retired(retirement.day, retirement.reason) if retirement is not None else identity.retired,
+        stored=None,
+        changed=False,
+        unseen=False,
+        bindings=None,
+        revoked=(),
+    )
+    return _with_identity(state, approved)
+
+
+def _relabelled(wallet: WalletView, label: str, identity: IdentityView) -> str:
+    try:
+        return free_label(wallet, label, identity.index)
+    except InputError:
+        return identity.label
 
 
 def label_for(wallet: WalletView, section: OwnerSection | None, index: int) -> str:

@@ -1,0 +1,174 @@
+"""The book of requests of an open wallet: read, changed as a whole, and told.
+
+Spec: docs/spec/request.md, "Drawer requests".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from walletcli.core.identity_id import IdentityId
+from walletcli.core.request_file import CreateItem, EnrolItem, Item, digest_words
+from walletcli.errors import InputError, SignerError, VaultError
+from walletcli.wallet.access.session import Session
+from walletcli.wallet.airgap.book import DRAWER, RequestBook, Waiting, drawer_hash
+from walletcli.wallet.airgap.review import KINDS, request_json
+from walletcli.wallet.state.changes import Change, KeepDevices, PutDrawer, Several
+from walletcli.wallet.state.draft import today
+
+MAX_ATTEMPTS = 20
+"""How often a change is made again because another process changed the book meanwhile."""
+
+MIN_ID_DIGITS = 4
+"""Fewest hexadecimal digits that name a request."""
+
+_RACES = ("drawer.changed", "request.device-gone")
+
+
+def require_watch(session: Session) -> None:
+    """Check that this wallet asks another machine for signatures.
+
+    Raises:
+        SignerError: ``request.not-watch``.
+    """
+    if not session.facts().watch:
+        raise SignerError(
+            "request.not-watch",
+            "this wallet has its root keys: it asks nobody",
+            "do directly what the request would ask for",
+        )
+
+
+def read_book(session: Session) -> RequestBook:
+    """Return what the wallet remembers of requests."""
+    return RequestBook.from_bytes(session.drawer(None, DRAWER))
+
+
+def change_book(session: Session, change: Callable[[RequestBook], tuple[RequestBook, Sequence[Change]]]) -> None:
+    """Change the book and whatever goes with it in one write; devices that no request waits for are forgotten.
+
+    Args:
+        session: the open wallet.
+        change: makes the new book, and other changes that come before it, of the book as it is; may be called again.
+
+    Raises:
+        VaultError: ``vault.busy``.
+        WalletError: what `change` and the other changes end in.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        data = session.drawer(None, DRAWER)
+        book, others = change(RequestBook.from_bytes(data))
+        put = PutDrawer(None, DRAWER, book.to_bytes(), drawer_hash(data))
+        try:
+            session.apply(Several((*others, KeepDevices(waiting_devices(book)), put)))
+        except VaultError as error:
+            if error.code not in _RACES:
+                raise
+        else:
+            return
+    raise VaultError("vault.busy", "other processes keep changing the wallet", "try again")
+
+
+def waiting_devices(book: RequestBook) -> tuple[bytes, ...]:
+    """Return the signing keys of devices that wait for an answer, ascending."""
+    items = (item for waiting in book.waiting for item in waiting.request.items)
+    return tuple(sorted(item.device.signing_key for item in items if isinstance(item, CreateItem | EnrolItem)))
+
+
+def cancel_request(session: Session, request_id: str) -> Waiting:
+    """Forget a request that waits; an answer to it is refused from then on.
+
+    Args:
+        session: the open wallet.
+        request_id: its id in hexadecimal, or at least 4 digits that no other one begins with.
+
+    Raises:
+        InputError: ``request.unknown``.
+    """
+    found: list[Waiting] = []
+
+    def cancelled(book: RequestBook) -> tuple[RequestBook, Sequence[Change]]:
+        found[:] = [_named(book, request_id)]
+        return book.closing(found[0].request.request_id, today(time.time()), cancelled=True), ()
+
+    change_book(session, cancelled)
+    return found[0]
+
+
+def _named(book: RequestBook, request_id: str) -> Waiting:
+    text = request_id.strip().lower()
+    found = [item for item in book.waiting if item.request.request_id.hex().startswith(text)]
+    if len(text) < MIN_ID_DIGITS or len(found) != 1:
+        raise InputError(
+            "request.unknown", f"no single request that waits has the id {request_id!r}", "see: walletcli request list"
+        )
+    return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestState:
+    """One request in a list.
+
+    Attributes:
+        request_id: 16 bytes.
+        digest: 32 bytes.
+        state: waiting, expired, applied, cancelled (made here) or approved (answered here).
+        day: of the request, its end or its approval; days since 1970-01-01.
+        expires_day: first day it no longer holds, or None where that is not remembered.
+        items: what it asks for, a line each; empty where that is not remembered.
+    """
+
+    request_id: bytes
+    digest: bytes
+    state: str
+    day: int
+    expires_day: int | None
+    items: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields, the digest's words beside it."""
+        return {
+            "id": self.request_id.hex(),
+            "digest": self.digest.hex(),
+            "digest_words": list(digest_words(self.digest)),
+            "state": self.state,
+            "day": self.day,
+            "expires_day": self.expires_day,
+            "items": list(self.items),
+        }
+
+
+def list_requests(session: Session) -> list[RequestState]:
+    """Return what the wallet remembers of requests: those that wait, then approved ones, then ended ones."""
+    book = read_book(session)
+    labels = {identity.public_key: identity.label for identity in session.snapshot().wallet.identities}
+    day = today(time.time())
+    states = [_waiting_state(item, labels, day) for item in book.waiting]
+    for answer in book.answered:
+        states.append(
+            RequestState(answer.request_id, answer.digest, "approved", answer.approved_day, answer.expires_day)
+        )
+    for closed in book.closed:
+        state = "cancelled" if closed.cancelled else "applied"
+        states.append(RequestState(closed.request_id, closed.digest, state, closed.day, None))
+    return states
+
+
+def _waiting_state(waiting: Waiting, labels: dict[bytes, str], day: int) -> RequestState:
+    request = waiting.request
+    items = tuple(f"{KINDS[item.KIND]} {_who(item, labels)}" for item in request.items)
+    state = "expired" if request.has_expired(day) else "waiting"
+    return RequestState(request.request_id, request.digest, state, request.made_day, request.expires_day, items)
+
+
+def _who(item: Item, labels: dict[bytes, str]) -> str:
+    if isinstance(item, CreateItem):
+        return item.label
+    return labels.get(item.identity) or IdentityId(item.identity).did
+
+
+def waiting_json(waiting: Waiting) -> dict[str, object]:
+    """Return id, digest and days of a request that waits or waited."""
+    return request_json(waiting.request)
