@@ -48,6 +48,7 @@ from walletcli.wallet.access.statement_policy import check_statement
 from walletcli.wallet.access.watching import keep_devices, new_devices, take_identity
 from walletcli.wallet.state import sections, transitions
 from walletcli.wallet.state.changes import AddIdentity, Adopt, Change, KeepDevices, Several, TakeFound, TakeIdentity
+from walletcli.wallet.state.continuing import Found
 from walletcli.wallet.state.summary import IdentitySummary
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_state import DEVICE_SEED_BYTES, WALLET_DRAWER, DeviceSecrets, WalletState
@@ -296,8 +297,8 @@ class Keeper:
             return keep_devices(state, change), None
         if isinstance(change, TakeFound):
             return self._taken(state, change), change.index
-        section = self._found_section(state, change) if isinstance(change, Adopt) else None
-        return transitions.apply(state, change, section), getattr(change, "index", None)
+        found = self._found(state, change) if isinstance(change, Adopt) else None
+        return transitions.apply(state, change, found), getattr(change, "index", None)
 
     def _review_request(self, data: bytes) -> object:
         """Say what a request would do; without the root keys it is only read."""
@@ -349,21 +350,32 @@ class Keeper:
         found = Record.from_bytes(change.record)
         held = any(identity.index == change.index for identity in state.public.identities)
         context = sections.context(found.packet.public_key)
-        section = _owner_section(found, lambda sealed: self._unseal_as_root(change.index, sealed, context))
+
+        def opened(sealed: bytes) -> bytes:
+            return self._unseal_as_root(change.index, sealed, context)
+
+        section = _owner_section(found, opened)
         if not held:
             new = AddIdentity(transitions.label_for(state.public, section, change.index), change.index, change.day)
             state = transitions.add_identity(state, *self._new_identity(state, change.index, new))
-        return transitions.take_found(state, change, found, section)
+        own = state.public.by_index(change.index).record
+        base = _owner_section(Record.from_bytes(own), opened) if own is not None else None
+        return transitions.take_found(state, change, Found(found, section, base))
 
-    def _found_section(self, state: WalletState, change: Adopt) -> sections.OwnerSection | None:
-        """Open the owner's section of a record from the network, or return None if there is none of ours."""
+    def _found(self, state: WalletState, change: Adopt) -> Found | None:
+        """Open the owner's sections of a record from the network and of the wallet's own last one."""
         if change.record is None:
             return None
         identity = state.public.by_index(change.index)
         context = sections.context(identity.public_key)
-        return _owner_section(
-            Record.from_bytes(change.record), lambda sealed: self._opened(state, identity, sealed, context)
-        )
+
+        def opened(sealed: bytes) -> bytes:
+            return self._opened(state, identity, sealed, context)
+
+        record = Record.from_bytes(change.record)
+        own = Record.from_bytes(identity.record) if identity.record is not None else None
+        base = _owner_section(own, opened) if own is not None else None
+        return Found(record, _owner_section(record, opened), base)
 
     def _unseal(self, index: int, sealed: bytes, context: bytes) -> bytes:
         """Open what is sealed to this device or to the recovery recipient of an identity."""

@@ -25,6 +25,7 @@ from walletcli.wallet.airgap.book import DRAWER, Answered, RequestBook
 from walletcli.wallet.airgap.preparing import Prepared, Preparer
 from walletcli.wallet.airgap.review import KINDS, ItemReview, Review, error_parts
 from walletcli.wallet.state import transitions
+from walletcli.wallet.state.continuing import Found
 from walletcli.wallet.state.draft import today
 from walletcli.wallet.state.wallet_state import WALLET_DRAWER, WalletState
 
@@ -149,7 +150,7 @@ def _kept(state: WalletState, prepared: Prepared, record: Record, hold: Hold) ->
     held = any(identity.index == index for identity in state.public.identities)
     if not held:
         state = hold(state, index, transitions.label_for(state.public, prepared.section, index))
-    return transitions.record_approved(state, index, record, prepared.section, held=held)
+    return transitions.record_approved(state, index, Found(record, prepared.section, prepared.before), held=held)
 
 
 def read_book(state: WalletState) -> RequestBook:

@@ -47,6 +47,7 @@ class Prepared:
         alarms: what has to be accepted by itself.
         asked: the typed request that the root signs.
         section: what the owner's section of the new record says; None for a statement, or if it cannot be opened.
+        before: the same of the record that it replaces.
         drafted: the record was drafted here, so it travels back in full.
     """
 
@@ -55,6 +56,7 @@ class Prepared:
     alarms: tuple[Alarm, ...]
     asked: PacketRequest | StatementRequest
     section: OwnerSection | None = None
+    before: OwnerSection | None = None
     drafted: bool = False
 
 
@@ -187,8 +189,8 @@ class Preparer:
             found.append(alarm(alarms.RECOVERY, text))
         lines = asked.describe(today(self.now_s))
         lines += describe_owner_sections(section, before, self._shared(asked.document, index))
-        order = alarms.NAMES.index
-        return Prepared(index, tuple(lines), tuple(sorted(found, key=lambda one: order(one.name))), asked, section)
+        found.sort(key=lambda one: alarms.NAMES.index(one.name))
+        return Prepared(index, tuple(lines), tuple(found), asked, section, before)
 
     def _check_root(self, identity: bytes, index: int) -> None:
         if self.tree.root(index).public_key != identity:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from walletcli.core.document import Document, check_attribute
+from walletcli.core.document import check_attribute
 from walletcli.core.document_parts import LAST_DAY, RETIREMENT_REASONS
 from walletcli.core.record import Record
 from walletcli.errors import InputError, VaultError, VerificationError
@@ -33,6 +33,7 @@ from walletcli.wallet.state.changes import (
     TakeSigned,
     UnsetAttribute,
 )
+from walletcli.wallet.state.continuing import Found, check_continues, continued, label_wanted
 from walletcli.wallet.state.decided import decisions_hash
 from walletcli.wallet.state.labels import check_label, same_label
 from walletcli.wallet.state.sections import MAX_ATTRIBUTES, OwnerSection
@@ -52,13 +53,13 @@ IdentityChange = (
 """The changes that touch one identity and need nothing but the state."""
 
 
-def apply(state: WalletState, change: Change, found_section: OwnerSection | None = None) -> WalletState:
+def apply(state: WalletState, change: Change, found: Found | None = None) -> WalletState:
     """Return the state after `change`, but for those that need keys (`add_identity`, `take_found`) and `Several`.
 
     Args:
         state: the state before.
         change: what the user decided.
-        found_section: for `Adopt`, the owner's section of the record's document, opened; None if it has none of ours.
+        found: for `Adopt`, what was found, if anything.
 
     Raises:
         InputError: ``identity.*``, ``label.*`` or ``attribute.*``.
@@ -75,7 +76,7 @@ def apply(state: WalletState, change: Change, found_section: OwnerSection | None
     if isinstance(change, TakeSigned):
         return _with_identity(state, _take_signed(before, change))
     if isinstance(change, Adopt):
-        return _with_identity(state, _adopt(before, change, found_section))
+        return _with_identity(state, _adopt(state.public, before, found))
     return _with_identity(state, _changed(state.public, before, change))
 
 
@@ -237,25 +238,23 @@ def _mark_stored(identity: IdentityView, change: MarkStored) -> IdentityView:
     return replace(identity, stored=stored, contacted=_union(identity.contacted, change.relays))
 
 
-def _adopt(identity: IdentityView, change: Adopt, section: OwnerSection | None) -> IdentityView:
-    """Take over a record from the network; what the wallet has of its own goes on top with the next one."""
-    if change.record is None:
+def _adopt(wallet: WalletView, identity: IdentityView, found: Found | None) -> IdentityView:
+    """Take over a record from the network; what the wallet has decided since its own goes on top with the next one."""
+    if found is None:
         return replace(identity, unseen=False)
-    found = Record.from_bytes(change.record)
-    _check_continues(identity, found)
-    if identity.record is not None and found.packet.seq <= Record.from_bytes(identity.record).packet.seq:
+    check_continues(identity, found.record)
+    if identity.record is not None and found.record.packet.seq <= Record.from_bytes(identity.record).packet.seq:
         raise VerificationError("record.not-newer", "the record is not newer than the one that this wallet has")
-    return _continued(identity, change.record, found, section)
+    return _relabelled(wallet, continued(identity, found), label_wanted(identity, found))
 
 
-def take_found(state: WalletState, change: TakeFound, found: Record, section: OwnerSection | None) -> WalletState:
+def take_found(state: WalletState, change: TakeFound, found: Found) -> WalletState:
     """Return the state after a record has been found of an identity that is held, were it only for this.
 
     Args:
         state: the state before; the identity is in it.
         change: what was found.
-        found: the record of `change`, verified.
-        section: the owner's section of its document, opened; None if it has none of ours.
+        found: the record of `change`.
 
     Raises:
         VerificationError: ``record.identity-mismatch``, ``record.pending``.
@@ -263,8 +262,8 @@ def take_found(state: WalletState, change: TakeFound, found: Record, section: Ow
     identity = state.public.by_index(change.index)
     unseen = identity.unseen and not change.is_fresh
     last = Record.from_bytes(identity.record).packet.seq if identity.record is not None else -1
-    if found.packet.seq > last:
-        identity = _continued(identity, change.record, found, section)
+    if found.record.packet.seq > last:
+        identity = _relabelled(state.public, continued(identity, found), label_wanted(identity, found))
     contacted = _union(identity.contacted, change.contacted)
     return _with_identity(state, replace(identity, unseen=unseen, contacted=contacted))
 
@@ -272,7 +271,7 @@ def take_found(state: WalletState, change: TakeFound, found: Record, section: Ow
 def _take_signed(identity: IdentityView, change: TakeSigned) -> IdentityView:
     """Go on with a record that was asked for; what was decided since then waits for the next one."""
     found = Record.from_bytes(change.record)
-    document = _check_continues(identity, found)
+    document = check_continues(identity, found)
     last = Record.from_bytes(identity.record).packet.document_hash if identity.record is not None else None
     if document.previous != last:
         raise VerificationError(
@@ -292,9 +291,7 @@ def _take_signed(identity: IdentityView, change: TakeSigned) -> IdentityView:
     )
 
 
-def record_approved(
-    state: WalletState, index: int, record: Record, section: OwnerSection | None, *, held: bool
-) -> WalletState:
+def record_approved(state: WalletState, index: int, found: Found, *, held: bool) -> WalletState:
     """Return the state after a record has been signed that another wallet of the owner's had drafted.
 
     What that wallet had decided is what this one holds now, unless decisions of its own wait to be signed.
@@ -302,39 +299,24 @@ def record_approved(
     Args:
         state: the state before; the identity is in it.
         index: of the identity.
-        record: signed with this wallet's root key, newer than what it has.
-        section: the owner's section of its document, opened; None if there is none.
+        found: the record, signed with this wallet's root key, newer than what it has.
         held: whether the wallet held the identity before.
     """
     identity = state.public.by_index(index)
     if held and identity.changed:
-        return _with_identity(state, _continued(identity, record.to_bytes(), record, section))
-    document = _check_continues(identity, record)
-    label = identity.label
-    if section is not None and section.label and held:
-        label = _relabelled(state.public, section.label, identity)
-    retirement = document.retirement
-    approved = replace(
-        identity,
-        label=label,
-        record=record.to_bytes(),
-        profile=dict(document.profile),
-        sealed_profile=dict(section.attributes) if section is not None else {},
-        retired=Retired(retirement.day, retirement.reason) if retirement is not None else identity.retired,
-        stored=None,
-        changed=False,
-        unseen=False,
-        bindings=None,
-        revoked=(),
-    )
-    return _with_identity(state, approved)
+        return _with_identity(state, continued(identity, found))
+    blank = replace(identity, record=None, profile={}, sealed_profile={}, bindings=None, revoked=(), changed=False)
+    approved = replace(continued(blank, found), changed=False)
+    label = found.section.label if held and found.section is not None else None
+    return _with_identity(state, _relabelled(state.public, approved, label))
 
 
-def _relabelled(wallet: WalletView, label: str, identity: IdentityView) -> str:
+def _relabelled(wallet: WalletView, identity: IdentityView, label: str | None) -> IdentityView:
+    """Return the identity with another label, if there is one and it is free."""
     try:
-        return free_label(wallet, label, identity.index)
+        return replace(identity, label=free_label(wallet, label, identity.index)) if label else identity
     except InputError:
-        return identity.label
+        return identity
 
 
 def label_for(wallet: WalletView, section: OwnerSection | None, index: int) -> str:
@@ -346,36 +328,6 @@ def label_for(wallet: WalletView, section: OwnerSection | None, index: int) -> s
         except InputError:
             continue
     return f"identity {index} of m"
-
-
-def _check_continues(identity: IdentityView, found: Record) -> Document:
-    """Return the document of a record that an identity may continue from."""
-    if found.packet.public_key != identity.public_key:
-        raise VerificationError("record.identity-mismatch", "the record is another identity's")
-    if found.document is None:
-        raise VerificationError(
-            "record.pending", "the record's document is not there: nothing can be signed on top of it"
-        )
-    return found.document
-
-
-def _continued(identity: IdentityView, record: bytes, found: Record, section: OwnerSection | None) -> IdentityView:
-    """Return the identity with a newer record than its last, and with what the owner keeps in that one."""
-    document = _check_continues(identity, found)
-    sealed = {**(section.attributes if section is not None else {}), **identity.sealed_profile}
-    sealed = {name: value for name, value in sealed.items() if name not in identity.profile}
-    profile = {name: value for name, value in document.profile.items() if name not in sealed}
-    retirement = document.retirement
-    return replace(
-        identity,
-        record=record,
-        profile={**profile, **identity.profile},
-        sealed_profile=sealed,
-        retired=Retired(retirement.day, retirement.reason) if retirement is not None else identity.retired,
-        stored=None,
-        changed=retirement is None,
-        unseen=False,
-    )
 
 
 def _remember(wallet: WalletView, change: Remember) -> dict[bytes, Seen]:
