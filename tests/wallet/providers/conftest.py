@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,11 @@ from walletcli.wallet.state.view import IdentityView
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[Callable[..., Host]]:
-    """Start nodes that host anybody; `settings` are lines of the hosting section."""
+    """Start nodes that host anybody; `settings` are lines of the hosting section, `addresses` those of its record."""
     with contextlib.ExitStack() as stack:
 
-        def start(name: str = "provider", settings: str = 'policy = "open"') -> Host:
-            host = Host.start(tmp_path / name, settings)
+        def start(name: str = "provider", settings: str = 'policy = "open"', addresses: Sequence[str] = ()) -> Host:
+            host = Host.start(tmp_path / name, settings, addresses)
             stack.callback(host.stop)
             return host
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,18 @@ class Host:
         self.node = node
 
     @classmethod
-    def start(cls, directory: Path, settings: str) -> Host:
-        """Start a node, in a new directory if there is none; `settings` are lines of its hosting section."""
+    def start(cls, directory: Path, settings: str, addresses: Sequence[str] = ()) -> Host:
+        """Start a node, in a new directory if there is none.
+
+        Args:
+            directory: of the node.
+            settings: lines of its hosting section.
+            addresses: those that its record states; none: where it listens.
+        """
         if not directory.exists():
             setup.init(directory)
-        (directory / "node.toml").write_text(f"[hosting]\n{settings}\n")
+        stated = f"addresses = {json.dumps(list(addresses))}\n" if addresses else ""
+        (directory / "node.toml").write_text(f"{stated}[hosting]\n{settings}\n")
         return cls(LocalNode(directory, limits=False).start())
 
     @property

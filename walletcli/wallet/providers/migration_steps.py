@@ -39,6 +39,7 @@ from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.sealed.locking import data_lock
 from walletcli.wallet.sealed.memory import read_memory
 from walletcli.wallet.sealed.owner import Owner
+from walletcli.wallet.sealed.settling import remember
 from walletcli.wallet.state.changes import SetBindings
 from walletcli.wallet.state.draft import last_document, today
 from walletcli.wallet.state.view import IdentityView
@@ -265,7 +266,9 @@ class MigrationRun:
         first = Source(Paced(old.place), Outcome.MOVED) if old.place is not None else None
         if first is not None:
             sources.insert(0, first)
-        report = move_data(sources, target.place, Owner.of(self.session, identity), known, self.progress)
+        moved = move_data(sources, target.place, Owner.of(self.session, identity), known, self.progress)
+        remember(self.session, identity, moved.settled)
+        report = moved.report
         error = first.error if first is not None else old.error
         if error is None:
             return report

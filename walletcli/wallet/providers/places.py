@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from walletcli.client.host import HostClient
 from walletcli.client.kit import DirectoryPlace
@@ -32,6 +32,12 @@ from walletcli.wallet.providers.book import ProviderBook, Role, read_book
 from walletcli.wallet.relays import chosen_relays
 from walletcli.wallet.state.draft import last_document, today
 from walletcli.wallet.state.view import IdentityView
+
+NOT_THERE: Final = frozenset(
+    {"host.unreachable", "host.timeout", "host.failed", "provider.no-address", "tls.no-record", "tls.handshake",
+     "network.transport", "network.offline", "storage.failed"}
+)  # fmt: skip
+"""Errors of a place that is not there."""
 
 
 @dataclass(slots=True)
@@ -278,7 +284,8 @@ def _reach(access: Access, found: ProviderPlace, addresses: Sequence[NodeAddress
             client.login(access.sign, by_root=access.by_root)
         except WalletError as error:
             client.close()
-            found.address, found.error = address, error
+            if found.error is None or found.error.code in NOT_THERE:  # a refusal says more than silence elsewhere
+                found.address, found.error = address, error
         else:
             found.address, found.client, found.error = address, client, None
             found.place = HostPlace(client, writers)

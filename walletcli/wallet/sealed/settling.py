@@ -107,16 +107,16 @@ def source_of(place: Place, owner: Owner, known: SeenIndex | None) -> tuple[Plac
     """
     remembered = [known] if known is not None else []
     try:
-        seen = read_index(place.believing(_pinning(place.writers, remembered)), owner.unseal, None)
+        seen = read_index(place.believing(pinning(place.writers, remembered)), owner.unseal, None)
     except WalletError:
         if known is None:
             raise
         seen = None
     indices = [*remembered, *([seen] if seen is not None else [])]
-    return ResignedPlace(place.believing(_pinning(place.writers, indices)), owner), seen
+    return ResignedPlace(place.believing(pinning(place.writers, indices)), owner), seen
 
 
-def _pinning(writers: Writers, indices: Iterable[SeenIndex]) -> Writers:
+def pinning(writers: Writers, indices: Iterable[SeenIndex]) -> Writers:
     """Return writers that take what any of these indices names, the newest one's word first; nothing is too old."""
     pinned: dict[bytes, tuple[int, bytes]] = {}
     for seen in sorted(indices, key=lambda item: item.version):
@@ -160,11 +160,11 @@ def put_back(
             faults.append(ItemFault(INDEX_ID, error, place.name))
             continue
         indices += [seen] if seen is not None else []
-        there = target.believing(_pinning(target.writers, indices))
+        there = target.believing(pinning(target.writers, indices))
         copies.append(copy(source, there, wanted_blobs(known), progress))
     found = settle(owner, target, indices, accept_loss=accept_loss)
     report = replace(found, faults=(*faults, *found.faults), copies=tuple(copies))
-    _remember(session, identity, report)
+    remember(session, identity, report)
     return report
 
 
@@ -184,7 +184,7 @@ def settle(owner: Owner, target: Place, known: Sequence[SeenIndex], *, accept_lo
     faults: list[ItemFault] = []
     own: SeenIndex | None = None
     try:
-        own = read_index(target.believing(_pinning(target.writers, known)), owner.unseal, None)
+        own = read_index(target.believing(pinning(target.writers, known)), owner.unseal, None)
     except WalletError as error:
         faults.append(ItemFault(INDEX_ID, error, target.name))
     indices = sorted([*known, *([own] if own is not None else [])], key=lambda item: item.version, reverse=True)
@@ -269,8 +269,8 @@ def _all_ids(listing: Listing, indices: Sequence[SeenIndex]) -> Mapping[bytes, i
     return found
 
 
-def _remember(session: Session, identity: IdentityView, settled: Settled) -> None:
-    """Remember what is there now; what the wallet's own items were before is no base for merging any more."""
+def remember(session: Session, identity: IdentityView, settled: Settled) -> None:
+    """Remember what is at the place now; what the wallet's own items were before is no base for merging any more."""
     changes: list[Change] = []
     for name in BASE_DRAWERS.values() if settled.wrote else ():
         before = session.drawer(identity.index, name)
