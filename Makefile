@@ -47,6 +47,10 @@ type: $(VENV)/.dev  ## mypy, strict
 fuzz: $(VENV)/.dev  ## fuzz every decoder for FUZZ_SECONDS each
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --jobs $(JOBS)
 
+.PHONY: test-hid
+test-hid: $(VENV)/.dev $(WORK)/.system  ## security keys on a kernel's true HID stack, in a virtual machine (minutes)
+	@$(BIN)/python -m tests.hid.run
+
 .PHONY: bench
 bench: $(VENV)/.dev $(WORK)/.system bench/node_modules/.package-lock.json  ## measure speed and size, as ratios; rewrites docs/benchmarks.md
 	$(BIN)/python bench/run.py all --write docs/benchmarks.md

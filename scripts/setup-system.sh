@@ -2,6 +2,7 @@
 # Installs the Debian packages that tests and benchmarks drive, if they are missing; touches nothing that is there.
 # Needs root or sudo only when something is missing. `--list` shows what would be installed and changes nothing.
 set -euo pipefail
+export PATH="${PATH}:/usr/sbin:/sbin"
 
 # program (as found on PATH)   Debian package   what it is for
 WANTED='
@@ -21,6 +22,13 @@ zsh                zsh               completion
 fish               fish              completion
 man                man-db            reads the manual pages
 groff              groff-base        checks the manual pages
+qemu-system-x86_64 qemu-system-x86   the machine in which security keys are plugged in
+busybox            busybox-static    the first program of that machine
+cpio               cpio              packs its first files
+modprobe           kmod              finds the modules that its kernel needs
+fido2-token        fido2-tools       other people'"'"'s programs for security keys
+ssh-keygen         openssh-client    likewise
+udevadm            udev              shows that the rule for security keys is one
 '
 
 missing=()

@@ -47,7 +47,7 @@ class _Recording:
 
 def _future(vault_id: bytes, entropy: Callable[[int], bytes]) -> Enrolment:
     """Return a factor of a kind that version 1 of this program does not know."""
-    record = FactorRecord("fido2", {1: b"credential", 2: entropy(32), 3: "walletcli"})
+    record = FactorRecord("later", {1: b"credential", 2: entropy(32), 3: "walletcli"})
     return Enrolment(record, Secret(entropy(KEY_BYTES)))
 
 
@@ -200,6 +200,22 @@ MALFORMED: list[tuple[str, Callable[[Fields], object], str]] = [
     ("password salt is text", _word(salt="0123456789abcdef"), "slot.malformed"),
     ("password with a parameter too many", _parameters("password", {1: 8, 2: 1, 3: bytes(16), 4: 0}), "slot.malformed"),
     ("password without parameters", _parameters("password", {}), "slot.malformed"),
+    ("security key without parameters", _parameters("fido2", {}), "slot.malformed"),
+    ("security key with an empty credential", _parameters("fido2", {1: b"", 2: bytes(32), 3: 1}), "slot.malformed"),
+    (
+        "security key with a long credential",
+        _parameters("fido2", {1: bytes(1024), 2: bytes(32), 3: 1}),
+        "slot.malformed",
+    ),
+    ("security key with a credential of text", _parameters("fido2", {1: "x", 2: bytes(32), 3: 1}), "slot.malformed"),
+    ("security key with a short salt", _parameters("fido2", {1: b"x", 2: bytes(31), 3: 1}), "slot.malformed"),
+    ("security key with two for the PIN", _parameters("fido2", {1: b"x", 2: bytes(32), 3: 2}), "slot.malformed"),
+    ("security key that does not say about the PIN", _parameters("fido2", {1: b"x", 2: bytes(32)}), "slot.malformed"),
+    (
+        "security key with a parameter too many",
+        _parameters("fido2", {1: b"x", 2: bytes(32), 3: 1, 4: "walletcli:vault"}),
+        "slot.malformed",
+    ),
     ("keyring entry too short", _parameters("keyring", {1: bytes(15)}), "slot.malformed"),
     ("keyring with a parameter too many", _parameters("keyring", {1: bytes(16), 2: 0}), "slot.malformed"),
 ]

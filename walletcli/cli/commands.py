@@ -150,4 +150,8 @@ def _password_options() -> list[click.Parameter]:
     from walletcli.cli.secret_files import SECRET_FILE
 
     line = "Read the vault's password from this file ('-': standard input)."
-    return [_setting("password_file", ["--password-file"], line, False, type=SECRET_FILE)]
+    pin_line = "Read the PIN of a security key from this file ('-': standard input)."
+    return [
+        _setting("password_file", ["--password-file"], line, False, type=SECRET_FILE),
+        _setting("pin_file", ["--pin-file"], pin_line, False, type=SECRET_FILE),
+    ]

@@ -27,10 +27,12 @@ class Invocation:
         offline: never touch the network.
         debug: show where a bug was met.
         password_file: where the vault's password is read from, or None to ask.
+        pin_file: where the PIN of a security key is read from, or None to ask.
         stdin_reader: name of the option that takes standard input, once one does.
         answered: whether the result has been written.
         exit_code: what the answer ended with (141 when the reader has gone away).
         file_password: the password, once it was read from the file (a pipe can be read once).
+        file_pin: the PIN, likewise.
         progress: the line that says what is being done, or None outside of a run.
     """
 
@@ -40,20 +42,23 @@ class Invocation:
         self.offline = False
         self.debug = False
         self.password_file: SecretFile | None = None
+        self.pin_file: SecretFile | None = None
         self.stdin_reader: str | None = None
         self.answered = False
         self.exit_code = 0
         self.file_password: Secret | None = None
+        self.file_pin: Secret | None = None
         self.progress: Progress | None = None
 
     @property
     def home(self) -> Home:
         """The wallet's home."""
+        from walletcli.cli.key_prompts import TerminalPrompts
         from walletcli.wallet.home import Home
 
         if self.home_path == "":  # an unset variable of a script must not lead to another wallet
             raise UsageError("home.empty", "--home names no directory", "name one, or leave --home out")
-        return Home.at(self.home_path)
+        return Home.at(self.home_path, TerminalPrompts(self))
 
     @property
     def password(self) -> PasswordSource:

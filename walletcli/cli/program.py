@@ -23,6 +23,7 @@ COMPLETE_VARIABLE = "_WALLETCLI_COMPLETE"
 COMMANDS = {
     "wallet": Late("walletcli.cli.wallet", "wallet", "Create, restore, lock and keep a wallet."),
     "slot": Late("walletcli.cli.slot", "slot", "Choose what opens the wallet: password, OS keyring."),
+    "key": Late("walletcli.cli.key", "key", "Let security keys (FIDO2) open the wallet."),
     "identity": Late("walletcli.cli.identity", "identity", "Create, show and edit identities."),
     "device": Late("walletcli.cli.device", "device", "See, enrol and revoke the devices that act for an identity."),
     "publish": Late("walletcli.cli.publish", "publish", "Sign an identity's record and store it on relays."),

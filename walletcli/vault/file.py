@@ -87,18 +87,26 @@ class Vault:
     @classmethod
     def unlock(
         cls, path: Path, factors: Sequence[Factor],
-        entropy: Entropy = os.urandom, clock: Callable[[], float] = time.time,
+        entropy: Entropy = os.urandom, clock: Callable[[], float] = time.time, *, only: int | None = None,
     ) -> Vault:  # fmt: skip
-        """Open a vault by the first slot whose factors are all at hand.
+        """Open a vault by the first slot whose factors are all at hand, or by one slot alone.
+
+        Args:
+            path: of the vault.
+            factors: what is at hand.
+            entropy: source of keys, salts and nonces.
+            clock: seconds since 1970, for the day of new slots.
+            only: the one slot to try, or None for all.
 
         Raises:
             VaultError: ``vault.missing``, ``vault.symlink``, ``vault.not-a-file``, ``slot.no-match``,
                 ``vault.wrong-password``, ``vault.damaged``, or the error of a factor.
+            SignerError: the error of a factor.
             FormatError: as `walletcli.vault.sealing.parse`.
             StorageError: the system refused.
         """
         data, notices = read_file(path, MAX_FILE_BYTES)
-        unlocked = unlock(parse(data)[0], factors)
+        unlocked = unlock(parse(data)[0], factors, only)
         state = VaultState.from_bytes(data, unlocked.data_key)
         if state.publics[state.slots.index(unlocked.slot)] != unlocked.public_key:
             raise damaged("a slot has another key than it should")

@@ -20,6 +20,15 @@ PASSWORD: Final = "password"  # noqa: S105  # the name of the kind
 KEYRING: Final = "keyring"
 """Something that the operating system's keyring holds."""
 
+FIDO2: Final = "fido2"
+"""Something that the user holds: a security key."""
+
+MAX_CREDENTIAL_BYTES: Final = 1023
+"""Longest credential id of a security key."""
+
+CHALLENGE_BYTES: Final = 32
+"""Length of the salt that a security key computes its secret from."""
+
 ENTRY_BYTES: Final = 16
 """Length of the random name of a keyring entry."""
 
@@ -52,9 +61,24 @@ def _check_keyring(parameters: Parameters) -> None:
     _check_random(parameters[1], ENTRY_BYTES, "the entry of a keyring factor")
 
 
+def _check_fido2(parameters: Parameters) -> None:
+    if set(parameters) != {1, 2, 3}:
+        raise malformed("a security key's factor has missing or unknown parameters", "slot.malformed")
+    credential_id = parameters[1]
+    if not isinstance(credential_id, bytes) or not 1 <= len(credential_id) <= MAX_CREDENTIAL_BYTES:
+        raise malformed(f"a credential id must have 1 to {MAX_CREDENTIAL_BYTES} bytes", "slot.malformed")
+    _check_random(parameters[2], CHALLENGE_BYTES, "the salt of a security key")
+    if isinstance(parameters[3], bool) or parameters[3] not in (0, 1):
+        raise malformed("whether a security key asks for its PIN must be 0 or 1", "slot.malformed")
+
+
 def _check_random(value: object, length_bytes: int, what: str) -> None:
     if not isinstance(value, bytes) or len(value) != length_bytes:
         raise malformed(f"{what} must have {length_bytes} bytes", "slot.malformed")
 
 
-_CHECKS: Final[Mapping[str, Callable[[Parameters], None]]] = {PASSWORD: _check_password, KEYRING: _check_keyring}
+_CHECKS: Final[Mapping[str, Callable[[Parameters], None]]] = {
+    PASSWORD: _check_password,
+    KEYRING: _check_keyring,
+    FIDO2: _check_fido2,
+}

@@ -6,7 +6,7 @@ Spec: docs/spec/vault.md, "Bytes" and "Slots and the data key".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from walletcli.core import cbor
@@ -158,13 +158,15 @@ class SlotInfo:
         slot_id: the number that names it.
         kinds: all of these are needed to open it.
         created_day: days since 1970-01-01 (UTC).
+        factors: the same kinds with their public values.
     """
 
     slot_id: int
     kinds: tuple[str, ...]
     created_day: int
+    factors: tuple[FactorRecord, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def of(cls, slot: Slot) -> SlotInfo:
         """Describe `slot`."""
-        return cls(slot.slot_id, slot.kinds, slot.created_day)
+        return cls(slot.slot_id, slot.kinds, slot.created_day, slot.factors)

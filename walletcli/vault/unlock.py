@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from walletcli.core.secret import Secret
-from walletcli.errors import UsageError, VaultError
+from walletcli.errors import SignerError, UsageError, VaultError
 from walletcli.vault.factors import Enrolment, Factor
 from walletcli.vault.header import Header
 from walletcli.vault.keys import KEY_BYTES, Entropy, SlotKey, damaged, key_id, open_data_key, unwrap_slot_key
@@ -32,24 +32,31 @@ class Unlocked:
     public_key: bytes
 
 
-def unlock(header: Header, factors: Sequence[Factor]) -> Unlocked:
+def unlock(header: Header, factors: Sequence[Factor], only: int | None = None) -> Unlocked:
     """Open the first slot whose factors are all at hand; those without a password first, for they cost nothing.
+
+    Args:
+        header: of the vault.
+        factors: what is at hand.
+        only: the one slot to try, or None for all.
 
     Raises:
         VaultError: ``slot.no-match``, ``vault.wrong-password``, ``slot.wrong-key``, ``vault.damaged``, or the
             error of a factor.
+        SignerError: the error of a factor.
         UsageError: ``slot.factor-twice`` if two of the factors are of one kind.
     """
     at_hand = by_kind(factors)
-    candidates = [slot for slot in header.slots if set(slot.kinds) <= set(at_hand)]
+    wanted = [slot for slot in header.slots if only in (None, slot.slot_id)]
+    candidates = [slot for slot in wanted if set(slot.kinds) <= set(at_hand)]
     if not candidates:
         raise _no_match(header, at_hand)
-    failures: list[VaultError] = []
+    failures: list[VaultError | SignerError] = []
     wrong: list[Slot] = []
-    for slot in sorted(candidates, key=lambda slot: PASSWORD in slot.kinds):
+    for slot in sorted(candidates, key=lambda slot: (PASSWORD in slot.kinds, len(slot.kinds))):
         try:
             outputs = [at_hand[factor.kind].output(header.vault_id, factor.parameters) for factor in slot.factors]
-        except VaultError as error:
+        except (VaultError, SignerError) as error:
             failures.append(error)
             continue
         slot_key = unwrap_slot_key(slot.wrapped_key, outputs, header.vault_id, slot.parameters)
@@ -106,7 +113,7 @@ def _opened(header: Header, slot: Slot, slot_key: SlotKey) -> Unlocked:
     return Unlocked(data_key, slot, slot_key.public_key)
 
 
-def _failure(wrong: Sequence[Slot], failures: Sequence[VaultError]) -> VaultError:
+def _failure(wrong: Sequence[Slot], failures: Sequence[VaultError | SignerError]) -> VaultError | SignerError:
     if any(PASSWORD in slot.kinds for slot in wrong):
         return VaultError(
             "vault.wrong-password",

@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from walletcli.core.secret import Secret
 from walletcli.errors import StorageError, VaultError
+
+if TYPE_CHECKING:
+    from walletcli.signers.devices.prompts import KeyPrompts
 
 IS_LINUX = sys.platform == "linux"
 """Whether the shortcuts for this platform are to be taken."""
@@ -45,14 +49,16 @@ class Home:
 
     Attributes:
         path: absolute path; the directory need not exist.
+        keys: asks its owner for PIN and touch of security keys; None: they are not used.
     """
 
     path: str
+    keys: KeyPrompts | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def at(cls, path: str | None) -> Home:
+    def at(cls, path: str | None, keys: KeyPrompts | None = None) -> Home:
         """Return the home at `path`, or the platform's default for None."""
-        return cls(os.path.abspath(path)) if path else cls(default_path())
+        return cls(os.path.abspath(path) if path else default_path(), keys)
 
     @property
     def vault_path(self) -> str:

@@ -84,14 +84,15 @@ def recovery_journals() -> list[bytes]:
 
 
 def vault_headers() -> list[bytes]:
-    """Return headers with one password slot, and with three slots of which one is of a kind that nobody knows."""
+    """Return headers with one password slot, and with four slots of which one is of a kind that nobody knows."""
     entropy = fixed_entropy("vault")
     password = FactorRecord("password", {1: 8, 2: 1, 3: entropy(16)})
     keyring = FactorRecord("keyring", {1: entropy(16)})
-    later = FactorRecord("fido2", {1: entropy(32), 2: "name"})
+    later = FactorRecord("later", {1: entropy(32), 2: "name"})
+    security_key = FactorRecord("fido2", {1: entropy(48), 2: entropy(32), 3: 1})
     slots = [
         Slot(number, 20_000, factors, entropy(72), entropy(80))
-        for number, factors in ((1, (password,)), (2, (keyring,)), (7, (later, password)))
+        for number, factors in ((1, (password,)), (2, (keyring,)), (7, (later, password)), (8, (security_key,)))
     ]
     return [
         Header(entropy(16), 1, entropy(16), entropy(24), SMALLEST_STEP_BYTES + 16, (slots[0],)).to_bytes(),

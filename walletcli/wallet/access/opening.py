@@ -1,15 +1,16 @@
-"""Opens the vault in this process: by the keyring if a slot asks for nothing else, or by the password."""
+"""Opens the vault in this process: by the keyring, a security key that is plugged in, or the password."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from walletcli.core.secret import Secret
-from walletcli.errors import VaultError
+from walletcli.errors import VaultError, WalletError
 from walletcli.vault.factors import Factor, KeyringFactor, PasswordFactor
 from walletcli.vault.file import Vault
 from walletcli.vault.hardening import harden_process
-from walletcli.vault.kinds import KEYRING, PASSWORD
+from walletcli.vault.kinds import FIDO2, KEYRING, PASSWORD
 from walletcli.vault.slots import SlotInfo
 from walletcli.vault.unopened import describe
 from walletcli.wallet.access.keeper import Keeper
@@ -38,16 +39,23 @@ def open_vault(home: Home, password: PasswordSource | None) -> Vault:
     harden_process()  # from here on this process may hold the seed
     path = Path(home.vault_path)
     slots = describe(path).slots
+    refused: WalletError | None = None
     if any(slot.kinds == (KEYRING,) for slot in slots):
         try:
             return Vault.unlock(path, [keyring_factor()])
         except VaultError as error:
             if not error.code.startswith(("keyring.", "slot.")):
                 raise
-            refused: VaultError | None = error
-    else:
-        refused = None
-    if password is None or not any(PASSWORD in slot.kinds for slot in slots):
+            refused = error
+    if password is None:
+        raise _locked(refused)
+    if home.keys is not None and has_key_slot(slots):
+        from walletcli.wallet.access.by_key import open_by_key
+
+        opened = open_by_key(path, slots, home.keys, password)
+        if opened is not None:
+            return opened
+    if not any(PASSWORD in slot.kinds and FIDO2 not in slot.kinds for slot in slots):
         raise _locked(refused)
     factors: list[Factor] = [PasswordFactor(password())]
     if any(PASSWORD in slot.kinds and KEYRING in slot.kinds for slot in slots):
@@ -55,7 +63,7 @@ def open_vault(home: Home, password: PasswordSource | None) -> Vault:
     return Vault.unlock(path, factors)
 
 
-def _locked(refused: VaultError | None) -> VaultError:
+def _locked(refused: WalletError | None) -> VaultError:
     why = f": {refused.message}" if refused is not None else ""
     return VaultError("wallet.locked", f"the wallet is locked{why}", "walletcli wallet unlock, or give --password-file")
 
@@ -79,3 +87,8 @@ def keyring_factor() -> KeyringFactor:
 def has_keyring_slot(slots: tuple[SlotInfo, ...]) -> bool:
     """Tell whether any slot has left an entry in the keyring."""
     return any(KEYRING in slot.kinds for slot in slots)
+
+
+def has_key_slot(slots: Sequence[SlotInfo]) -> bool:
+    """Tell whether any slot asks for a security key."""
+    return any(FIDO2 in slot.kinds for slot in slots)

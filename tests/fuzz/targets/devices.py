@@ -1,0 +1,111 @@
+"""Packets from a security key, and the answers that they make up."""
+
+from __future__ import annotations
+
+from tests.fuzz.target import Target
+from walletcli.errors import WalletError
+from walletcli.signers.devices.channel import HidChannel
+from walletcli.signers.devices.ctaphid import (
+    BROADCAST,
+    MAX_MESSAGE_BYTES,
+    PACKET_BYTES,
+    Message,
+    Reassembly,
+    to_packets,
+)
+from walletcli.signers.devices.failures import told_as_ours
+
+CHANNEL = 0x01020304
+CBOR = 0x10
+
+
+def _packets(data: bytes) -> list[bytes]:
+    return [data[at : at + PACKET_BYTES] for at in range(0, len(data), PACKET_BYTES)]
+
+
+def check_reassembly(data: bytes) -> bool:
+    """Packets give messages within the limits, each with one form, or one of our errors."""
+    reassembly = Reassembly(CHANNEL)
+    messages = []
+    try:
+        for packet in _packets(data):
+            message = reassembly.feed(packet)
+            if message is not None:
+                messages.append(message)
+    except WalletError:
+        return False
+    for message in messages:
+        assert len(message.data) <= MAX_MESSAGE_BYTES
+        again = Reassembly(CHANNEL)
+        *unfinished, whole = [again.feed(packet) for packet in to_packets(CHANNEL, message)]
+        assert whole == message
+        assert unfinished == [None] * len(unfinished)
+    return bool(messages)
+
+
+class _Recorded:
+    """A device that says what was recorded, then nothing, while the clock runs on."""
+
+    def __init__(self, packets: list[bytes]) -> None:
+        self.packets = packets
+        self.now_s = 0.0
+        self.sent: list[bytes] = []
+
+    def clock(self) -> float:
+        self.now_s += 0.001
+        return self.now_s
+
+    def pause(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def read(self, timeout_s: float) -> bytes:
+        if self.packets:
+            return self.packets.pop(0)
+        self.now_s += timeout_s
+        return b""
+
+    def write(self, packet: bytes) -> None:
+        assert len(packet) == PACKET_BYTES
+        if len(self.sent) < 2:
+            self.sent.append(packet)
+        if packet[:5] == BROADCAST.to_bytes(4, "big") + b"\x86":
+            # only the device knows the nonce: it answers rightly, and lies afterwards
+            answer = packet[7:15] + CHANNEL.to_bytes(4, "big") + b"\x02\x01\x00\x00\x0c"
+            self.packets[:0] = to_packets(BROADCAST, Message(0x06, answer))
+
+    def close(self) -> None: ...
+
+
+def check_conversation(data: bytes) -> bool:
+    """Whatever a device says after it opened a channel, a call to it ends: in an answer, or in one of our errors."""
+    from fido2.ctap2.base import Ctap2
+
+    device = _Recorded(_packets(data))
+    channel = HidChannel(device, device.clock, device.pause)
+    try:
+        with told_as_ours():
+            Ctap2(channel)  # type: ignore[arg-type]  # it has what a CtapDevice has, and is none
+    except WalletError:
+        return False
+    return True
+
+
+def _messages() -> list[bytes]:
+    lengths = (0, 1, 57, 58, 116, 117, 500)
+    return [b"".join(to_packets(CHANNEL, Message(CBOR, bytes(length)))) for length in lengths]
+
+
+def _conversations() -> list[bytes]:
+    info = bytes.fromhex("00a30181684649444f5f325f30028 16b686d61632d736563726574".replace(" ", ""))
+    info += b"\x03\x50" + bytes(16)
+    said = to_packets(CHANNEL, Message(CBOR, info))
+    alive = to_packets(CHANNEL, Message(0x3B, b"\x02"))
+    busy = to_packets(CHANNEL, Message(0x3F, b"\x06"))
+    other = to_packets(CHANNEL ^ 1, Message(CBOR, b"\x00"))
+    return [b"".join(said), b"".join([*alive, *alive, *said]), b"".join([*busy, *said]), b"".join([*other, *said])]
+
+
+TARGETS = [
+    Target("ctaphid", check_reassembly, _messages, 4096),
+    Target("key-conversation", check_conversation, _conversations, 4096),
+]

@@ -1,0 +1,109 @@
+"""Plugs keys in and out for tests that are not root: a process of root's, asked over a socket.
+
+One line of JSON is asked, one is answered. A key keeps its secrets by its name, so that it can be plugged in again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import socketserver
+import sys
+import threading
+from typing import Any
+
+from tests.hid.uhid import GadgetKey, UhidKey
+
+SOCKET = "/run/plugboard"
+
+_keys: dict[str, Any] = {}
+_kept: dict[str, dict[str, Any]] = {}
+_lock = threading.RLock()
+
+
+def plug(name: str, way: str, mode: int = 0o666, lie: str | None = None, **options: Any) -> str:
+    """Plug a key in; return the path of its hidraw device."""
+    made = {"uhid": UhidKey, "gadget": GadgetKey}[way](f"Test Key {name}", f"serial-{name}", **options)
+    authenticator = made.device.authenticator
+    for field, value in _kept.get(name, {}).items():
+        setattr(authenticator, field, value)
+    made.device.lie = lie
+    os.chmod(made.node, mode)
+    _keys[name] = made
+    return str(made.node)
+
+
+def unplug(name: str) -> None:
+    """Pull a key out."""
+    key = _keys.pop(name, None)
+    if key is not None:
+        authenticator = key.device.authenticator
+        _kept[name] = {field: getattr(authenticator, field) for field in ("seed", "pin", "tries")}
+        key.unplug()
+
+
+def forget() -> None:
+    """Pull all keys out and forget them."""
+    for name in list(_keys):
+        unplug(name)
+    _kept.clear()
+
+
+def tell(name: str, **settings: Any) -> None:
+    """Change how a key behaves: `touches`, `lie`."""
+    for setting, value in settings.items():
+        setattr(_keys[name].device, setting, value)
+
+
+def pull_when_touched(name: str) -> None:
+    """Pull a key out at the moment when it begins to wait for a touch."""
+    _keys[name].device.on_touch = lambda: unplug(name)
+
+
+def state(name: str) -> dict[str, Any]:
+    """Return what happened to a key."""
+    device = _keys[name].device
+    return {"requests": device.requests, "tries": device.authenticator.tries, "has_pin": bool(device.authenticator.pin)}
+
+
+COMMANDS = {function.__name__: function for function in (plug, unplug, forget, tell, pull_when_touched, state)}
+
+
+class Asked(socketserver.StreamRequestHandler):
+    """One question."""
+
+    def handle(self) -> None:
+        asked = json.loads(self.rfile.readline())
+        try:
+            with _lock:
+                answer = {"ok": COMMANDS[asked.pop("do")](**asked)}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+
+def ask(do: str, **arguments: Any) -> Any:
+    """Ask the plugboard, from a test."""
+    with socket.socket(socket.AF_UNIX) as wire:
+        wire.settimeout(60)
+        wire.connect(SOCKET)
+        wire.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
+        answer = json.loads(wire.makefile().readline())
+    assert "error" not in answer, answer["error"]
+    return answer["ok"]
+
+
+def main() -> None:
+    """Serve until the end."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(SOCKET)
+    server = socketserver.ThreadingUnixStreamServer(SOCKET, Asked)
+    os.chmod(SOCKET, 0o666)
+    print("plugboard ready", file=sys.stderr, flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

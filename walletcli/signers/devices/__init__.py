@@ -1,0 +1,1 @@
+"""Devices on USB: security keys over hidapi. Nothing here is imported before a command needs a device."""

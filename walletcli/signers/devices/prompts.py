@@ -1,0 +1,46 @@
+"""How the owner of a security key is asked for what only they can give: its PIN, and a touch."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from walletcli.core.secret import Secret
+
+
+class KeyPrompts(Protocol):
+    """Stands between a security key and its owner."""
+
+    @property
+    def password_first(self) -> bool:
+        """Whether a password was given beforehand, so that a key is asked for only where no password is enough."""
+        ...
+
+    def pin(self, key: str, tries_left: int | None, *, again: bool) -> Secret:
+        """Return the PIN, as UTF-8.
+
+        Args:
+            key: what the key is called.
+            tries_left: how many wrong PINs the key takes until it locks itself, or None if it does not say.
+            again: the one before was wrong.
+
+        Raises:
+            SignerError: ``key.pin-wrong`` if there is nobody to ask once more.
+            UsageError: ``terminal.missing``.
+        """
+        ...
+
+    def touch(self, key: str) -> None:
+        """Say that the key waits for a touch, now.
+
+        Args:
+            key: what the key is called.
+        """
+        ...
+
+    def missed(self, reason: str) -> None:
+        """Say that a key was tried, why it did not open the vault, and that it is opened another way.
+
+        Args:
+            reason: in a few words.
+        """
+        ...
