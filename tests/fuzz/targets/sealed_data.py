@@ -1,10 +1,15 @@
-"""What an identity keeps sealed: the index of its data."""
+"""What an identity keeps sealed, and what the wallet remembers of it: index, settings, memory."""
 
 from __future__ import annotations
 
 from tests.fuzz.target import Target
 from walletcli.errors import WalletError
+from walletcli.wallet.providers.book import Role
 from walletcli.wallet.sealed.index import Item, Kind, Piece, SealedIndex
+from walletcli.wallet.sealed.memory import DataMemory, Nameless, Plan, PlannedPiece
+from walletcli.wallet.sealed.reading import SeenIndex
+from walletcli.wallet.sealed.settings import DeviceSettings, ProviderSettings, Settings, merge_settings
+from walletcli.wallet.state.view import Share
 
 IDENTITY = bytes(range(32))
 KEYS = (bytes([1]) * 32, bytes([2]) * 32)
@@ -23,6 +28,46 @@ def check_index(data: bytes) -> bool:
     return True
 
 
+def check_settings(data: bytes) -> bool:
+    """One encoding per settings, and merging them with themselves changes nothing."""
+    try:
+        settings = Settings.from_bytes(data)
+    except WalletError:
+        return False
+    assert settings.to_bytes() == data
+    assert merge_settings(settings, settings, settings) == settings
+    return True
+
+
+def check_memory(data: bytes) -> bool:
+    """One encoding per memory."""
+    try:
+        memory = DataMemory.from_bytes(data)
+    except WalletError:
+        return False
+    assert memory.to_bytes() == data
+    return True
+
+
+def settings() -> list[Settings]:
+    """Return valid settings: of nothing, and of some of everything."""
+    full = Settings(
+        ("route:tcp",),
+        ("file", "https://relay.example"),
+        (Share(("email",), KEYS),),
+        (ProviderSettings(KEYS[0], "https://provider.example", Role.KIT),),
+        (DeviceSettings(KEYS[0], "/kit", 20_000, ("https://relay.example",)), DeviceSettings(KEYS[1], "", None, ())),
+    )
+    return [Settings(), full]
+
+
+def memories() -> list[DataMemory]:
+    """Return valid memories: of nothing, and of some of everything."""
+    plan = Plan("letter", 5, bytes(32), 1_700_000_000, KEYS, (PlannedPiece(bytes([7]) * 16, 3, bytes(32)),))
+    nameless = Nameless(bytes([8]) * 16, 2, 1_700_000_000)
+    return [DataMemory(), *(DataMemory(SeenIndex(index, 4, bytes(32)), (plan,), (nameless,)) for index in indices())]
+
+
 def _piece(number: int) -> Piece:
     return Piece(number.to_bytes(16, "big"), number, bytes([number]) * 32)
 
@@ -35,4 +80,8 @@ def indices() -> list[SealedIndex]:
     return [SealedIndex(IDENTITY), full]
 
 
-TARGETS = [Target("data-index", check_index, lambda: [index.to_cbor() for index in indices()])]
+TARGETS = [
+    Target("data-index", check_index, lambda: [index.to_cbor() for index in indices()]),
+    Target("data-settings", check_settings, lambda: [item.to_bytes() for item in settings()]),
+    Target("data-memory", check_memory, lambda: [memory.to_bytes() for memory in memories()]),
+]

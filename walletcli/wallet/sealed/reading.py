@@ -76,8 +76,8 @@ def read_index(place: Place, unseal: Unseal, known: SeenIndex | None = None) -> 
         if known is not None and known.version:
             raise VerificationError(
                 "data.withheld",
-                f"{place.name} has no index of the sealed data any more, though one was seen there",
-                f"do not rely on {place.name}: the exit kit has a copy",
+                f"{place.name} has no index of the sealed data, though there is one",
+                f"if {place.name} has lost it, or is new: walletcli sync --put-back brings back what is kept elsewhere",
             )
         return None
     content = unseal(blob.content, index_context(writers.identity))
