@@ -1,0 +1,184 @@
+"""A DHT of strangers on loopback: libtorrent nodes in this process, npm bittorrent-dht in another."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import libtorrent
+from nacl.signing import SigningKey
+
+from walletcli.core import bencode, bep44
+from walletcli.dht.contacts import Address
+from walletcli.dht.mainline import Mainline
+from walletcli.dht.messages import Item
+from walletcli.dht.settings import Settings
+
+PEERS = Path(__file__).parents[1] / "peers"
+READY_S = 30.0
+_SHUFFLE = secrets.SystemRandom()
+
+
+class Swarm:
+    """libtorrent nodes that know each other; they can be killed one by one."""
+
+    def __init__(self, count: int, **settings: Any) -> None:
+        self._settings = settings
+        self.nodes: dict[Address, libtorrent.session] = {}
+        self.add(count)
+
+    def add(self, count: int) -> None:
+        """Start more nodes, and introduce everybody to sixteen others."""
+        for _ in range(count):
+            node = libtorrent.session(member_settings(**self._settings))
+            self.nodes[("127.0.0.1", node.listen_port())] = node
+        addresses = list(self.nodes)
+        for node in self.nodes.values():
+            for address in _SHUFFLE.sample(addresses, min(16, len(addresses))):
+                node.add_dht_node(address)
+        self._wait()
+
+    def _wait(self) -> None:
+        least = min(len(self.nodes) - 1, 8)
+        end = time.monotonic() + READY_S
+        while any(_known(node) < least for node in self.nodes.values()):
+            assert time.monotonic() < end, "the swarm did not come together"
+            time.sleep(0.05)
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Of all nodes that live."""
+        return list(self.nodes)
+
+    def kill(self, count: int) -> None:
+        """End some, chosen at random, without a word to anybody."""
+        for address in _SHUFFLE.sample(self.addresses, count):
+            del self.nodes[address]
+
+    def close(self) -> None:
+        """End all."""
+        self.nodes.clear()
+
+
+def _known(node: libtorrent.session) -> int:
+    """Return how many nodes are in a member's table."""
+    flag = int(libtorrent.save_state_flags_t.save_dht_state)
+    saved: Any = bencode.decode(libtorrent.write_session_params_buf(node.session_state(flag), flag), 1 << 20)
+    return len(saved[b"dht state"].get(b"nodes", ()))
+
+
+def member_settings(**more: Any) -> dict[str, Any]:
+    """libtorrent's settings for a node on loopback."""
+    category = libtorrent.alert.category_t
+    return {
+        "listen_interfaces": "127.0.0.1:0",
+        "enable_dht": True,
+        "enable_lsd": False,
+        "enable_upnp": False,
+        "enable_natpmp": False,
+        "enable_incoming_tcp": False,
+        "enable_incoming_utp": False,
+        "dht_bootstrap_nodes": "",
+        "dht_restrict_routing_ips": False,
+        "dht_restrict_search_ips": False,
+        "dht_prefer_verified_node_ids": False,
+        "dht_ignore_dark_internet": False,
+        "dht_block_ratelimit": 1_000_000,
+        "dht_upload_rate_limit": 10_000_000,
+        "dht_max_dht_items": 100_000,
+        "dht_max_fail_count": 2,
+        "alert_mask": int(category.dht_notification | category.dht_operation_notification),
+        **more,
+    }
+
+
+@contextlib.contextmanager
+def swarm_of(count: int, **settings: Any) -> Iterator[Swarm]:
+    """A swarm for one test."""
+    swarm = Swarm(count, **settings)
+    try:
+        yield swarm
+    finally:
+        swarm.close()
+
+
+class NpmNodes:
+    """npm bittorrent-dht's nodes, in a process that talks JSON."""
+
+    def __init__(self, count: int, members: Sequence[Address]) -> None:
+        if not (PEERS / "node_modules").is_dir():
+            raise FileNotFoundError("npm's peers are not installed: run `make peers`")
+        names = [f"{host}:{port}" for host, port in members]
+        self._process = subprocess.Popen(
+            ["node", "mainline.mjs", str(count), *names],
+            cwd=PEERS,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.addresses: list[Address] = [("127.0.0.1", port) for port in self._read()["ports"]]
+
+    def _read(self) -> Any:
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
+
+    def ask(self, **question: object) -> Any:
+        """Ask the first node; None where it finds nothing."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        answer = self._read()
+        assert "error" not in answer, answer
+        return answer["answer"]
+
+    def close(self) -> None:
+        """End them."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextlib.contextmanager
+def npm_nodes(count: int, members: Sequence[Address]) -> Iterator[NpmNodes]:
+    """npm's nodes for one test."""
+    nodes = NpmNodes(count, members)
+    try:
+        yield nodes
+    finally:
+        nodes.close()
+
+
+@contextlib.asynccontextmanager
+async def joined(peers: Sequence[Address], **settings: Any) -> AsyncIterator[Mainline]:
+    """Our own member, in a private DHT."""
+    mainline = await Mainline.join(
+        Settings((("127.0.0.1", 0),), bootstrap=(), peers=tuple(peers), private=True, **settings)
+    )
+    try:
+        await until(lambda: mainline.session.nodes >= min(len(peers), 4))
+        yield mainline
+    finally:
+        await mainline.close()
+
+
+async def until(condition: Any) -> None:
+    """Wait for something that has to happen."""
+    async with asyncio.timeout(READY_S):
+        while not condition():  # noqa: ASYNC110 - libtorrent tells nobody when its table fills
+            await asyncio.sleep(0.02)
+
+
+def new_key() -> SigningKey:
+    """A key that is used once."""
+    return SigningKey.generate()
+
+
+def signed(key: SigningKey, value: bytes = b"a record", seq: int = 1) -> Item:
+    """An item as its owner signs it."""
+    return Item(bytes(key.verify_key), seq, bytes(key.sign(bep44.signable(seq, value)).signature), value)

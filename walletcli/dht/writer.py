@@ -1,0 +1,192 @@
+"""Puts of items that were signed elsewhere, over one socket: no key is in reach of this code.
+
+Spec: docs/spec/dht.md, "Putting" and "Reading".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from walletcli.core.bep44 import target as target_of
+from walletcli.dht.contacts import Address, Contact, fits_address
+from walletcli.dht.endpoint import Endpoint
+from walletcli.dht.look_up import NEAREST, Found, Holder, LookUp
+from walletcli.dht.messages import Answer, Item, Refusal
+from walletcli.errors import VerificationError
+
+_PRECONDITION: Final = 301
+_TRIES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a put came to.
+
+    Attributes:
+        had: how many of the nearest nodes said before that they have it.
+        nearest: how many that were.
+        stored: how many hold it: by asking again if that was wanted, else by their answers to the put.
+        refused: KRPC error codes, and how many answered with each.
+        newer: a verified item with a higher `seq` that was met; nothing was put then.
+    """
+
+    had: int = 0
+    nearest: int = 0
+    stored: int = 0
+    refused: Counter[int] = field(default_factory=Counter)
+    newer: Item | None = None
+
+
+class Writer:
+    """Puts, counts and reads items in the DHT of one IP version.
+
+    Args:
+        endpoint: the socket.
+        copies: on how many nodes an item is put.
+        seeds: gives nodes to start from when few are known.
+        is_own: tells whether a node id is this process's own, which no copy is put on.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        copies: int = NEAREST,
+        seeds: Callable[[], Iterable[Contact]] = tuple,
+        is_own: Callable[[bytes], bool] = lambda node_id: False,
+    ) -> None:
+        self.endpoint = endpoint
+        self._copies = copies
+        self._seeds = seeds
+        self._is_own = is_own
+
+    async def put(self, item: Item, cas: int | None = None, *, counted: bool) -> Kept:
+        """Put an item on the nearest nodes.
+
+        Args:
+            item: verified by the caller.
+            cas: the `seq` that it may replace; None for any.
+            counted: whether the nodes are asked again afterwards.
+        """
+        found = await self._look_up(item.target, item.seq)
+        newer = newest(item.key, (holder.item for holder in found.nearest), item.seq)
+        if newer is not None:
+            return Kept(newer=newer)
+        nearest = found.nearest[:NEAREST]
+        had = sum(holder.seq == item.seq for holder in nearest)
+        targets = self._targets(found.nearest)
+        refused: Counter[int] = Counter()
+        answers = await asyncio.gather(*(self._put(holder, item, cas) for holder in targets))
+        for answer in answers:
+            if isinstance(answer, Refusal):
+                refused[answer.code] += 1
+        if counted:
+            stored = await self._count(targets, item)
+        else:
+            stored = sum(
+                isinstance(answer, Answer)
+                or (isinstance(answer, Refusal) and answer.code == 302 and holder.seq == item.seq)
+                for holder, answer in zip(targets, answers, strict=True)
+            )
+        return Kept(had, len(nearest), stored, refused)
+
+    async def count(self, item: Item) -> int:
+        """Return how many of the nearest nodes hold exactly this item."""
+        found = await self._look_up(item.target, None)
+        return sum(holder.item == item for holder in found.nearest if not self._is_own(holder.node_id))
+
+    async def get(self, key: bytes, first: Callable[[Item], None] | None = None) -> tuple[Item | None, int]:
+        """Return the newest verified item of a key that the look-up meets, or None; and how many nodes answered.
+
+        Args:
+            key: Ed25519 public key, 32 bytes.
+            first: told about each verified item that is newer than all before it, as it comes.
+        """
+        best: list[Item] = []
+        rejected: set[Item] = set()
+
+        def offer(item: Item) -> None:
+            if item in rejected or (best and item.seq <= best[-1].seq):
+                return
+            if not is_genuine(key, item):
+                rejected.add(item)
+                return
+            best.append(item)
+            if first is not None:
+                first(item)
+
+        found = await self._look_up(target_of(key), None, offer)
+        return best[-1] if best else None, len(found.nearest)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.endpoint.close()
+
+    async def _look_up(
+        self, target: bytes, newer_than: int | None, on_item: Callable[[Item], None] | None = None
+    ) -> Found:
+        seeds = self._seeds() if len(self.endpoint.known) < 2 * NEAREST else ()
+        return await LookUp(self.endpoint, target, newer_than, on_item).run(seeds)
+
+    def _targets(self, nearest: Sequence[Holder]) -> list[Holder]:
+        """Choose who gets it: the nearest, and the nearest whose id fits their address."""
+        able = [holder for holder in nearest if holder.token is not None and not self._is_own(holder.node_id)]
+        chosen = dict.fromkeys(able[: self._copies])
+        chosen.update(dict.fromkeys([h for h in able if fits_address(h.node_id, h.address[0])][: self._copies]))
+        return list(chosen)
+
+    async def _put(self, holder: Holder, item: Item, cas: int | None) -> Answer | Refusal | None:
+        for _ in range(_TRIES):
+            answer = await self._asked(
+                lambda told: self.endpoint.put(holder.address, holder.node_id, item, holder.token or b"", cas, told)
+            )
+            if answer is not None:
+                return answer
+        return None
+
+    async def _count(self, holders: Sequence[Holder], item: Item) -> int:
+        answers = await asyncio.gather(
+            *(self._again(holder.address, holder.node_id, item.target) for holder in holders)
+        )
+        return sum(isinstance(answer, Answer) and answer.item == item for answer in answers)
+
+    async def _again(self, address: Address, node_id: bytes, target: bytes) -> Answer | Refusal | None:
+        for _ in range(_TRIES):
+            answer = await self._asked(lambda told: self.endpoint.get(address, node_id, target, None, told))
+            if answer is not None:
+                return answer
+        return None
+
+    async def _asked(self, ask: Callable[[Callable[[Answer | Refusal | None], None]], None]) -> Answer | Refusal | None:
+        """Ask one question and return its answer, or None when its time is over."""
+        future: asyncio.Future[Answer | Refusal | None] = asyncio.get_running_loop().create_future()
+
+        def told(answer: Answer | Refusal | None) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        ask(told)
+        return await future
+
+
+def is_genuine(key: bytes, item: Item) -> bool:
+    """Tell whether an item is this key's and its signature verifies."""
+    if item.key != key:
+        return False
+    try:
+        item.check()
+    except VerificationError:
+        return False
+    return True
+
+
+def newest(key: bytes, items: Iterable[Item | None], above: int) -> Item | None:
+    """Return the genuine item with the highest `seq` over `above`, or None; each is verified once."""
+    offered = {item for item in items if item is not None and item.seq > above}
+    for item in sorted(offered, key=lambda offer: offer.seq, reverse=True):
+        if is_genuine(key, item):
+            return item
+    return None
