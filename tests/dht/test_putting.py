@@ -203,7 +203,7 @@ def test_half_the_nodes_killed_and_a_keyless_republish_and_more_killed_loses_not
                     assert (await ours.put(item)).stored == 8
                 swarm.kill(12)
                 kept = [await ours.keep(item) for item in items]
-                assert all(result.stored >= 6 for result in kept)
+                assert min(result.stored for result in kept) >= 6
                 assert sum(result.had for result in kept) < 8 * len(items)
                 swarm.kill(4)
                 async with joined(swarm.addresses) as reader:

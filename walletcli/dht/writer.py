@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from walletcli.core.bep44 import target as target_of
-from walletcli.dht.contacts import Address, Contact, fits_address
-from walletcli.dht.endpoint import Endpoint
+from walletcli.dht.contacts import Contact, fits_address
+from walletcli.dht.endpoint import Endpoint, Told
 from walletcli.dht.look_up import NEAREST, Found, Holder, LookUp
 from walletcli.dht.messages import Answer, Item, Refusal
 from walletcli.errors import VerificationError
 
-_PRECONDITION: Final = 301
 _TRIES: Final = 2
+_PATIENCE_S: Final = 1.0
+"""How long an answer to the last try is still taken after its time, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,37 +140,42 @@ class Writer:
         return list(chosen)
 
     async def _put(self, holder: Holder, item: Item, cas: int | None) -> Answer | Refusal | None:
-        for _ in range(_TRIES):
-            answer = await self._asked(
-                lambda told: self.endpoint.put(holder.address, holder.node_id, item, holder.token or b"", cas, told)
-            )
-            if answer is not None:
-                return answer
-        return None
+        token = holder.token or b""
+        return await _insist(lambda told: self.endpoint.put(holder.address, holder.node_id, item, token, cas, told))
 
     async def _count(self, holders: Sequence[Holder], item: Item) -> int:
-        answers = await asyncio.gather(
-            *(self._again(holder.address, holder.node_id, item.target) for holder in holders)
-        )
+        asked = (self._again(holder, item.target) for holder in holders)
+        answers = await asyncio.gather(*asked)
         return sum(isinstance(answer, Answer) and answer.item == item for answer in answers)
 
-    async def _again(self, address: Address, node_id: bytes, target: bytes) -> Answer | Refusal | None:
-        for _ in range(_TRIES):
-            answer = await self._asked(lambda told: self.endpoint.get(address, node_id, target, None, told))
-            if answer is not None:
-                return answer
-        return None
+    async def _again(self, holder: Holder, target: bytes) -> Answer | Refusal | None:
+        return await _insist(lambda told: self.endpoint.get(holder.address, holder.node_id, target, None, told))
 
-    async def _asked(self, ask: Callable[[Callable[[Answer | Refusal | None], None]], None]) -> Answer | Refusal | None:
-        """Ask one question and return its answer, or None when its time is over."""
-        future: asyncio.Future[Answer | Refusal | None] = asyncio.get_running_loop().create_future()
 
-        def told(answer: Answer | Refusal | None) -> None:
-            if not future.done():
-                future.set_result(answer)
+async def _insist(ask: Callable[[Told], None]) -> Answer | Refusal | None:
+    """Ask a node that is known to live; ask again in time, and return whichever answer comes, or None."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Answer | Refusal | None] = loop.create_future()
+    tries = 1
 
-        ask(told)
-        return await future
+    def told(answer: Answer | Refusal | None) -> None:
+        nonlocal tries
+        if future.done():
+            return
+        if answer is not None:
+            future.set_result(answer)
+        elif tries < _TRIES:
+            tries += 1
+            ask(told)
+        else:
+            loop.call_later(_PATIENCE_S, give_up)
+
+    def give_up() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    ask(told)
+    return await future
 
 
 def is_genuine(key: bytes, item: Item) -> bool:
