@@ -46,7 +46,14 @@ def _bencode_seeds() -> list[bytes]:
 
 def _krpc_seeds() -> list[bytes]:
     nodes = write_contacts([Contact(_ID, ("8.8.8.8", 6881)), Contact(b"x" * 20, ("10.0.0.1", 1))], ipv6=False)
-    found = {b"id": _ID, b"k": _ITEM.key, b"nodes": nodes, b"seq": 7, b"sig": _ITEM.signature, b"token": b"tok"}
+    found: dict[bytes, bencode.Encodable] = {
+        b"id": _ID,
+        b"k": _ITEM.key,
+        b"nodes": nodes,
+        b"seq": 7,
+        b"sig": _ITEM.signature,
+        b"token": b"tok",
+    }
     query = Query(b"aa", b"get", _ID, _ID)
     return [
         messages.get(b"abcd", _ID, b"t" * 20),
