@@ -13,7 +13,7 @@ from walletcli.client.resolve import resolve
 from walletcli.core.document import Document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
-from walletcli.errors import InputError, NetworkError, SignerError, VaultError, VerificationError
+from walletcli.errors import FormatError, InputError, NetworkError, SignerError, VaultError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
@@ -405,7 +405,7 @@ def _foreign_sections(session: Session, identity: IdentityView) -> tuple[bytes, 
 def _opens(session: Session, identity: IdentityView, section: bytes, own: Callable[[bytes], bytes]) -> bool:
     try:
         session.unseal(identity.index, section, own(identity.public_key))
-    except VerificationError:
+    except (FormatError, VerificationError):  # nonsense is not the owner's
         return False
     return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.core.samples import ALICE, DAY
+from tests.core.samples import ALICE, DAY, digest
 from tests.fuzz.target import Target
 from tests.vectors import cases_request as cases
 from walletcli.core import cbor
@@ -10,6 +10,7 @@ from walletcli.core.cose import Sign1
 from walletcli.core.request_file import RequestFile, digest_words
 from walletcli.core.response import Response, ResponseFile, verify_response
 from walletcli.errors import WalletError
+from walletcli.wallet.airgap.book import Answered, Closed, Context, RequestBook, Waiting
 
 
 def check_request(data: bytes) -> bool:
@@ -50,7 +51,29 @@ def _responses() -> list[bytes]:
     return [cbor.encode(item) for item in fields]
 
 
+def check_request_book(data: bytes) -> bool:
+    """One encoding per book; what it holds of answers is verified before it is given out."""
+    try:
+        book = RequestBook.from_bytes(data)
+    except WalletError:
+        return False
+    assert book.to_bytes() == data
+    for answer in book.answered:
+        book.answer_to(answer.digest)
+    return True
+
+
+def _books() -> list[bytes]:
+    request = RequestFile.from_bytes(cases.request(cases.create(), cases.sign()))
+    waiting = Waiting(request, (Context(), Context(bytes(32), ("https://relay.example",))))
+    signed = cases.signed(cases.response_fields())
+    answer = Answered(digest("request"), cases.ID, DAY, DAY + 14, (signed,))
+    closed = Closed(bytes(16), bytes(32), DAY, cancelled=True)
+    return [RequestBook().to_bytes(), RequestBook((waiting,), (closed,), (answer,)).to_bytes()]
+
+
 TARGETS = [
+    Target("request-book", check_request_book, _books, 8192),
     Target(
         "request-file",
         check_request,

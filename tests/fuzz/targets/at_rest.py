@@ -141,6 +141,11 @@ def wallet_states() -> list[bytes]:
     ]
 
 
+def _take_identity(wanted: tuple[str, tuple[tuple[str, str], ...]] | None) -> changes.TakeIdentity:
+    asked = ("https://relay.example",)
+    return changes.TakeIdentity(wanted, bytes(32), b"record", "walletcli", 7, bytes(32), 0, bytes(16), 20_000, asked)
+
+
 def agent_requests() -> list[bytes]:
     """Return one request of most kinds."""
     requests: list[messages.Request] = [
@@ -154,6 +159,12 @@ def agent_requests() -> list[bytes]:
         messages.Apply(changes.TakeFound(1, 20_000, b"record", True, ("https://relay.example",))),
         messages.DeriveKeys(0, 20),
         messages.UnsealAsRoot(3, b"sealed", b"context"),
+        messages.NewDevices(3),
+        messages.ReviewRequest(b"request"),
+        messages.ApproveRequest(b"request", bytes(32), (1, 3), ("device", "seq")),
+        messages.Apply(changes.TakeSigned(3, b"record", bytes(32))),
+        messages.Apply(changes.Several((_take_identity(None), changes.KeepDevices((bytes(32),))))),
+        messages.Apply(_take_identity(("work", (("phone", "1"),)))),
         messages.Lock(),
     ]
     return [messages.encode_request(request) for request in requests]

@@ -11,7 +11,8 @@ from tests.wallet.parts import SLOTS, WORDS, make_home, password, restored_home
 from walletcli.core.bip39 import Mnemonic
 from walletcli.core.document import Document
 from walletcli.core.keys import KeyTree, Scheme
-from walletcli.core.record import Record
+from walletcli.core.packet import SignedPacket
+from walletcli.core.record import Record, packet_value
 from walletcli.core.request_file import Item, PublishItem, RequestFile
 from walletcli.core.response import Response, ResponseFile
 from walletcli.errors import WalletError
@@ -162,3 +163,9 @@ def refusal(action: Callable[[], object]) -> WalletError:
 
 ALL_ALARMS = NAMES
 """Everything that can be accepted."""
+
+
+def forged_record(document: Document, index: int = 0) -> Record:
+    """Sign a document with the real root, as another copy of the words would."""
+    packet = SignedPacket.sign(TREE.root(index), document.seq, packet_value(document))
+    return Record.verified(packet, document.to_bytes())

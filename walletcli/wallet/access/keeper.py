@@ -22,7 +22,7 @@ from walletcli.core.record import Record
 from walletcli.core.sealed import unseal
 from walletcli.core.secret import Secret
 from walletcli.core.slip10 import path_to_text
-from walletcli.errors import InputError, VaultError, VerificationError
+from walletcli.errors import FormatError, InputError, VaultError, VerificationError
 from walletcli.signers.requests import PacketRequest
 from walletcli.signers.software import SoftwareSigner
 from walletcli.signers.statements import sign_statement
@@ -416,7 +416,7 @@ def _owner_section(found: Record, opened: Callable[[bytes], bytes]) -> sections.
     for section in found.document.sections if found.document is not None else ():
         try:
             content = opened(section)
-        except VerificationError:
+        except (FormatError, VerificationError):  # somebody else's, or nonsense
             continue
         return sections.OwnerSection.from_bytes(content)
     return None

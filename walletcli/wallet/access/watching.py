@@ -17,7 +17,7 @@ from walletcli.core.record import Record
 from walletcli.core.sealed import unseal
 from walletcli.core.secret import Secret
 from walletcli.core.slip10 import path_to_text
-from walletcli.errors import InputError, SignerError, VaultError, VerificationError
+from walletcli.errors import FormatError, InputError, SignerError, VaultError, VerificationError
 from walletcli.wallet.state import sections, transitions
 from walletcli.wallet.state.changes import KeepDevices, TakeIdentity
 from walletcli.wallet.state.sections import OwnerSection
@@ -90,11 +90,13 @@ def take_identity(state: WalletState, change: TakeIdentity) -> WalletState:
     device = _delegation_of(document, change.device, x25519.public_key(secrets.sealing))
     section = _opened(document, secrets)
     index = transitions.free_index(state.public, change.index)
-    wanted = change.label if change.label is not None else transitions.label_for(state.public, section, index)
+    if change.wanted is not None and change.wanted != (section.label, tuple(sorted(section.attributes.items()))):
+        raise _record("its owner's section says something else")
+    label = change.wanted[0] if change.wanted is not None else transitions.label_for(state.public, section, index)
     view = IdentityView(
         index=index,
         public_key=document.identity,
-        label=transitions.free_label(state.public, wanted, None),
+        label=transitions.free_label(state.public, label, None),
         created_day=change.day,
         device_signing_key=device.signing_key,
         device_sealing_key=device.sealing_key,
@@ -131,7 +133,7 @@ def _opened(document: Document, secrets: DeviceSecrets) -> OwnerSection:
     for data in document.sections:
         try:
             content = unseal(data, secrets.sealing, sections.context(document.identity))
-        except VerificationError:
+        except (FormatError, VerificationError):
             continue
         return OwnerSection.from_bytes(content)
     raise _record("the device cannot open the owner's section")

@@ -290,7 +290,7 @@ def _taken_identity(wallet: WalletView, response: Response, item: CreateItem | E
     if document != _expected(item, document):
         raise _other_record("it says something else")
     change = TakeIdentity(
-        item.label if isinstance(item, CreateItem) else None,
+        (item.label, tuple(sorted(item.sealed.items()))) if isinstance(item, CreateItem) else None,
         item.device.signing_key,
         record.to_bytes(),
         origin.scheme.value,

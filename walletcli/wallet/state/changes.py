@@ -181,7 +181,7 @@ class TakeIdentity:
     """Hold an identity whose root is on another machine, with a device that waited for its record.
 
     Attributes:
-        label: local name, or None for the one in its owner's section.
+        wanted: label and sealed attributes that its owner's section has to say; None: whatever it says.
         device: signing key of the waiting device, 32 bytes.
         record: in file form.
         scheme: restore scheme of the words.
@@ -193,7 +193,7 @@ class TakeIdentity:
         asked: relays that were asked about it.
     """
 
-    label: str | None
+    wanted: tuple[str, tuple[tuple[str, str], ...]] | None
     device: bytes
     record: bytes
     scheme: str
@@ -316,12 +316,23 @@ def _put_drawer(row: Fields) -> PutDrawer:
 
 def _take_identity_row(change: TakeIdentity) -> list[object]:
     origin = [change.scheme, change.index, change.recovery_key, change.recovery_generation, change.check]
-    return [36, change.label, change.device, change.record, *origin, change.day, list(change.asked)]
+    wanted = [change.wanted[0], dict(change.wanted[1])] if change.wanted is not None else None
+    return [36, wanted, change.device, change.record, *origin, change.day, list(change.asked)]
+
+
+def _wanted(row: Fields) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+    if not row.has(1):
+        row.optional_raw(1)
+        return None
+    parts = Fields.of_row(row.items(1), _WHAT)
+    wanted = parts.text(0), tuple(sorted(parts.text_map(1).items()))
+    parts.end()
+    return wanted
 
 
 def _take_identity(row: Fields) -> TakeIdentity:
     return TakeIdentity(
-        row.optional_text(1),
+        _wanted(row),
         row.raw(2, 32),
         row.raw(3, max_bytes=MAX_RECORD_BYTES),
         row.text(4, 16),
