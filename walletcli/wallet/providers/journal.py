@@ -46,7 +46,7 @@ class Journal:
         before: the grants that the next document had before.
         day: when it began, days since 1970-01-01 (UTC).
         was_bound: whether the new one was bound before, as the exit kit.
-        report: what became of the data; None before `Stage.COPIED`.
+        report: what became of the data; None before everything has been copied.
     """
 
     stage: Stage

@@ -266,9 +266,15 @@ class MigrationRun:
         first = Source(Paced(old.place), Outcome.MOVED) if old.place is not None else None
         if first is not None:
             sources.insert(0, first)
-        moved = move_data(sources, target.place, Owner.of(self.session, identity), known, self.progress)
+        earlier = self.journal.report
+        owner = Owner.of(self.session, identity)
+
+        def note(found: MoveReport) -> None:
+            self._advance(Stage.GRANTED, found.continuing(earlier))
+
+        moved = move_data(sources, target.place, owner, known, self.progress, note)
         remember(self.session, identity, moved.settled)
-        report = moved.report
+        report = moved.report.continuing(earlier)
         error = first.error if first is not None else old.error
         if error is None:
             return report
@@ -290,14 +296,18 @@ class MigrationRun:
         if journal.stage is not Stage.COPIED:
             return
         record = self._record()
+        self._publish(record, journal)
+        self._tell_old(record, journal)
+        self._advance(Stage.TOLD)
+
+    def _publish(self, record: Record, journal: Journal) -> None:
+        """Store the record on the relays, and at all providers but the one that is left."""
         entries = [entry for entry in self.book.entries if entry.left_day is None and entry.provider != journal.old]
         targets = list(dict.fromkeys([*self.relays, *(NodeAddress.from_text(entry.address) for entry in entries)]))
         try:
             self.stored = store_record(self.session, self.index, record, targets, self.dialer, progress=self.progress)
         except PublishedShortError as error:
             self.stored, self.shortfall = error.stored, error
-        self._tell_old(record, journal)
-        self._advance(Stage.TOLD)
 
     def _tell_old(self, record: Record, journal: Journal) -> None:
         """Give the old provider the record that no longer names it: it serves that on to whoever asks."""

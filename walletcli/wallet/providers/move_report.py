@@ -5,7 +5,7 @@ Spec: docs/spec/migration.md, "Report".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
@@ -75,6 +75,20 @@ class ItemOutcome:
     stored_s: int
     outcome: Outcome
     found_s: int | None = None
+
+    @property
+    def key(self) -> tuple[bool, str]:
+        """What it is found by."""
+        return self.is_file, self.name
+
+    def is_same(self, other: ItemOutcome) -> bool:
+        """Tell whether `other` is about the same state of the same item, and this one says that it is there."""
+        return (self.key, self.stored_s) == (other.key, other.stored_s) and not self.is_lost
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is not back in its newest state, nor in the vault."""
+        return self.outcome in (Outcome.OLDER, Outcome.LOST)
 
     def to_row(self) -> list[object]:
         """Return the CBOR list that stands for it."""
@@ -188,7 +202,33 @@ class MoveReport:
     @property
     def lost_files(self) -> int:
         """How many items of the owner's are not back in their newest state."""
-        return sum(1 for item in self.items if item.outcome in (Outcome.OLDER, Outcome.LOST))
+        return sum(1 for item in self.items if item.is_lost)
+
+    def continuing(self, earlier: MoveReport | None) -> MoveReport:
+        """Return the report of a run that goes on from one that was cut off after it had written its own down.
+
+        What that one had brought is there now, and what it had found lost is no longer named by any index.
+        """
+        if earlier is None:
+            return self
+        items = {item.key: item for item in self.items}
+        for item in earlier.items:
+            now = items.get(item.key)
+            if now is None or now.stored_s < item.stored_s or (now.outcome is Outcome.THERE and item.is_same(now)):
+                items[item.key] = item
+        is_lost = any(item.is_lost or item.outcome is Outcome.VAULT for item in items.values())
+        lost = {(item.blob_id, item.version): item for item in (*earlier.lost, *self.lost)} if is_lost else {}
+        return replace(
+            self,
+            items=tuple(sorted(items.values(), key=lambda item: item.key)),
+            moved=earlier.moved + self.moved,
+            there=earlier.there,
+            kit=earlier.kit + self.kit,
+            copied_bytes=earlier.copied_bytes + self.copied_bytes,
+            lost=tuple(lost.values()),
+            unusable=self.unusable or earlier.unusable,
+            indexed=self.indexed or earlier.indexed,
+        )
 
     def to_row(self) -> list[object]:
         """Return the CBOR list that stands for the report."""

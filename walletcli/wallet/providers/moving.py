@@ -69,7 +69,12 @@ def state_of(error: WalletError | None) -> str:
 
 
 def move_data(
-    sources: Sequence[Source], target: Place, owner: Owner, known: SeenIndex | None, progress: Progress
+    sources: Sequence[Source],
+    target: Place,
+    owner: Owner,
+    known: SeenIndex | None,
+    progress: Progress,
+    note: Callable[[MoveReport], None],
 ) -> Moved:
     """Bring everything to `target` that the newest index names, and what else the sources list.
 
@@ -82,6 +87,7 @@ def move_data(
         owner: this device.
         known: the index that this wallet saw last, or None.
         progress: takes a line per step.
+        note: writes down what is lost before the index that still names it is replaced: the next run would not know.
 
     Raises:
         NetworkError: ``provider.lost`` when the target does not have what it has just acknowledged; ``host.*``,
@@ -92,7 +98,7 @@ def move_data(
     move.find_newest(list(sources), known)
     move.copy_all()
     move.read_back()
-    return move.settle()
+    return move.settle(note)
 
 
 @dataclass(slots=True)
@@ -232,13 +238,20 @@ class _Move:
 
     # what is left
 
-    def settle(self) -> Moved:
-        """Have the target's index name what is there, and say what became of each item."""
+    def settle(self, note: Callable[[MoveReport], None]) -> Moved:
+        """Say what became of each item, and have the target's index name what is there."""
         wanted, indexed = self.wanted, self.newest is not None or not (self.held or self.faults)
-        settled = settle(self.owner, self.target, self.indices)
+        settled = settle(self.owner, self.target, self.indices, accept_loss=False)
+        report = self._report(settled, wanted, indexed=indexed)
+        note(report)
+        if settled.lost:
+            settled = settle(self.owner, self.target, self.indices)
+        return Moved(report, settled)
+
+    def _report(self, settled: Settled, wanted: dict[bytes, tuple[int, bytes]], *, indexed: bool) -> MoveReport:
         items = [self._whole(item) for item in settled.whole] + [_not_back(lost) for lost in settled.lost]
         count = list(self.origin.values()).count
-        report = MoveReport(
+        return MoveReport(
             tuple(sorted(items, key=lambda item: (item.is_file, item.name))),
             count(Outcome.MOVED),
             count(Outcome.THERE),
@@ -248,7 +261,6 @@ class _Move:
             tuple(self._unusable(wanted)),
             indexed,
         )
-        return Moved(report, settled)
 
     def _whole(self, item: Item) -> ItemOutcome:
         came = {self.origin.get(piece.blob_id, Outcome.THERE) for piece in item.pieces}
