@@ -51,6 +51,11 @@ class Server:
                     return line.decode().strip()
         raise RuntimeError(f"{' '.join(command)} did not get ready")
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def cpu_s(self) -> float:
         """Return the processor time that the process and its threads have used, in seconds."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()

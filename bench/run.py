@@ -30,6 +30,7 @@ MEASUREMENTS = {
     "put": "bench.relay:put",
     "get": "bench.relay:get",
     "million": "bench.million:million",
+    "migration": "bench.migration:migration",
 }
 """Name on the command line -> module:function, in the order of the page."""
 
@@ -112,7 +113,12 @@ NOTES = """How each is measured:
   the same size (`bench/constant.py`), and against npm pkarr's relay holding the same packets.
 - *million*: the same node with 1,000,000 and with 10,000 records. The store is filled through its own interface with
   packets of the usual size (their signatures are random bytes: nothing reads them on the way out), then loaded over
-  HTTP with GETs of random keys and with PUTs of new, valid packets.""".splitlines()
+  HTTP with GETs of random keys and with PUTs of new, valid packets.
+- *migration*: an identity with one file of 100 MB (98 blobs and the index) moves between two nodes, back and forth, by
+  the function behind `provider migrate`, in a process of its own: grant, document, copy, reading back, publish,
+  forwarding. Before each, the same blobs are copied from the same node to a third one with Python's `http.client`: GET,
+  then PUT, one after the other, over two kept connections in clear. Memory is the peak of the resident set during the
+  migration above what it was before.""".splitlines()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
