@@ -179,12 +179,13 @@ def export(
 @click.argument("file", metavar="FILE")
 @AS
 @click.option("--replace", "replace_known", is_flag=True, help="Where book and file differ, take what the file says.")
+@click.option("--any-device", is_flag=True, help="Take your own list though the device that signed it is gone.")
 @RELAYS
 @ACCEPT_LINK
 @pass_invocation
 def import_(
-    invocation: Invocation, file: str, owner: str | None, replace_known: bool, relays: tuple[str, ...],
-    accept_link: bool,
+    invocation: Invocation, file: str, owner: str | None, replace_known: bool, any_device: bool,
+    relays: tuple[str, ...], accept_link: bool,
 ) -> None:  # fmt: skip
     """Take contacts in from a contact export, or from vCards of any program."""
     from walletcli.cli.contact_page import import_lines, tell
@@ -193,7 +194,7 @@ def import_(
     with invocation.session() as session:
         report = import_contacts(
             session, inquiry_of(invocation, session, owner, relays), file,
-            replace_known=replace_known, accept_link=accept_link, progress=invocation.step,
+            replace_known=replace_known, any_device=any_device, accept_link=accept_link, progress=invocation.step,
         )  # fmt: skip
     tell(invocation, report.warnings)
     invocation.answer({"import": report.to_json()}, import_lines(report))

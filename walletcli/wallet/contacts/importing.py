@@ -154,6 +154,7 @@ def import_contacts(
     path: str,
     *,
     replace_known: bool = False,
+    any_device: bool = False,
     accept_link: bool = False,
     progress: Progress = silent,
 ) -> Imported:
@@ -164,6 +165,8 @@ def import_contacts(
         inquiry: on behalf of the identity whose contacts they become.
         path: of the file.
         replace_known: where book and file differ, take what the file says; otherwise the book stays as it is.
+        any_device: take a list of one's own even if the device that signed it is revoked or expired since, as that of a
+            backup may be.
         accept_link: go ahead where this ties identities together; remembered for this identity.
         progress: takes a line per step.
 
@@ -177,7 +180,7 @@ def import_contacts(
     data = read_file(path, MAX_EXPORT_FILE_BYTES)
     report = Imported()
     if data.startswith(MAGIC):
-        found = _from_export(session, inquiry, data, report, progress)
+        found = _from_export(session, inquiry, data, report, any_device, progress)
     else:
         found = _from_vcards(data, report, progress)
     _take(session, inquiry, found, report, replace_known, accept_link, progress)
@@ -185,7 +188,7 @@ def import_contacts(
 
 
 def _from_export(
-    session: Session, inquiry: Inquiry, data: bytes, report: Imported, progress: Progress
+    session: Session, inquiry: Inquiry, data: bytes, report: Imported, any_device: bool, progress: Progress
 ) -> Sequence[Contact]:
     """Verify an export and what it holds, and return its contacts with those cards and relations that are good."""
     opened = _opened(session, inquiry, data)
@@ -193,9 +196,8 @@ def _from_export(
     export, sign1 = verify_export(opened.export)
     own = export.identity == inquiry.identity.public_key
     day = today(time.time())
-    if sign1.signer != export.identity:
-        record = _exporter_record(inquiry, export, opened)
-        check_authority(sign1, export.identity, record, Power.SHARE, day, root_allowed=True)
+    if sign1.signer != export.identity and not (own and any_device):
+        _check_signer(inquiry, export, sign1, opened, day)
     report.signer, report.is_own = export.identity, own
     contacts = []
     for number, entry in enumerate(verify_entries(export), 1):
@@ -222,6 +224,25 @@ def _opened(session: Session, inquiry: Inquiry, data: bytes) -> OpenExport:
             raise
         raise VerificationError(
             error.code, "the export is sealed to somebody else", "import it with the identity that it is for: --as WHO"
+        ) from error
+
+
+def _check_signer(inquiry: Inquiry, export: ContactExport, sign1: Sign1, opened: OpenExport, day: int) -> None:
+    """Check that a device that signed an export may do so by the newest record of its identity.
+
+    Raises:
+        VerificationError: ``authority.*``, ``contact-export.evidence``.
+    """
+    record = _exporter_record(inquiry, export, opened)
+    try:
+        check_authority(sign1, export.identity, record, Power.SHARE, day, root_allowed=True)
+    except VerificationError as error:
+        if export.identity != inquiry.identity.public_key:
+            raise
+        raise VerificationError(
+            error.code,
+            f"your own list, and not signed by a device that you have now: {error.message}",
+            "if it is a backup that you made on a device you have replaced: --any-device",
         ) from error
 
 
