@@ -104,7 +104,8 @@ NOTES = """How each is measured:
 - *derive*, *verify*: in one process, in turn, 15 rounds each, processor time of the least disturbed round of
   each. The floor calls libsodium through PyNaCl's plain bindings and nothing else.
 - *contacts*: the same way; the export is signed by its owner, each contact has a card with a name and a mail address,
-  signed by its root. What storing them takes is not in it.
+  signed by its root. The second row is the whole of `contact import`: reading the file, verifying, comparing names for
+  look-alikes, and writing the contact book into the vault, synced; into an empty book each time.
 - *put*: distinct valid packets, each sent once, against `walletcli node run --no-limits --http`, default durability.
   Its rate per processor-second it used (user and system time of the process, all threads) is compared with libsodium's
   verify rate per processor-second in the same run; its rate by the clock with that of npm pkarr's relay over a map in

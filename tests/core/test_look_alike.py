@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from walletcli.core.look_alike import looks_alike, mixes_scripts
+from walletcli.core.look_alike import drawn_form, looks_alike, mixes_scripts
 
 ALIKE = [
     ("Alice", "Alice"),
@@ -68,3 +68,9 @@ def test_names_that_people_have_are_not(name: str) -> None:
 
 def test_a_name_of_any_length_is_looked_at_in_a_moment() -> None:
     assert looks_alike("a" * 1_000_000, "а" * 1024)
+
+
+@pytest.mark.parametrize("code", range(128))
+def test_an_ascii_letter_is_drawn_alike_by_itself_and_beside_one_of_another_alphabet(code: int) -> None:
+    alone, beside = drawn_form(chr(code)), drawn_form(chr(code) + "é")
+    assert beside == alone + "e"

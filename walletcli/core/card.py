@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import ClassVar, Final, cast
 
 from walletcli.core import cbor, ed25519
 from walletcli.core.cbor import Map, Value
@@ -159,12 +159,10 @@ def read_attributes(value: Value) -> dict[str, str]:
     """
     if type(value) is not dict:
         raise FormatError("card.attributes", "needs a map of texts")
-    attributes: dict[str, str] = {}
     for name, text in value.items():
         if type(name) is not str or type(text) is not str:
             raise FormatError("card.attributes", "needs a map of texts")
-        attributes[name] = text
-    return attributes
+    return cast("dict[str, str]", value)
 
 
 def _text(value: Value) -> str:

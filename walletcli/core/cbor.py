@@ -9,8 +9,9 @@ Spec: RFC 8949 section 4.2.1 (core deterministic encoding); docs/spec/record.md,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from walletcli.errors import FormatError
 
@@ -66,36 +67,67 @@ def _head(major: int, number: int, out: bytearray) -> None:
         raise FormatError("cbor.unsupported", "an integer needs more than 64 bits")
 
 
-def _encode(value: object, out: bytearray, depth: int) -> None:
-    if isinstance(value, bool):
-        out.append(0xF5 if value else 0xF4)
-    elif isinstance(value, int):
-        _head(0, value, out) if value >= 0 else _head(1, -1 - value, out)
-    elif isinstance(value, bytes):
+def _encode(value: Any, out: bytearray, depth: int) -> None:
+    kind = type(value)
+    if kind is bytes:
         _head(2, len(value), out)
         out += value
-    elif isinstance(value, str):
-        try:
-            text = value.encode("utf-8")
-        except UnicodeEncodeError:
-            raise FormatError("cbor.text", "a text is not valid Unicode") from None
-        _head(3, len(text), out)
-        out += text
-    elif value is None:
+    elif kind is int:
+        _head(0, value, out) if value >= 0 else _head(1, -1 - value, out)
+    elif kind is str:
+        _encode_text(value, out)
+    elif kind is list:
+        _encode_items(value, out, depth)
+    elif kind is dict:
+        _encode_map(value, out, _deeper(depth))
+    else:
+        _encode_other(value, out, depth)
+
+
+def _encode_other(value: object, out: bytearray, depth: int) -> None:
+    """Encode what is met less often, and subclasses of the types above."""
+    if value is None:
         out.append(0xF6)
-    elif depth >= MAX_DEPTH:
-        raise _too_deep()
+    elif isinstance(value, bool):
+        out.append(0xF5 if value else 0xF4)
+    elif isinstance(value, int):
+        _encode(int(value), out, depth)
+    elif isinstance(value, bytes):
+        _encode(bytes(value), out, depth)
+    elif isinstance(value, str):
+        _encode_text(str(value), out)
     elif isinstance(value, list | tuple):
-        _head(4, len(value), out)
-        for item in value:
-            _encode(item, out, depth + 1)
+        _encode_items(value, out, depth)
     elif isinstance(value, dict):
-        _encode_map(value, out, depth + 1)
+        _encode_map(value, out, _deeper(depth))
     elif isinstance(value, Tagged) and value.tag == TAG_COSE_SIGN1:
+        inner = _deeper(depth)
         out.append(0xC0 | TAG_COSE_SIGN1)
-        _encode(value.value, out, depth + 1)
+        _encode(value.value, out, inner)
     else:
         raise FormatError("cbor.unsupported", f"no encoding for a value of type {type(value).__name__}")
+
+
+def _encode_text(value: str, out: bytearray) -> None:
+    try:
+        text = value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise FormatError("cbor.text", "a text is not valid Unicode") from None
+    _head(3, len(text), out)
+    out += text
+
+
+def _encode_items(value: Sequence[object], out: bytearray, depth: int) -> None:
+    inner = _deeper(depth)
+    _head(4, len(value), out)
+    for item in value:
+        _encode(item, out, inner)
+
+
+def _deeper(depth: int) -> int:
+    if depth >= MAX_DEPTH:
+        raise _too_deep()
+    return depth + 1
 
 
 def _too_deep() -> FormatError:
@@ -103,6 +135,12 @@ def _too_deep() -> FormatError:
 
 
 def _encode_map(value: dict[object, object], out: bytearray, depth: int) -> None:
+    if _has_small_keys(value):  # nearly all maps: each key is one byte, and they stand in their order already
+        _head(5, len(value), out)
+        for small, item in value.items():
+            out.append(small)
+            _encode(item, out, depth)
+        return
     pairs = []
     for key, item in value.items():
         if isinstance(key, bool) or not isinstance(key, int | str):
@@ -113,6 +151,15 @@ def _encode_map(value: dict[object, object], out: bytearray, depth: int) -> None
     for encoded_key, item in pairs:
         out += encoded_key
         _encode(item, out, depth)
+
+
+def _has_small_keys(value: dict[object, object]) -> TypeGuard[dict[int, object]]:
+    last = -1
+    for key in value:
+        if type(key) is not int or not last < key < 24:
+            return False
+        last = key
+    return True
 
 
 def decode(data: bytes, max_bytes: int) -> Value:
@@ -254,6 +301,19 @@ def _map(data: bytes, at: int, count: int, depth: int) -> tuple[Map, int]:
         elif head < 24:
             result[key] = head
             at += 1
+        elif head == 0x58:  # a byte string of 24 bytes or more, such as a key
+            length = data[at + 1]
+            if length < 24:
+                raise FormatError("cbor.not-canonical", "a number is not in its shortest form")
+            end = at + length + 2
+            result[key] = data[at + 2 : end]
+            at = end
+        elif head == 0x19:  # a number of two bytes, such as a day
+            number = data[at + 1] << 8 | data[at + 2]
+            if number < 0x100:
+                raise FormatError("cbor.not-canonical", "a number is not in its shortest form")
+            result[key] = number
+            at += 3
         else:
             result[key], at = _item(data, at, depth)
     return result, at

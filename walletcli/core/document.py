@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import ge
 from typing import Final, TypeVar
 
@@ -84,9 +85,14 @@ def check_attribute(name: str, value: str) -> None:
 
 def attribute_fault(name: str, value: str) -> str | None:
     """Return what is wrong with an attribute, in words, or None; the rules are those of `check_attribute`."""
-    if not _ATTRIBUTE.fullmatch(name):
+    if len(name) > 32 or not _is_attribute(name):
         return "a name has 1 to 32 of a-z, 0-9, '.', '_', '-' and starts with a letter or digit"
     return text_fault(value, MAX_VALUE_BYTES)
+
+
+@lru_cache(maxsize=1024)
+def _is_attribute(name: str) -> bool:
+    return _ATTRIBUTE.fullmatch(name) is not None
 
 
 def text_fault(value: str, max_bytes: int) -> str | None:

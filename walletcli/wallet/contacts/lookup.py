@@ -159,22 +159,23 @@ class NameCheck:
     """
 
     def __init__(self, book: ContactBook, wallet: WalletView) -> None:
-        self._contacts: dict[str, list[tuple[bytes, str]]] = {}
-        for contact_id, name in book.names().items():
-            self._contacts.setdefault(drawn_form(name), []).append((contact_id, name))
+        self._names = book.names()
+        self._drawn = {contact_id: drawn_form(name) for contact_id, name in self._names.items()}
+        self._alike: dict[str, list[bytes]] = {}
+        for contact_id, drawn in self._drawn.items():
+            self._alike.setdefault(drawn, []).append(contact_id)
         self._labels = {drawn_form(identity.label): identity.label for identity in wallet.identities}
 
     def warnings(self, name: str, contact_id: bytes) -> list[str]:
         """Return what should make one look twice at the name of the contact with this id."""
-        drawn = drawn_form(name)
+        known = self._drawn[contact_id] if self._names.get(contact_id) == name else None
+        drawn = known if known is not None else drawn_form(name)
         said = []
-        alike = [item for item in self._contacts.get(drawn, ()) if item[0] != contact_id]
+        alike = [other for other in self._alike.get(drawn, ()) if other != contact_id]
         if drawn and alike:
-            other_id, other = alike[0]
             more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
-            said.append(
-                f"the name {name!r} looks like that of the contact {other!r} ({contact_id_text(other_id)}){more}"
-            )
+            whose = f"the contact {self._names[alike[0]]!r} ({contact_id_text(alike[0])}){more}"
+            said.append(f"the name {name!r} looks like that of {whose}")
         if drawn and drawn in self._labels:
             said.append(f"the name {name!r} looks like your own label {self._labels[drawn]!r}")
         if mixes_scripts(name):
