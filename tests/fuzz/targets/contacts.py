@@ -14,6 +14,8 @@ from walletcli.core.ed25519 import SigningKey
 from walletcli.core.export_file import OpenExport, SealedExport, read_export_file
 from walletcli.core.look_alike import looks_alike, mixes_scripts
 from walletcli.core.relation import Relation, RelationFile, verify_relation
+from walletcli.core.relation import from_link as relation_from_link
+from walletcli.core.relation import to_link as relation_to_link
 from walletcli.core.secret import Secret
 from walletcli.core.vcard import VCard
 from walletcli.errors import WalletError
@@ -133,6 +135,17 @@ def _cards() -> list[Card]:
     ]
 
 
+def check_relation_link(data: bytes) -> bool:
+    """A link is what its sides give, but for case and white space."""
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        file = relation_from_link(text)
+    except WalletError:
+        return False
+    assert relation_to_link(file.signed).lower() == text.strip().lower()
+    return True
+
+
 def check_contact_book(data: bytes) -> bool:
     """One encoding per book; merging with itself and with nothing keeps it."""
     try:
@@ -209,6 +222,11 @@ TARGETS = [
     ),
     Target("contact-export", check_export, lambda: [_export().to_payload()]),
     Target("export-file", check_export_file, _export_files),
+    Target(
+        "relation-link",
+        check_relation_link,
+        lambda: [relation_to_link(_sides()).encode(), relation_to_link((None, b"x" * 99)).upper().encode()],
+    ),
     Target("contact-book", check_contact_book, _books),
     Target("vcards", check_vcards, _vcards),
     Target("names", check_names, lambda: ["Alice\nАlісе".encode(), b"a\nA"], 200),
