@@ -33,6 +33,7 @@ COMMANDS = {
     "request": Late("walletcli.cli.request", "request", "Have another machine sign, and sign for one."),
     "relay": Late("walletcli.cli.relay", "relay", "Choose the relays that records are stored on."),
     "data": Late("walletcli.cli.data", "data", "Keep files sealed at an identity's provider."),
+    "sync": Late("walletcli.cli.sync", "sync", "Bring identities in step with providers, kits and devices."),
     "record": Late("walletcli.cli.record", "record", "Read, verify and export record files."),
     "node": Late("walletcli.cli.node", "node", "Run a node that stores and serves records."),
     "completion": Late("walletcli.cli.completion", "completion", "Print a completion script for your shell."),

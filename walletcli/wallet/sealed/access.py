@@ -12,16 +12,20 @@ from dataclasses import dataclass, replace
 from walletcli.client.copying import CopyReport
 from walletcli.client.manifests import Writers
 from walletcli.client.places import Place
-from walletcli.errors import InputError, WalletError
+from walletcli.core.blob import INDEX_ID
+from walletcli.errors import InputError, VerificationError, WalletError
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress
 from walletcli.wallet.providers.book import Role
 from walletcli.wallet.providers.exit_kits import kit_places, refresh_kit
 from walletcli.wallet.providers.places import Places, bound_places
-from walletcli.wallet.sealed.memory import DataMemory, read_memory
+from walletcli.wallet.sealed.index import SETTINGS
+from walletcli.wallet.sealed.memory import BASE_DRAWERS, DataMemory, read_memory
 from walletcli.wallet.sealed.owner import Owner
 from walletcli.wallet.sealed.reading import SealedItems, SeenIndex, read_items
+from walletcli.wallet.sealed.settings import Settings
+from walletcli.wallet.sealed.slots import Listing
 from walletcli.wallet.sealed.writing import DataWriter
 from walletcli.wallet.state.view import IdentityView
 
@@ -109,8 +113,53 @@ class OpenData:
             return kits
 
     def items(self) -> SealedItems:
-        """Find the index that counts; raises as `read_items` and `sources`."""
-        return read_items(self.sources(), self.owner.unseal, self.memory.seen)
+        """Find the index that counts.
+
+        Raises:
+            VerificationError: ``data.unknown-device``, ``data.by-removed-device``; as `read_items` and `sources`.
+        """
+        try:
+            return read_items(self.sources(), self.owner.unseal, self.memory.seen)
+        except VerificationError as error:
+            raise self._explained(error) from error
+
+    def first_look(self, writer: DataWriter) -> SealedItems:
+        """Read the provider's index before anything is written there; raises as `items`."""
+        try:
+            return writer.items()
+        except VerificationError as error:
+            raise self._explained(error) from error
+
+    def former_devices(self) -> frozenset[bytes]:
+        """Return the signing keys of the devices that the settings of the last synchronization named."""
+        data = self.session.drawer(self.identity.index, BASE_DRAWERS[SETTINGS])
+        rows = Settings.from_bytes(data).devices if data is not None else ()
+        return frozenset(row.device for row in rows) - self.owner.devices
+
+    def believe_removed(self) -> None:
+        """Believe, this once, what a device has stored that has been removed since."""
+        self.base = replace(self.base, keys=self.base.keys | self.former_devices())
+
+    def _explained(self, error: VerificationError) -> VerificationError:
+        """Return what an index by an unknown signer means."""
+        if error.code != "blob.writer":
+            return error
+        label = self.identity.label
+        listing = Listing.of(self.main())
+        found = listing.manifests.get(INDEX_ID)
+        if found is not None and found.signer in self.former_devices():
+            return VerificationError(
+                "data.by-removed-device",
+                f"the newest index (version {found.version}) was stored by the device {found.signer.hex()[:8]}, which "
+                "has been removed since",
+                f"if it still was yours then: walletcli sync {label} --accept-removed; else --put-back brings back "
+                "what was seen before",
+            )
+        return VerificationError(
+            "data.unknown-device",
+            f"the index of the sealed data is signed by a device that the record of {label!r} here does not name",
+            f"walletcli sync {label}: another device of yours may have been added",
+        )
 
     def writer(self) -> DataWriter:
         """Return what writes at the provider, and to the exit kits beside it; raises as `main`."""

@@ -248,7 +248,7 @@ class _Put:
 
     def run(self, source: SourceFile, scan: Scan, *, replace: bool) -> StoredFile:
         writer = self.data.writer()
-        index = writer.items().index
+        index = self.data.first_look(writer).index
         there = index.get(Kind.FILE, self.name)
         recipients = self.data.owner.recipients
         if there is not None and (there.digest, there.recipients) == (scan.digest, recipients):
@@ -393,7 +393,7 @@ def remove_file(
     with data_lock(session.home, identity.index), _opened(session, identity, offline, dialer) as data:
         progress("reading the index")
         writer = data.writer()
-        item = writer.items().index.get(Kind.FILE, chosen)
+        item = data.first_look(writer).index.get(Kind.FILE, chosen)
         plan = data.memory.plan(chosen)
         if item is None and plan is None:
             raise _unknown(identity, chosen)

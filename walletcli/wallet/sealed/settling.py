@@ -141,7 +141,7 @@ def put_back(
         identity: whose data.
         target: where it is to be; like the sources it goes by who may write, without what an index says.
         sources: where it may be: other providers, exit kits; those that fail are in the report.
-        accept_loss: write an index without what is nowhere; otherwise none is written if something is.
+        accept_loss: write an index without what is nowhere; otherwise none is written if a file is.
         progress: is told of every blob.
 
     Raises:
@@ -175,7 +175,7 @@ def settle(owner: Owner, target: Place, known: Sequence[SeenIndex], *, accept_lo
         owner: this device.
         target: the place; it goes by who may write, without what an index says.
         known: all indices that are known, in any order.
-        accept_loss: write it even if something is nowhere.
+        accept_loss: write it even if a file is nowhere.
 
     Raises:
         InputError: ``data.full``.
@@ -195,7 +195,9 @@ def settle(owner: Owner, target: Place, known: Sequence[SeenIndex], *, accept_lo
     chosen, lost = _choose(newest, indices, listing)
     whole = tuple(item for item in chosen if item.key not in {entry.item.key for entry in lost})
     is_there = own is not None and own.content_hash == newest[0].content_hash and len(newest) == 1
-    if (is_there and not lost) or (lost and not accept_loss):
+    # the wallet's own items are stored again from the vault
+    is_loss = any(entry.item.kind is Kind.FILE for entry in lost)
+    if (is_there and not lost) or (is_loss and not accept_loss):
         return Settled(own if own is not None else newest[0], whole, tuple(lost), False, tuple(faults))
     seen = _write(owner, target, listing, own, indices, chosen)
     return Settled(seen, whole, tuple(lost), True, tuple(faults))

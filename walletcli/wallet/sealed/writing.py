@@ -5,6 +5,7 @@ Spec: docs/spec/sealed-data.md, "Writing".
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,9 @@ from walletcli.wallet.sealed.slots import Listing, Slot, dead_blobs, forgotten_i
 
 MAX_ATTEMPTS: Final = 20
 """How often an index is written again on top of what another device wrote meanwhile."""
+
+NOT_NAMED: Final = ("data.changed", "data.exists", "data.full")
+"""Errors of a commit after which it is certain that no index names the new pieces."""
 
 Edit = Callable[[SealedIndex], SealedIndex]
 """Makes the new index from the one that is there; called again if another device was faster."""
@@ -170,6 +174,15 @@ class DataWriter:
                 continue
             self._mirror(signed, b"", item.version)
             self._note(signed)
+
+    def discard(self, pieces: Sequence[Piece]) -> None:
+        """Delete pieces that were stored a moment ago and that no index will name."""
+        for piece in pieces:
+            signed = self.owner.manifest(piece.blob_id, piece.version + 1, b"")
+            with contextlib.suppress(NetworkError, StorageError):
+                self.place.put(signed, b"", piece.version)
+                self._mirror(signed, b"", piece.version)
+                self._note(signed)
 
     def _note(self, signed: bytes) -> None:
         listing = self.listed()

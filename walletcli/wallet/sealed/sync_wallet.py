@@ -1,0 +1,194 @@
+"""Brings several identities in step, each for itself: in random order, at instants of their own.
+
+Spec: docs/spec/sealed-data.md, "Synchronization".
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from walletcli.errors import PartialError, VaultError, WalletError
+from walletcli.net.dialer import Dialer
+from walletcli.wallet.access.session import AgentSession, Session, live_agent
+from walletcli.wallet.home import Progress, silent
+from walletcli.wallet.sealed.sync import SyncReport, SyncWish, sync_identity
+from walletcli.wallet.sealed.sync_log import SyncEntry, SyncFault, change_log
+from walletcli.wallet.state.lookup import find
+from walletcli.wallet.state.view import IdentityView
+
+DEFAULT_SPREAD_S: Final = 300.0
+"""Within how many seconds several identities are brought in step unless something else is said."""
+
+Pause: TypeAlias = Callable[[float], object]
+"""Waits for so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalletSync:
+    """What was done for each identity.
+
+    Attributes:
+        reports: in the order in which they were visited.
+    """
+
+    reports: tuple[SyncReport, ...]
+
+    @property
+    def shortfall(self) -> PartialError | None:
+        """What is missing, or None."""
+        failed = [report for report in self.reports if report.errors]
+        if not failed:
+            return None
+        first_step, first = failed[0].errors[0]
+        return PartialError(
+            "sync.partial",
+            f"{len(failed)} of {len(self.reports)} identities are not in step; {failed[0].identity.label!r}, "
+            f"{first_step}: {first.message}",
+            first.hint or "try again; what failed for each is in the answer",
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Return the report of each identity."""
+        return {"identities": [report.to_json() for report in self.reports]}
+
+
+def sync_wallet(
+    session: Session,
+    whom: Sequence[str] = (),
+    *,
+    wish: SyncWish | None = None,
+    spread_s: float = DEFAULT_SPREAD_S,
+    offline: bool = False,
+    dialer: Dialer | None = None,
+    progress: Progress = silent,
+    pause: Pause = time.sleep,
+) -> WalletSync:
+    """Bring identities in step, and remember how that went.
+
+    Each is visited at a random instant of its own within `spread_s`: what several identities of one owner do at one
+    instant ties them together. The first is visited at once.
+
+    Args:
+        session: the open wallet.
+        whom: labels or ids; none: all that have been published or have a provider.
+        wish: what is wanted beside the ordinary.
+        spread_s: how long all of it may be spread over, in seconds; 0: one right after the other.
+        offline: open no connection.
+        dialer: opens connections; None: plain TCP.
+        progress: takes a line per step.
+        pause: waits.
+
+    Raises:
+        InputError: ``identity.unknown``.
+        NetworkError: ``network.offline``.
+        VaultError: ``vault.*``, ``agent.*``.
+    """
+    wallet = session.snapshot().wallet
+    chosen = [find(wallet, who) for who in whom] or [item for item in wallet.identities if _takes_part(item)]
+    order = sorted({item.index: item for item in chosen}.values(), key=lambda _: os.urandom(16))
+    reports = []
+    for identity, wait_s in zip(order, random_waits(len(order), spread_s), strict=True):
+        if wait_s > 0:
+            progress(f"waiting {wait_s:.0f} s before the next identity")
+            pause(wait_s)
+        with _again(session, wait_s) as open_session:
+            reports.append(
+                _sync_and_log(open_session, identity, wish, offline=offline, dialer=dialer, progress=progress)
+            )
+    return WalletSync(tuple(reports))
+
+
+def _takes_part(identity: IdentityView) -> bool:
+    return identity.record is not None and not identity.unseen
+
+
+def random_waits(count: int, spread_s: float) -> list[float]:
+    """Return how long to wait before each of `count` visits; the first comes at once, the others at random instants."""
+    instants = sorted([0.0, *(random_fraction() * spread_s for _ in range(max(0, count - 1)))])[:count]
+    return [after - before for before, after in zip([0.0, *instants], instants, strict=False)]
+
+
+def random_fraction() -> float:
+    """Return a number from 0 to below 1, drawn from the operating system's entropy."""
+    return int.from_bytes(os.urandom(8), "big") / (1 << 64)
+
+
+class _Borrowed:
+    """A session that stays open when a block ends."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> Session:
+        return self._session
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+def _again(session: Session, waited_s: float) -> Session | _Borrowed:
+    """Return the session, or after a wait a new one: the agent lets go of who is silent for long.
+
+    Raises:
+        VaultError: ``agent.gone`` if the wallet has been locked meanwhile.
+    """
+    if waited_s == 0 or not isinstance(session, AgentSession):
+        return _Borrowed(session)
+    agent = live_agent(session.home)
+    if agent is None:
+        raise VaultError("agent.gone", "the wallet was locked before everything was done", "walletcli wallet unlock")
+    return agent
+
+
+def _sync_and_log(
+    session: Session,
+    identity: IdentityView,
+    wish: SyncWish | None,
+    *,
+    offline: bool,
+    dialer: Dialer | None,
+    progress: Progress,
+) -> SyncReport:
+    who = identity.label
+    report = sync_identity(session, who, wish=wish, offline=offline, dialer=dialer, progress=progress)
+    log_report(session, report)
+    return report
+
+
+def log_report(session: Session, report: SyncReport) -> None:
+    """Remember how the synchronization of an identity went.
+
+    Raises:
+        VaultError: ``vault.*``, ``agent.*``.
+    """
+    now_s = int(time.time())
+    faults = tuple(SyncFault.of(step, error) for step, error in report.errors)
+    followed = report.followed_seq is not None
+
+    def entry(before: SyncEntry | None) -> SyncEntry:
+        done_s = before.done_s if before is not None else None
+        followed_s = before.followed_s if before is not None else None
+        return SyncEntry(
+            report.identity.index,
+            now_s,
+            done_s if faults else now_s,
+            now_s if followed else followed_s,
+            faults,
+        )
+
+    change_log(session, report.identity.index, entry)
+
+
+def log_failure(session: Session, index: int, error: WalletError) -> None:
+    """Remember that the synchronization of an identity could not even begin."""
+    fault = SyncFault.of("begin", error)
+
+    def entry(before: SyncEntry | None) -> SyncEntry:
+        done_s, followed_s = (before.done_s, before.followed_s) if before is not None else (None, None)
+        return SyncEntry(index, int(time.time()), done_s, followed_s, (fault,))
+
+    change_log(session, index, entry)
