@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--accept-removed", is_flag=True, help="Believe what a device stored that has been removed since.")
 @click.option("--accept-link", is_flag=True, help="Go ahead where that ties identities together; remembered.")
 @pass_invocation
-def sync(invocation: Invocation, whom: tuple[str, ...], spread: int | None, at_once: bool, **wishes: bool) -> None:
+def sync(invocation: Invocation, /, whom: tuple[str, ...], spread: int | None, at_once: bool, **wishes: bool) -> None:
     """Bring identities in step: contacts, settings, exit kit, record; all of them if none is named."""
     from walletcli.wallet.sealed.sync import SyncWish
     from walletcli.wallet.sealed.sync_wallet import DEFAULT_SPREAD_S, sync_wallet

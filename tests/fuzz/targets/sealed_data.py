@@ -5,10 +5,12 @@ from __future__ import annotations
 from tests.fuzz.target import Target
 from walletcli.errors import WalletError
 from walletcli.wallet.providers.book import Role
+from walletcli.wallet.sealed import sync_log
 from walletcli.wallet.sealed.index import Item, Kind, Piece, SealedIndex
 from walletcli.wallet.sealed.memory import DataMemory, Nameless, Plan, PlannedPiece
 from walletcli.wallet.sealed.reading import SeenIndex
 from walletcli.wallet.sealed.settings import DeviceSettings, ProviderSettings, Settings, merge_settings
+from walletcli.wallet.sealed.sync_log import SyncEntry, SyncFault
 from walletcli.wallet.state.view import Share
 
 IDENTITY = bytes(range(32))
@@ -49,6 +51,22 @@ def check_memory(data: bytes) -> bool:
     return True
 
 
+def check_log(data: bytes) -> bool:
+    """One encoding per log."""
+    try:
+        entries = sync_log.from_bytes(data)
+    except WalletError:
+        return False
+    assert sync_log.to_bytes(list(entries.values())) == data
+    return True
+
+
+def logs() -> list[bytes]:
+    """Return valid logs: of nothing, and of two identities."""
+    fault = SyncFault("data", "host.timeout", "no answer")
+    return [sync_log.to_bytes([]), sync_log.to_bytes([SyncEntry(0, 5, 5, 4), SyncEntry(3, 6, faults=(fault,))])]
+
+
 def settings() -> list[Settings]:
     """Return valid settings: of nothing, and of some of everything."""
     full = Settings(
@@ -83,5 +101,6 @@ def indices() -> list[SealedIndex]:
 TARGETS = [
     Target("data-index", check_index, lambda: [index.to_cbor() for index in indices()]),
     Target("data-settings", check_settings, lambda: [item.to_bytes() for item in settings()]),
+    Target("sync-log", check_log, logs),
     Target("data-memory", check_memory, lambda: [memory.to_bytes() for memory in memories()]),
 ]

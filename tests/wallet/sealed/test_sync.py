@@ -201,13 +201,15 @@ def test_a_device_whose_say_ends_soon_is_renewed(first: Session, monkeypatch: py
 def test_a_grant_that_ends_soon_is_renewed_on_the_same_terms(
     first: Session, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from walletcli.wallet.providers import renewal
     from walletcli.wallet.providers.grants import decided_grants
     from walletcli.wallet.providers.links import read_grant
-    from walletcli.wallet.sealed import following
 
     (before,) = decided_grants(view_of(first))
-    monkeypatch.setattr(following, "GRANT_RENEW_DAYS", 10_000)
-    report = synced(first)
+    with monkeypatch.context() as patched:
+        patched.setattr("walletcli.wallet.sealed.following.ends_soon", lambda binding, day: True)
+        patched.setattr(renewal, "ends_soon", lambda binding, day: True)
+        report = synced(first)
     assert report.renewed == (host.key,)
     assert report.record == "signed"
     (after,) = decided_grants(view_of(first))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from walletcli.client.resolution import Outcome, Resolution
 from walletcli.client.resolve import resolve
@@ -19,20 +19,17 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.home import Progress
 from walletcli.wallet.memory import WalletMemory
-from walletcli.wallet.providers.book import ProviderEntry, Role, read_book
-from walletcli.wallet.providers.grants import decided_grants, remember_provider, request_grant, with_grants
+from walletcli.wallet.providers.grants import decided_grants
 from walletcli.wallet.providers.links import read_grant
-from walletcli.wallet.providers.places import access_to
+from walletcli.wallet.providers.places import bound_places, current_bindings
+from walletcli.wallet.providers.renewal import Renewal, ends_soon, renew_grants
 from walletcli.wallet.publish import publish_identity, store_record
-from walletcli.wallet.state.changes import Adopt, MarkStored, SetBindings
+from walletcli.wallet.state.changes import Adopt, MarkStored
 from walletcli.wallet.state.draft import RENEW_DAYS, last_document, today
 
 if TYPE_CHECKING:
     from walletcli.wallet.access.session import Session
     from walletcli.wallet.state.view import IdentityView
-
-GRANT_RENEW_DAYS: Final = 30
-"""A grant with fewer days left is asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,38 +107,35 @@ def _check_followed(identity: IdentityView, own: Record, newer: Record) -> None:
         )
 
 
-def renew_grants(
-    session: Session, identity: IdentityView, relays: Sequence[NodeAddress], dialer: Dialer, progress: Progress
-) -> tuple[bytes, ...]:
-    """Ask for new grants in place of those that end soon, on the same terms; the next document will have them.
+def renew_if_due(session: Session, identity: IdentityView, dialer: Dialer, progress: Progress) -> list[Renewal]:
+    """Ask for new grants in place of those that end soon and are not decided to be replaced; nobody is asked otherwise.
 
     Returns:
-        Root keys of the providers that gave one, 32 bytes each.
+        What became of each; what is new is in the next document.
 
     Raises:
-        NetworkError, VerificationError: ``host.*`` of the first that gives none.
+        FormatError: ``provider-book.*``.
     """
+    if not _ending(identity) - _replaced(identity):
+        return []
+    with bound_places(session, identity, dialer) as places:
+        return renew_grants(session, identity, places, dialer, progress=progress)
+
+
+def _ending(identity: IdentityView) -> set[bytes]:
+    """Return the providers whose grants in the last document end soon."""
     day = today(time.time())
-    book = read_book(session, identity.index)
-    renewed: list[tuple[bytes, Role]] = []
-    providers = []
-    for data in decided_grants(identity):
-        grant = read_grant(data)
-        entry = book.get(grant.provider) if grant is not None else None
-        if grant is None or entry is None or grant.not_after_day - day >= GRANT_RENEW_DAYS:
-            continue
-        progress(f"renewing the grant of {entry.address}")
-        access = access_to(session, identity, dialer)
-        address = NodeAddress.from_text(entry.address)
-        with access.client(address, grant.provider) as client:
-            fresh = request_grant(access, client, address, relays, grant.terms.quota_bytes, None, progress)
-        renewed.append((fresh.data, entry.role))
-        providers.append(grant.provider)
-        remember_provider(session, identity.index, ProviderEntry(entry.provider, entry.address, entry.role))
-    if renewed:
-        now = session.snapshot().wallet.by_index(identity.index)
-        session.apply(SetBindings(identity.index, with_grants(now, renewed)))
-    return tuple(providers)
+    return {
+        item.grant.provider for item in current_bindings(identity) if item.grant is not None and ends_soon(item, day)
+    }
+
+
+def _replaced(identity: IdentityView) -> set[bytes]:
+    """Return the providers of which another grant is decided than the last document has."""
+    document = last_document(identity)
+    published = document.bindings if document is not None else ()
+    found = {read_grant(data) for data in decided_grants(identity) if data not in published}
+    return {grant.provider for grant in found if grant is not None}
 
 
 def publish_due(
@@ -150,10 +144,8 @@ def publish_due(
     addresses: Sequence[NodeAddress],
     dialer: Dialer,
     progress: Progress,
-    *,
-    renewed: bool = False,
 ) -> str | None:
-    """Sign a new record if this device or a grant was to be renewed, or else store the last one again if that is due.
+    """Sign a new record if this device is to be renewed or a grant was; else store the last one again if that is due.
 
     What the owner has changed and not published goes along with a new record, and is no reason for one.
 
@@ -165,7 +157,7 @@ def publish_due(
     """
     if identity.record is None or identity.unseen:
         return None
-    if renewed or _ends_soon(identity):
+    if _ends_soon(identity) or _ending(identity) & _replaced(identity):
         names = [address.to_text() for address in addresses]
         published = publish_identity(
             session, IdentityId(identity.public_key).did, names, dialer=dialer, progress=progress

@@ -22,7 +22,7 @@ from walletcli.wallet.providers.exit_kits import kit_places
 from walletcli.wallet.publish import plan_publish, publish_addresses, refuse_during_migration
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.sealed.access import KitRefresh, OpenData, open_data
-from walletcli.wallet.sealed.following import follow_newest, publish_due, renew_grants
+from walletcli.wallet.sealed.following import follow_newest, publish_due, renew_if_due
 from walletcli.wallet.sealed.index import Item, Kind, SealedIndex
 from walletcli.wallet.sealed.locking import data_lock
 from walletcli.wallet.sealed.memory import DataMemory, change_memory, read_memory
@@ -245,16 +245,10 @@ class _Sync:
         addresses = self._addresses()
         if not addresses or any(step == "record" for step, _ in self._report.errors):
             return  # what another device has published, and could not be followed, must not be written over
-        relays, error = addresses, None
-        try:
-            self._report.renewed = renew_grants(self._session, self._identity, relays, self._dialer, self._progress)
-        except (NetworkError, VerificationError) as failed:
-            error = failed
-        self._report.record = publish_due(
-            self._session, self._identity, addresses, self._dialer, self._progress, renewed=bool(self._report.renewed)
-        )
-        if error is not None:
-            raise error
+        renewals = renew_if_due(self._session, self._identity, self._dialer, self._progress)
+        self._report.renewed = tuple(item.provider for item in renewals if item.error is None)
+        self._report.errors += [("record", item.error) for item in renewals if item.error is not None]
+        self._report.record = publish_due(self._session, self._identity, addresses, self._dialer, self._progress)
 
     def _contacts(self) -> None:
         from walletcli.wallet.contacts.book import read_book as read_contacts
