@@ -140,6 +140,7 @@ class LocalNode:
                 listen=address,
                 http=self.url,
                 reread=lambda: Config.from_file(files.config),
+                dht=config.dht.settings_for("127.0.0.1"),
             )
             self.loop = asyncio.get_running_loop()
             self._stopping = asyncio.Event()

@@ -55,6 +55,8 @@ def test_ready_line_says_who_and_where(node_factory: NodeFactory) -> None:
 def test_node_on_all_addresses_says_the_one_of_its_record(tmp_path: Path, cli: Callable[..., Run]) -> None:
     directory = tmp_path / "node"
     assert cli("node", "init", str(directory), "--address", "node.example:7411").code == 0
+    with (directory / "node.toml").open("a") as settings:
+        settings.write('join = "no"\n')  # on all addresses it would join the public DHT
     command = [sys.executable, "-m", "walletcli", "node", "run", str(directory), "--listen", "0.0.0.0:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None

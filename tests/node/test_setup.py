@@ -21,6 +21,7 @@ from walletcli.errors import FormatError, InputError, StorageError, UsageError, 
 from walletcli.net.tls import spki_pin_of_pem
 from walletcli.node import directory, setup
 from walletcli.node.config import TEMPLATE, Config, Hosting, Limits, Storage
+from walletcli.node.dht.config import DhtConfig
 from walletcli.node.directory import NodeDirectory
 from walletcli.node.identity import NodeIdentity
 from walletcli.node.keys import read_root_key
@@ -133,7 +134,7 @@ def test_commented_defaults_are_the_defaults() -> None:
         if _SETTING.match(line.removeprefix("# ")):
             text += line.removeprefix("# ") + "\n"
             names.append(line.removeprefix("# ").partition(" ")[0])
-    kept = [*fields(Limits), *fields(Hosting), *fields(Storage)]
+    kept = [*fields(Limits), *fields(Hosting), *fields(Storage), *fields(DhtConfig)]
     assert sorted(name for name in names if name[0] != "[") == sorted(item.name for item in kept)
     assert Config.from_text(text) == Config()
 

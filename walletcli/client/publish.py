@@ -21,6 +21,9 @@ from walletcli.errors import InputError, NetworkError, ShortPublishError, Verifi
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 
+DHT_WAIT_S: Final = 10
+"""How long a relay may take to put a packet into the DHT and count, in seconds; less than a call may take."""
+
 _OVERTAKEN: Final = frozenset({"publish.newer-exists", "record.equivocation"})
 
 
@@ -50,7 +53,8 @@ class Stored:
     Args:
         relays: those that hold all of it, as text.
         packet_only: those that hold the packet and keep no documents.
-        dht_nodes: how many nodes of the DHT hold the packet.
+        dht_nodes: how many nodes of the DHT hold the packet, as the relay that knows of most says; they may be the
+            same nodes, so numbers of several relays are not added up.
         failed: the others, and why.
     """
 
@@ -101,6 +105,7 @@ class _Attempt:
     has_document: bool = False
     has_packet: bool = False
     keeps_documents: bool = True
+    dht_nodes: int = 0
     error: WalletError | None = None
 
     @property
@@ -201,7 +206,7 @@ def _put_packet(attempt: _Attempt, packet: SignedPacket) -> None:
     if attempt.error is not None:
         return
     try:
-        attempt.client.put_packet(packet)
+        attempt.dht_nodes = attempt.client.put_packet(packet, dht_wait_s=DHT_WAIT_S) or 0
     except WalletError as error:
         attempt.error = error
     else:
@@ -275,7 +280,8 @@ def _count(attempts: Sequence[_Attempt], *, needs_document: bool) -> Stored:
             packet_only.append(attempt.address)
         else:
             failed.append(_not_tried(attempt))
-    return Stored(tuple(full), tuple(packet_only), failed=tuple(failed))
+    dht_nodes = max((attempt.dht_nodes for attempt in attempts if attempt.error is None), default=0)
+    return Stored(tuple(full), tuple(packet_only), dht_nodes, tuple(failed))
 
 
 def _not_tried(attempt: _Attempt) -> Failure:

@@ -98,12 +98,16 @@ class RelayClient:
             )
         return packet
 
-    def put_packet(self, packet: SignedPacket, cas_seq: int | None = None) -> None:
+    def put_packet(self, packet: SignedPacket, cas_seq: int | None = None, *, dht_wait_s: int = 0) -> int | None:
         """Store a packet.
 
         Args:
             packet: what to store.
             cas_seq: store it only if this is the `seq` that the relay has now.
+            dht_wait_s: how long the relay may take to say on how many nodes of the DHT it is then, in seconds.
+
+        Returns:
+            The number of nodes of the DHT that the relay says hold it; None if it says nothing.
 
         Raises:
             NetworkError: ``relay.conflict`` when the relay knows a newer one, ``relay.precondition`` when `cas_seq` is
@@ -111,8 +115,12 @@ class RelayClient:
             VerificationError: ``tls.*``.
         """
         headers = () if cas_seq is None else (("If-Match", str(cas_seq)),)
+        if dht_wait_s:
+            headers = (*headers, ("Prefer", f"wait={dht_wait_s}"))
         path = "/" + z32_encode(packet.public_key)
-        self._expect(self._ask(Request("PUT", path, packet.to_relay_payload(), headers), _MAX_ANSWER_BYTES), 200, 204)
+        response = self._ask(Request("PUT", path, packet.to_relay_payload(), headers), _MAX_ANSWER_BYTES)
+        self._expect(response, 200, 204)
+        return _dht_nodes(response)
 
     def get_document(self, document_hash: bytes, *, from_store: bool = False) -> bytes | None:
         """Return the document with this hash, or None where the relay has it not.
@@ -219,6 +227,12 @@ def reason_code(response: Response) -> str | None:
     """Return the error code that a walletcli node puts before its sentence, or None; nothing else is repeated of it."""
     match = _REASON.match(response.body) if response.status >= 400 else None
     return match[1].decode("ascii") if match else None
+
+
+def _dht_nodes(response: Response) -> int | None:
+    """Return the number in ``Pkarr-Dht-Stored-Nodes``; None without one, or where it is not one."""
+    text = response.headers.get("pkarr-dht-stored-nodes", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 3 else None
 
 
 def _document_path(document_hash: bytes) -> str:

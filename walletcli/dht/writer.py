@@ -129,8 +129,10 @@ class Writer:
     async def _look_up(
         self, target: bytes, newer_than: int | None, on_item: Callable[[Item], None] | None = None
     ) -> Found:
-        seeds = self._seeds() if len(self.endpoint.known) < 2 * NEAREST else ()
-        return await LookUp(self.endpoint, target, newer_than, on_item).run(seeds)
+        found = await LookUp(self.endpoint, target, newer_than, on_item).run()
+        if len(found.nearest) < NEAREST:  # few are known, or those that were are gone
+            found = await LookUp(self.endpoint, target, newer_than, on_item).run(self._seeds())
+        return found
 
     def _targets(self, nearest: Sequence[Holder]) -> list[Holder]:
         """Choose who gets it: the nearest, and the nearest whose id fits their address."""

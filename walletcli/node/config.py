@@ -18,11 +18,13 @@ from walletcli.core.grant import MAX_BLOB_BYTES, MAX_GRANT_DAYS, MAX_QUOTA_BYTES
 from walletcli.errors import InputError, StorageError, WalletError
 from walletcli.net.addresses import NodeAddress
 from walletcli.node import log
+from walletcli.node.dht import config as dht
+from walletcli.node.dht.config import DhtConfig
 
 MAX_CONFIG_BYTES: Final = 65_536
 _PORT: Final = re.compile(r":[0-9]+$")
 
-TEMPLATE: Final = """\
+TEMPLATE: Final = f"""\
 # walletcli node configuration. Everything here is optional; what is commented out shows the default.
 # The node reads it when it starts; changes of [limits], [hosting] and [storage] reach it within seconds.
 
@@ -77,7 +79,7 @@ proxies = []
 # Free space that is left to others on the disk, and the most that the store may take (0: no bound), in MiB.
 # reserve_mib = 256
 # max_mib = 0
-"""
+{dht.TEMPLATE}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ class Config:
         limits: bounds for clients.
         storage: bounds for the disk.
         hosting: what hosted identities get.
+        dht: how it takes part in the DHT.
     """
 
     addresses: tuple[str, ...] = ()
@@ -176,6 +179,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     storage: Storage = field(default_factory=Storage)
     hosting: Hosting = field(default_factory=Hosting)
+    dht: DhtConfig = field(default_factory=DhtConfig)
 
     @classmethod
     def from_text(cls, text: str) -> Config:
@@ -188,7 +192,7 @@ class Config:
             data = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise InputError("config.malformed", f"node.toml is not TOML: {error}") from error
-        _only(data, {"addresses", "sources", "sinks", "operator", "limits", "hosting", "storage"}, "")
+        _only(data, {"addresses", "sources", "sinks", "operator", "limits", "hosting", "storage", "dht"}, "")
         operator = _table(data, "operator")
         _only(operator, {"addresses", "proxies"}, "operator.")
         return cls(
@@ -200,6 +204,7 @@ class Config:
             limits=Limits(**_numbers(_table(data, "limits"), Limits(), "limits.", 1e-6)),
             storage=Storage(**_numbers(_table(data, "storage"), Storage(), "storage.", 0)),
             hosting=_hosting(_table(data, "hosting")),
+            dht=DhtConfig.from_table(_table(data, "dht")),
         )
 
     @classmethod

@@ -10,6 +10,7 @@
     store.db      packets and documents
     lock          held by the process that runs
     run.json      what that process says of itself
+    dht.state     members of the DHT that were known when it was last saved
 """
 
 from __future__ import annotations
@@ -75,6 +76,11 @@ class NodeDirectory:
     def store(self) -> Path:
         """The database."""
         return self.path / "store.db"
+
+    @property
+    def dht_state(self) -> Path:
+        """Members of the DHT that are known."""
+        return self.path / "dht.state"
 
     @property
     def lock(self) -> Path:

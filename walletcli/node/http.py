@@ -55,6 +55,7 @@ _KEPT: Final = frozenset(
         b"if-modified-since",
         b"if-unmodified-since",
         b"cache-control",
+        b"prefer",
         b"forwarded",
         b"x-forwarded-for",
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from walletcli.node.batch_writer import WriterState
+from walletcli.node.dht.counters import DhtCounters
 from walletcli.node.store import Counts
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Metrics:
         refused_connections: closed at once, for being too many.
         peering: between nodes.
         hosting: as a provider.
+        dht: in the DHT.
         minutes: requests answered in each of the last minutes, for the status page.
     """
 
@@ -66,6 +68,7 @@ class Metrics:
     refused_connections: int = 0
     peering: Peering = field(default_factory=Peering)
     hosting: HostingCounters = field(default_factory=HostingCounters)
+    dht: DhtCounters = field(default_factory=DhtCounters)
     minutes: deque[int] = field(default_factory=lambda: deque(maxlen=60))
     started_at: float = field(default_factory=time.monotonic)
     _minute_base: int = 0
@@ -176,6 +179,17 @@ class _Collector:
         yield "blob_bytes_received", "Sealed bytes received.", hosting.blob_bytes_in
         yield "blobs_given", "Blobs given out.", hosting.blobs_out
         yield "blob_bytes_given", "Sealed bytes given out.", hosting.blob_bytes_out
+        dht = self._metrics.dht
+        yield "dht_puts", "Packets put into the DHT, again or for the first time.", dht.puts
+        yield "dht_put_failures", "Puts that no node took.", dht.put_failures
+        yield "dht_overtaken", "Puts that met a newer packet.", dht.overtaken
+        yield "dht_dropped", "Accepted packets that were not put, as too many waited.", dht.dropped
+        yield "dht_questions", "Look-ups for packets in the DHT.", dht.asked
+        yield "dht_found", "Look-ups that found one.", dht.found
+        yield "dht_kept", "Packets put again in rounds.", dht.kept
+        yield "dht_rounds", "Rounds of keeping alive that are over.", dht.rounds
+        yield "dht_copies_expected", "Copies looked for before packets were put again.", dht.copies_expected
+        yield "dht_copies_missing", "Copies that were gone then.", dht.copies_missing
         usage = resource.getrusage(resource.RUSAGE_SELF)
         yield "cpu_seconds", "CPU time used.", usage.ru_utime + usage.ru_stime
 
@@ -191,6 +205,12 @@ class _Collector:
         yield "blobs", "Blobs kept, deleted ones included.", counts.blobs
         yield "blob_bytes", "Sealed bytes kept.", counts.blob_bytes
         yield "trash", "Identities whose deleted data is still being cleared away.", counts.trash
+        dht = self._metrics.dht
+        yield "dht_joined", "1 if this node takes part in the DHT.", float(dht.is_joined)
+        yield "dht_nodes", "Nodes in the routing table.", dht.nodes
+        yield "dht_known_nodes", "Nodes that the writer knows.", dht.known
+        yield "dht_waiting", "Accepted packets that wait to be put.", dht.waiting
+        yield "dht_round_seconds", "Length of the round under way.", dht.round_s
         yield "connections", "Open connections.", reading.connections
         yield "store_bytes", "Space that the store takes.", reading.store_bytes
         yield "disk_free_bytes", "Free space on the store's disk.", reading.free_bytes

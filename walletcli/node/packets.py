@@ -20,6 +20,9 @@ from walletcli.node.wire import parse_http_date
 BODY: Final = BodyLimit(MAX_RELAY_PAYLOAD_BYTES, "packet.too-long")
 """A packet is no longer than this."""
 
+MAX_WAIT_S: Final = 30.0
+"""How long an answer waits for the DHT at most, in seconds."""
+
 _REFUSALS: Final = {
     Outcome.CONFLICT: (409, "packet.conflict", "a packet with this seq or a higher one is stored"),
     Outcome.PRECONDITION: (412, "packet.precondition", "another packet is stored than the request expects"),
@@ -35,7 +38,7 @@ Asked = tuple[bytes, Request, Connection]
 class _Put(PutPacket):
     """A packet that is being written, who sent it, and who else sent the same bytes meanwhile."""
 
-    __slots__ = ("connection", "joined", "routes")
+    __slots__ = ("connection", "joined", "routes", "wait_s")
 
     def __init__(
         self,
@@ -44,8 +47,10 @@ class _Put(PutPacket):
         packet: SignedPacket,
         payload: bytes,
         condition: tuple[int | None, int | None],
+        wait_s: float,
     ) -> None:
         self.routes = routes
+        self.wait_s = wait_s
         self.connection = connection
         self.joined: list[Connection] | None = None
         self.key = packet.public_key
@@ -67,12 +72,18 @@ class PacketRoutes:
         gate: the store, the limits and the answers.
         ask: looks for a packet at the sources and calls back with the payload to serve (or None); None without sources.
             It is given the key and what the store has, and returns False if there is no need to ask.
+        publish: puts a stored packet into the DHT, within seconds, and calls back with the number of nodes that it is
+            on (None: not known by then); None without a DHT.
     """
 
     def __init__(
-        self, gate: Gate, ask: Callable[[bytes, bytes | None, Callable[[bytes | None], None]], bool] | None = None
+        self,
+        gate: Gate,
+        ask: Callable[[bytes, bytes | None, Callable[[bytes | None], None]], bool] | None = None,
+        publish: Callable[[bytes, float, Callable[[int | None], None]], None] | None = None,
     ) -> None:
         self._gate = gate
+        self._publish = publish
         self._ask = ask
         self._in_flight: dict[bytes, _Put] = {}
 
@@ -165,7 +176,8 @@ class PacketRoutes:
             if clash is not None:
                 connection.finish(clash)
                 return
-        put = self._in_flight[key] = _Put(self, connection, packet, request.body, condition)
+        wait_s = _wait_s(request.headers)
+        put = self._in_flight[key] = _Put(self, connection, packet, request.body, condition, wait_s)
         self._gate.writer.submit(put, put.done)
 
     def _clash(self, running: _Put, seq: int, condition: tuple[int | None, int | None]) -> bytes | None:
@@ -188,9 +200,16 @@ class PacketRoutes:
         answer = self._answer(result)
         if result is Outcome.STORED:
             self._gate.stored(put.key)
-        put.connection.finish(answer)
+        if self._publish is not None and put.wait_s and answer is self._gate.answers.no_content:
+            self._publish(put.key, put.wait_s, partial(self._published, put.connection))
+        else:
+            put.connection.finish(answer)
         for other in put.joined or ():
             other.finish(answer)
+
+    def _published(self, connection: Connection, dht_nodes: int | None) -> None:
+        answers = self._gate.answers
+        connection.finish(answers.no_content if dht_nodes is None else answers.stored_on(dht_nodes))
 
     def _answer(self, result: Outcome | WalletError) -> bytes:
         if result is Outcome.STORED or result is Outcome.SAME:
@@ -210,6 +229,19 @@ def _is_unchanged(headers: dict[bytes, bytes], seq: int) -> bool:
         return tags.strip() == b"*" or any(tag.strip().removeprefix(b"W/") == own for tag in tags.split(b","))
     since = parse_http_date(headers[b"if-modified-since"])
     return since is not None and seq // 1_000_000 <= since
+
+
+def _wait_s(headers: dict[bytes, bytes]) -> float:
+    """Return how many seconds a PUT prefers to wait for the DHT (RFC 7240, section 4.3); 0 for not at all."""
+    prefer = headers.get(b"prefer")
+    if prefer is None:
+        return 0.0
+    for preference in prefer.split(b","):
+        name, _, value = preference.partition(b";")[0].partition(b"=")
+        text = value.strip().strip(b'"')
+        if name.strip().lower() == b"wait" and text.isdigit() and len(text) <= 6:
+            return min(float(text), MAX_WAIT_S)
+    return 0.0
 
 
 def _condition(headers: dict[bytes, bytes]) -> tuple[int | None, int | None] | None:

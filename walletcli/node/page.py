@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
+from walletcli.node.dht.counters import DhtCounters
 from walletcli.node.metrics import Reading
 from walletcli.node.page_style import STYLE
 
@@ -42,6 +43,7 @@ class Facts:
         sinks: addresses of sinks.
         notices: what the operator should do, in words.
         reading: the numbers of a metrics scrape.
+        dht: what is counted about the DHT.
     """
 
     did: str
@@ -59,6 +61,7 @@ class Facts:
     sinks: Sequence[str]
     notices: Sequence[str]
     reading: Reading
+    dht: DhtCounters
 
 
 def render(facts: Facts) -> str:
@@ -75,7 +78,7 @@ def render(facts: Facts) -> str:
         f"<header><h1>walletcli node</h1>{state}"
         f'<span class="quiet">up {escape(duration(facts.uptime_s))} · version {escape(facts.version)}</span></header>'
         f"{notices}{_tiles(facts)}{_history(facts)}"
-        f'<div class="pair">{_identity(facts)}{_machine(facts)}{_holdings(facts)}{_peers(facts)}</div>'
+        f'<div class="pair">{_identity(facts)}{_machine(facts)}{_holdings(facts)}{_peers(facts)}{_dht(facts.dht)}</div>'
         '<footer class="quiet">Only this machine and the addresses in node.toml see this page. It reloads every '
         "30 seconds. Numbers for machines: /metrics</footer></main></body></html>\n"
     )
@@ -158,6 +161,21 @@ def _peers(facts: Facts) -> str:
     if facts.sinks:
         rows.append(("to send", f"{number(counts.queued)} packets, {number(counts.dropped)} dropped"))
     return _section("Other nodes", rows)
+
+
+def _dht(dht: DhtCounters) -> str:
+    if not dht.is_joined:
+        return _section("DHT", [("joined", "no")])
+    share = dht.copies_missing / dht.copies_expected if dht.copies_expected else 0.0
+    rows = [
+        ("nodes", f"{number(dht.nodes)} in the table, {number(dht.known)} known to the writer"),
+        ("put", f"{number(dht.puts)} packets, {number(dht.put_failures)} taken by nobody"),
+        ("waiting", f"{number(dht.waiting)} packets, {number(dht.dropped)} dropped"),
+        ("found", f"{number(dht.found)} of {number(dht.asked)} packets looked for"),
+        ("kept alive", f"{number(dht.kept)} times in {number(dht.rounds)} rounds; {share:.0%} of copies were gone"),
+        ("round", f"{escape(duration(dht.round_s))} long"),
+    ]
+    return _section("DHT", rows)
 
 
 def _section(title: str, rows: Sequence[tuple[str, str]]) -> str:

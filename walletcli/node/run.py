@@ -59,7 +59,7 @@ def run(
     Raises:
         UsageError: ``node.no-limits``, ``node.no-address``.
         InputError: ``address.malformed``, ``config.*``.
-        NetworkError: ``node.listen``.
+        NetworkError: ``node.listen``, ``dht.listen``.
         StorageError: ``node.missing``, ``node.busy``, ``storage.*``.
     """
     files = NodeDirectory(node_directory)
@@ -123,7 +123,10 @@ async def _serve(
     address = f"walletcli://{location}/{identity.did}"
     context = server_context(files.tls_certificate, files.tls_key)
     store = SqliteStore(files.store, [sink.to_text() for sink in config.sinks])
-    service = Service(identity, config, store, TcpDialer(), limits=limits, listen=address, http=http, reread=read)
+    dht = config.dht.settings_for(sockets[0].getsockname()[0])
+    service = Service(
+        identity, config, store, TcpDialer(), limits=limits, listen=address, http=http, reread=read, dht=dht
+    )
     await service.start()
     service.server.listen(sockets[0], service.routes, context)
     for sock in sockets[1:]:

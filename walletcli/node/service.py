@@ -11,12 +11,14 @@ from typing import Any, Final
 
 from walletcli import __version__
 from walletcli.core.record import Record
+from walletcli.dht.settings import Settings
 from walletcli.errors import StorageError, WalletError
 from walletcli.net.dialer import Dialer
 from walletcli.node import log
 from walletcli.node.batch_writer import BatchWriter
 from walletcli.node.clock import Clock
 from walletcli.node.config import Config, Reread
+from walletcli.node.dht.part import NodeDht
 from walletcli.node.documents import DocumentRoutes
 from walletcli.node.gate import Gate
 from walletcli.node.hosting.budget import Budget
@@ -62,6 +64,7 @@ class Service:
         listen: the pinned address, for the status page.
         http: the address in clear, or None.
         reread: returns the configuration as it is now, whenever its file has changed; None: it is not looked at.
+        dht: how to take part in the DHT; None: not at all.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Service:
         listen: str,
         http: str | None,
         reread: Callable[[], Config] | None = None,
+        dht: Settings | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._identity = identity
@@ -105,10 +109,17 @@ class Service:
         peering = self.metrics.peering
         self._sources: Sources | None = None
         self._sinks: Sinks | None = None
-        if config.sources:
+        self._dht = NodeDht(dht, config.dht, identity, store, self.metrics.dht) if dht is not None else None
+        if config.sources or self._dht is not None:
             peers = [Peer(address, dialer) for address in config.sources]
-            self._sources = Sources(peers, store, self._writer, self._clock, workers, peering, loop, provider.claim_of)
+            find = self._dht.find if self._dht is not None else None
+            self._sources = Sources(
+                peers, store, self._writer, self._clock, workers, peering, loop, provider.claim_of, find
+            )
             self.gate.on_stored.append(self._sources.is_fresh)
+            if self._dht is not None:
+                self._dht.sources = self._sources
+                self.gate.on_stored.append(self._dht.offer)
         if config.sinks:
             peers = [Peer(address, dialer) for address in config.sinks]
             self._sinks = sinks = Sinks(peers, store, self._writer, workers, peering)
@@ -124,7 +135,11 @@ class Service:
         sources = self._sources
         self.routes = Routes(
             self.gate,
-            PacketRoutes(self.gate, sources.ask_packet if sources else None),
+            PacketRoutes(
+                self.gate,
+                sources.ask_packet if sources else None,
+                self._dht.publish if self._dht is not None else None,
+            ),
             DocumentRoutes(self.gate, provider.claim_of, sources.ask_document if sources else None),
             self.pages,
             self.metrics,
@@ -142,7 +157,14 @@ class Service:
 
         Raises:
             StorageError: the store cannot be written.
+            NetworkError: ``dht.listen``.
         """
+        if self._dht is not None:
+            try:
+                await self._dht.start()
+            except WalletError:
+                await self.stop()
+                raise
         await self.publish(self._identity.record)
         await self._writer.write(Disown(self._provider.signer))
         await self._writer.write(Probe())
@@ -167,6 +189,8 @@ class Service:
         await self._writer.write(
             PutPacket(packet.public_key, payload, packet.seq, packet.document_hash, forward=bool(self._sinks))
         )
+        if self._dht is not None:
+            self._dht.offer(packet.public_key)
 
     async def stop(self) -> None:
         """Answer what is under way, store what was taken in, and close everything."""
@@ -174,6 +198,8 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._dht is not None:
+            await self._dht.stop()
         if self._sources is not None:
             self._sources.stop()
         if self._sinks is not None:
@@ -263,6 +289,7 @@ class Service:
             sinks=[address.to_text() for address in self._config.sinks],
             notices=self._notices(reading),
             reading=reading,
+            dht=self.metrics.dht,
         )
 
     def _notices(self, reading: Reading) -> Sequence[str]:

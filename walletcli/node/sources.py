@@ -6,7 +6,7 @@ Spec: docs/spec/node-api.md, "Between nodes".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -32,6 +32,9 @@ REFRESH_WAIT_S: Final = 2.0
 """How long a client waits for something newer than what is stored, in seconds; a late answer still gets stored."""
 
 AT_ONCE: Final = 8
+MISSES_AT_ONCE: Final = 256
+"""How many packets that the store lacks are looked for at once where there is a DHT; it puts them in order itself."""
+
 PAUSE_S: Final = 30.0
 """How long a source that could not be reached is left alone, in seconds."""
 
@@ -54,6 +57,7 @@ class Sources:
         counters: what is counted.
         loop: the running event loop.
         claim_of: returns this node's grant that a document holds, or None.
+        find: looks for a packet in the DHT; None without one.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Sources:
         counters: Peering,
         loop: asyncio.AbstractEventLoop,
         claim_of: Callable[[Document], Claim | None],
+        find: Callable[[bytes], Awaitable[SignedPacket | None]] | None = None,
     ) -> None:
         self._peers = list(peers)
         self._store = store
@@ -75,6 +80,7 @@ class Sources:
         self._counters = counters
         self._loop = loop
         self._claim_of = claim_of
+        self._find = find
         self._not_before: dict[bytes, float] = {}
         self._paused: dict[str, float] = {}
         self._waiting: dict[bytes, list[Found]] = {}
@@ -95,6 +101,8 @@ class Sources:
 
     def ask_document(self, document_hash: bytes, found: Found) -> bool:
         """Ask for a document; as `ask_packet`."""
+        if not self._peers:
+            return False
         return self._ask(document_hash, found, partial(self._fetch_document, document_hash), None)
 
     def is_fresh(self, key: bytes) -> None:
@@ -116,7 +124,8 @@ class Sources:
                 return False
             waiting.append(found)
             return True
-        if self._not_before.get(name, 0.0) > self._clock.now or len(self._waiting) >= AT_ONCE:
+        most = AT_ONCE if self._find is None or stored is not None else MISSES_AT_ONCE
+        if self._not_before.get(name, 0.0) > self._clock.now or len(self._waiting) >= most:
             return False
         self._waiting[name] = [found]
         task = self._loop.create_task(self._answer(name, fetch, stored))
@@ -179,7 +188,10 @@ class Sources:
             return packet, peer.call(lambda client: client.get_document(document_hash, from_store=True))
 
         stored_seq = -1 if stored is None else int.from_bytes(stored[64:72], "big")
-        answers = [answer for answer in await self._each(ask) if answer is not None]
+        from_peers, in_dht = await asyncio.gather(self._each(ask), self._in_dht(key))
+        answers = [answer for answer in from_peers if answer is not None]
+        if in_dht is not None and in_dht.seq > stored_seq:
+            answers.append((in_dht, None))
         if not answers:
             return stored
         self._counters.found += 1
@@ -187,9 +199,28 @@ class Sources:
         bodies = [body for other, body in answers if other.document_hash == packet.document_hash and body is not None]
         if bodies:
             await self._store_document(bodies[0])
-        payload = packet.to_relay_payload()
-        await self._writer.write(PutPacket(key, payload, packet.seq, packet.document_hash))
+        await self.take(packet)
         return self._store.packets([key])[0]
+
+    async def _in_dht(self, key: bytes) -> SignedPacket | None:
+        return await self._find(key) if self._find is not None else None
+
+    async def take(self, packet: SignedPacket) -> None:
+        """Store a verified packet if it is newer, and the document that it names, if a source has it.
+
+        Raises:
+            StorageError: the store cannot be written.
+        """
+        document_hash = packet.document_hash
+        if document_hash is not None and self._store.document(document_hash) is None:
+            await self.mirror(document_hash)
+        payload = packet.to_relay_payload()
+        await self._writer.write(PutPacket(packet.public_key, payload, packet.seq, document_hash))
+
+    async def mirror(self, document_hash: bytes) -> None:
+        """Fetch a document from the sources and store it, if one of them has it; raises StorageError."""
+        if self._peers:
+            await self._fetch_document(document_hash)
 
     async def _fetch_document(self, document_hash: bytes) -> bytes | None:
         def ask(peer: Peer) -> bytes | None:

@@ -8,9 +8,10 @@ the key, touch the fewest pages per write.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import apsw
 
@@ -60,6 +61,7 @@ CREATE TABLE count(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 _MERGE: Final = "INSERT INTO packet_index(tag, id) SELECT tag, id FROM packet WHERE id > ? ORDER BY tag"
 _SET_INDEXED: Final = "INSERT OR REPLACE INTO count(name, value) VALUES('indexed', ?)"
+_KEY_OF_ROW: Final = "SELECT key FROM packet WHERE id = ?"
 _READ_DOCUMENT: Final = "SELECT body FROM document WHERE tag = ? AND hash = ?"
 
 
@@ -199,6 +201,26 @@ class SqliteStore:
         except apsw.Error as error:
             raise storage_error(error) from error
         return pages * PAGE_BYTES
+
+    def hosted_keys(self) -> list[bytes]:
+        """Return the keys of all that is hosted."""
+        try:
+            self._end_read()
+            rows = cast("list[tuple[bytes]]", self._cursor.execute("SELECT key FROM hosted").fetchall())
+            return [row[0] for row in rows]
+        except apsw.Error as error:
+            raise storage_error(error) from error
+
+    def random_keys(self, count: int) -> list[bytes]:
+        """Return the keys of about `count` packets; row ids have no gaps, so each packet is as likely as any other."""
+        try:
+            self._end_read()
+            last = self._cursor.execute("SELECT max(id) FROM packet").get or 0
+            rows = range(1, last + 1) if count >= last else {1 + secrets.randbelow(last) for _ in range(count)}
+            keys: list[object] = [self._cursor.execute(_KEY_OF_ROW, (row,)).get for row in rows]
+            return [key for key in keys if isinstance(key, bytes)]
+        except apsw.Error as error:
+            raise storage_error(error) from error
 
     def counts(self) -> Counts:
         """Return what the store holds."""

@@ -174,6 +174,12 @@ class Store(HostStore, Protocol):
     def document(self, document_hash: bytes) -> bytes | None:
         """Return the document with this SHA-256 (32 bytes), or None; raises as `packets`."""
 
+    def hosted_keys(self) -> list[bytes]:
+        """Return the keys of all that is hosted, those that are leaving included; raises as `packets`."""
+
+    def random_keys(self, count: int) -> list[bytes]:
+        """Return the keys of about `count` stored packets, drawn at random, each at most once; raises as `packets`."""
+
     def counts(self) -> Counts:
         """Return what the store holds; raises as `packets`."""
 

@@ -118,6 +118,13 @@ class Answers:
             len(payload),
         )
 
+    def stored_on(self, dht_nodes: int) -> bytes:
+        """Render the answer to a PUT that waited for the DHT: on how many of its nodes the packet is."""
+        return (
+            b"%b%b%bAccess-Control-Expose-Headers: Pkarr-Dht-Stored-Nodes\r\n"
+            b"Preference-Applied: wait\r\nPkarr-Dht-Stored-Nodes: %d\r\n\r\n"
+        ) % (_status_line(204), self._date, _COMMON, dht_nodes)
+
     def packet_unchanged(self, seq: int) -> bytes:
         """Render the 304 for a packet."""
         return b'%bETag: "%d"\r\n\r\n' % (self._packet_unchanged, seq)
