@@ -31,6 +31,8 @@ MEASUREMENTS = {
     "get": "bench.relay:get",
     "million": "bench.million:million",
     "migration": "bench.migration:migration",
+    "blob-put": "bench.hosting:blob_put",
+    "hosted": "bench.hosting:hosted",
 }
 """Name on the command line -> module:function, in the order of the page."""
 
@@ -119,7 +121,13 @@ NOTES = """How each is measured:
   the function behind `provider migrate`, in a process of its own: grant, document, copy, reading back, publish,
   forwarding. Before each, the same blobs are copied from the same node to a third one with Python's `http.client`: GET,
   then PUT, one after the other, over two kept connections in clear. Memory is the peak of the resident set during the
-  migration above what it was before.""".splitlines()
+  migration above what it was before.
+- *blob-put*: distinct blobs of random bytes, each with its signed manifest, sent once, in clear, by a process on
+  the other core (`bench/raw_load.py`), by one identity. The floor writes as many blobs of that size into one table of
+  SQLite (`bench/raw_sqlite.py`), on the node's core and with the node's settings, as many in a transaction as the node
+  had in a batch; so both have the same number of fsyncs.
+- *hosted*: a provider whose store holds that many identities with a record and two blobs each, filled through its own
+  interface. A bind is the PUT of a document with a grant and of its packet, counted as two requests.""".splitlines()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -27,9 +27,9 @@ def init_node(directory: Path) -> None:
     )
 
 
-def node(directory: Path) -> tuple[Server, str]:
+def node(directory: Path, *options: str) -> tuple[Server, str]:
     """Start a node without limits; return it and its URL in clear."""
-    command = python("-m", "walletcli", "--json", "node", "run", str(directory), "--no-limits")
+    command = python("-m", "walletcli", "--json", "node", "run", str(directory), "--no-limits", *options)
     server = Server([*command, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"], ROOT)
     addresses = json.loads(server.ready_line)["addresses"]
     return server, next(address for address in addresses if address.startswith("http://"))

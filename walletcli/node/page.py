@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
+from walletcli.node.config import Hosting, Policy
 from walletcli.node.dht.counters import DhtCounters
 from walletcli.node.metrics import Reading
 from walletcli.node.page_style import STYLE
@@ -44,6 +45,7 @@ class Facts:
         notices: what the operator should do, in words.
         reading: the numbers of a metrics scrape.
         dht: what is counted about the DHT.
+        hosting: whom the node hosts, and what it gives them.
     """
 
     did: str
@@ -62,6 +64,7 @@ class Facts:
     notices: Sequence[str]
     reading: Reading
     dht: DhtCounters
+    hosting: Hosting
 
 
 def render(facts: Facts) -> str:
@@ -78,7 +81,8 @@ def render(facts: Facts) -> str:
         f"<header><h1>walletcli node</h1>{state}"
         f'<span class="quiet">up {escape(duration(facts.uptime_s))} · version {escape(facts.version)}</span></header>'
         f"{notices}{_tiles(facts)}{_history(facts)}"
-        f'<div class="pair">{_identity(facts)}{_machine(facts)}{_holdings(facts)}{_peers(facts)}{_dht(facts.dht)}</div>'
+        f'<div class="pair">{_identity(facts)}{_machine(facts)}{_holdings(facts)}{_hosting(facts)}{_peers(facts)}'
+        f"{_dht(facts.dht)}</div>"
         '<footer class="quiet">Only this machine and the addresses in node.toml see this page. It reloads every '
         "30 seconds. Numbers for machines: /metrics</footer></main></body></html>\n"
     )
@@ -152,6 +156,22 @@ def _holdings(facts: Facts) -> str:
         ("", ", ".join(f"{number(value)} {escape(name)}" for name, value in facts.kinds.items())),
     ]
     return _section("Holdings", rows)
+
+
+def _hosting(facts: Facts) -> str:
+    counts, hosting = facts.reading.counts, facts.hosting
+    whom = {Policy.OPEN: "anybody", Policy.CLOSED: "those invited or allowed", Policy.OFF: "nobody"}[hosting.policy]
+    terms = hosting.terms
+    rows = [
+        ("for", whom),
+        ("each gets", f"{size(terms.quota_bytes)}, in blobs of at most {size(terms.max_blob_bytes)}"),
+        ("kept", f"for {hosting.retention_days} days after leaving"),
+        ("identities", f"{number(counts.hosted)}, of them {number(counts.leaving)} leaving"),
+        ("blobs", f"{number(counts.blobs)} ({escape(size(counts.blob_bytes))})"),
+    ]
+    if counts.trash:
+        rows.append(("clearing", f"deleted data of {number(counts.trash)}"))
+    return _section("Hosting", rows)
 
 
 def _peers(facts: Facts) -> str:

@@ -31,6 +31,10 @@ _NO_BODY: Final = BodyLimit(0, "request.body")
 MAX_TURN: Final = 64
 """How many requests are served before the event loop does something else."""
 
+MAX_LONG: Final = 2
+"""How many of them may have a long body: each costs as much as some packets, and the writer should not have nothing to
+do meanwhile."""
+
 
 class Routes:
     """The handler of every connection.
@@ -94,8 +98,7 @@ class Routes:
         self._turn.append((request, connection))
 
     def _serve(self) -> None:
-        turn = self._turn[:MAX_TURN]
-        del self._turn[:MAX_TURN]
+        turn = self._take_turn()
         if self._turn:
             self._loop.call_soon(self._serve)
         reads: list[Asked] = []
@@ -107,6 +110,18 @@ class Routes:
         for asked, serve in ((reads, self._packets.get), (writes, self._packets.put)):
             if asked:
                 self._serve_packets(asked, serve)
+
+    def _take_turn(self) -> list[tuple[Request, Connection]]:
+        """Return the requests that are served now, in the order in which they came."""
+        size = long = 0
+        for request, _ in self._turn[:MAX_TURN]:
+            size += 1
+            long += request.room is not None
+            if long == MAX_LONG:
+                break
+        turn = self._turn[:size]
+        del self._turn[:size]
+        return turn
 
     def _serve_packets(self, asked: list[Asked], serve: Callable[[Sequence[Asked]], None]) -> None:
         try:

@@ -86,7 +86,7 @@ def run(
         stack.callback(loop.close)
         log.start_logging()
         try:
-            loop.run_until_complete(_serve(files, config, read, sockets, limits, on_ready))
+            loop.run_until_complete(_serve(files, config, read, sockets, limits, hosting, on_ready))
         finally:
             files.run_state.unlink(missing_ok=True)
 
@@ -106,6 +106,7 @@ async def _serve(
     read: Callable[[], Config],
     sockets: list[socket.socket],
     limits: bool,
+    hosting: str | None,
     on_ready: Callable[[dict[str, str | None]], None] | None,
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -134,6 +135,7 @@ async def _serve(
     _calm_collector()
     ready = {"did": identity.did, "listen": address, "http": http}
     state = {**ready, "pid": os.getpid(), "started_s": int(time.time()), "version": __version__, "limits": limits}
+    state["hosting"] = hosting  # in place of what the configuration says, if it is given
     directory.replace(files.run_state, json.dumps(state).encode(), 0o644)
     log.info("node.ready", **ready)
     notify_service_manager("READY=1")

@@ -290,6 +290,7 @@ class Service:
             notices=self._notices(reading),
             reading=reading,
             dht=self.metrics.dht,
+            hosting=self._provider.settings,
         )
 
     def _notices(self, reading: Reading) -> Sequence[str]:

@@ -37,6 +37,10 @@ PAGE_BYTES: Final = 4096
 CHECKPOINT_PAGES: Final = 4000
 """Pages of 4 KiB in the log from which it is copied back."""
 
+HELD_PAGES: Final = 3000
+"""Pages in the log from which no snapshot is held over many reads: one from before the last batch would keep the
+copying from its end, and it would have to be done twice."""
+
 TAIL_PACKETS: Final = 32_768
 """How many packets at the table's end are found through memory before they are put into the index, all at once."""
 
@@ -116,10 +120,10 @@ class SqliteStore:
     def _begin_read(self) -> None:
         """Hold one snapshot over many reads: opening one costs more than a look-up.
 
-        It is let go when a batch is staged or stored. While the log waits to be started anew none is held, as any would
-        keep the log growing.
+        It is let go when a batch is staged or stored. While the log is about to be copied back none is held, as any
+        would keep it growing.
         """
-        if self._wal_pages < CHECKPOINT_PAGES:
+        if self._wal_pages < min(HELD_PAGES, CHECKPOINT_PAGES):
             self._cursor.execute("BEGIN")
             self._held = True
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import apsw
 
 from walletcli.errors import StorageError
+from walletcli.node.config import Config
 from walletcli.node.directory import NodeDirectory
 from walletcli.node.identity import NodeIdentity
 from walletcli.node.sqlite_store import read_counts, storage_error, store_size_bytes
@@ -21,10 +22,12 @@ def status(directory: Path) -> dict[str, object]:
     Returns:
         ``did``, ``running``, ``pid``, ``listen``, ``http``, ``version``, ``uptime_s`` (None where it does not run),
         ``addresses``, ``seq``, ``delegation_days_left``, ``root_present``, ``packets``, ``pending``, ``documents``,
-        ``unreferenced_documents``, ``queued``, ``store_bytes``, ``free_bytes``, ``notices``.
+        ``unreferenced_documents``, ``queued``, ``hosting`` (the policy), ``hosted``, ``leaving``, ``blobs``,
+        ``blob_bytes``, ``store_bytes``, ``free_bytes``, ``notices``.
 
     Raises:
         StorageError: ``node.missing``, ``node.unreadable``, ``storage.*``.
+        InputError: ``config.*``.
     """
     files = NodeDirectory(directory)
     files.check()
@@ -51,6 +54,11 @@ def status(directory: Path) -> dict[str, object]:
         "documents": counts.documents,
         "unreferenced_documents": counts.unreferenced,
         "queued": counts.queued,
+        "hosting": state.get("hosting") or Config.from_file(files.config).hosting.policy.value,
+        "hosted": counts.hosted,
+        "leaving": counts.leaving,
+        "blobs": counts.blobs,
+        "blob_bytes": counts.blob_bytes,
         "store_bytes": store_size_bytes(files.store),
         "free_bytes": disk.f_bavail * disk.f_frsize,
         "notices": identity.notices(),

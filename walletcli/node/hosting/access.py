@@ -87,7 +87,8 @@ def invite(directory: Path, uses: int, days: int) -> tuple[str, Invitation]:
         StorageError: ``node.missing``, ``storage.*``.
     """
     if not 1 <= uses <= MAX_USES or not 1 <= days <= MAX_DAYS:
-        raise InputError("hosting.range", f"an invitation has 1 to {MAX_USES} uses and 1 to {MAX_DAYS} days")
+        hint = "choose numbers in these ranges; for everybody, set the policy in node.toml to open"
+        raise InputError("hosting.range", f"an invitation has 1 to {MAX_USES} uses and 1 to {MAX_DAYS} days", hint)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     digest = hashlib.sha256(token.encode()).digest()
     now_s = int(time.time())
@@ -146,7 +147,7 @@ def remove(directory: Path, names: Sequence[str]) -> list[str]:
 
 
 def listing(directory: Path) -> dict[str, object]:
-    """Return the policy and terms of the configuration, the invitations, and who is allowed or blocked.
+    """Return policy and terms, the invitations, and who is allowed or blocked.
 
     Raises:
         StorageError: ``node.missing``, ``node.unreadable``, ``storage.*``.
@@ -162,7 +163,9 @@ def listing(directory: Path) -> dict[str, object]:
                 _read(connection, found)
         except apsw.Error as error:
             raise storage_error(error) from error
-    return {"policy": hosting.policy.value, "terms": hosting.terms.to_json(), **found}
+    running = files.read_run_state() if files.is_locked() else {}
+    policy = running.get("hosting") or hosting.policy.value
+    return {"policy": policy, "terms": hosting.terms.to_json(), **found}
 
 
 def _read(connection: apsw.Connection, found: dict[str, list[object]]) -> None:

@@ -67,6 +67,8 @@ class HostBatch:
         self._count = count
         self._stored_count = stored_count
         self._has_claims = stored_count("claims") > 0
+        last_part = cursor.execute("SELECT max(id) FROM blob_part").get
+        self._last_content = last_part // PARTS if last_part is not None else 0
 
     def apply(self, write: HostWrite, now_s: int) -> Outcome:
         """Apply one write and return what becomes of it.
@@ -123,7 +125,7 @@ class HostBatch:
         digest, signer, quota, retention, max_blob, not_after = claim
         due_s = not_after * DAY_S
         if hosted is None:
-            row = (key, self._next("last_host"), Kept.BOUND.value, due_s, quota, retention, max_blob, digest, signer)
+            row = (key, self._next_host(), Kept.BOUND.value, due_s, quota, retention, max_blob, digest, signer)
             self._cursor.execute(_BIND, row)
             self._count("hosted", 1)
             return
@@ -145,10 +147,10 @@ class HostBatch:
         if hosted is not None and hosted.state is Kept.BOUND:
             self._leave(key, now_s)
 
-    def _next(self, name: str) -> int:
+    def _next_host(self) -> int:
         """Return a number that was not given out before."""
-        self._count(name, 1)
-        return self._stored_count(name)
+        self._count("last_host", 1)
+        return self._stored_count("last_host")
 
     # blobs
 
@@ -192,7 +194,8 @@ class HostBatch:
         return None
 
     def _put_content(self, content: bytes | memoryview) -> int:
-        content_id = self._next("last_content")
+        self._last_content += 1  # a transaction that is rolled back leaves a gap
+        content_id = self._last_content
         for number, at in enumerate(range(0, len(content), PART_BYTES)):
             self._cursor.execute(_PUT_PART, (content_id * PARTS + number, content[at : at + PART_BYTES]))
         return content_id
@@ -207,9 +210,7 @@ class HostBatch:
         if hosted is None or not hosted.blobs:
             return
         self._discard(hosted.host_id, hosted.blobs, hosted.used_bytes)
-        self._cursor.execute(
-            "UPDATE hosted SET id = ?, used = 0, blobs = 0 WHERE key = ?", (self._next("last_host"), key)
-        )
+        self._cursor.execute("UPDATE hosted SET id = ?, used = 0, blobs = 0 WHERE key = ?", (self._next_host(), key))
 
     def _discard(self, host_id: int, blobs: int, used_bytes: int) -> None:
         self._count("blobs", -blobs)
