@@ -16,9 +16,11 @@ from walletcli.core.contact_export import verify_export
 from walletcli.core.document_parts import Power
 from walletcli.core.export_file import SealedExport, read_export_file
 from walletcli.core.record import Record
-from walletcli.core.request_file import RequestFile
+from walletcli.core.request_file import PublishItem, RequestFile
 from walletcli.core.response import ResponseFile
 from walletcli.core.sealed import unseal
+from walletcli.signers.requests import PacketRequest
+from walletcli.signers.software import SoftwareSigner
 from walletcli.wallet.airgap.making import NewIdentity, Wish, ask_to_enrol, make_request
 from walletcli.wallet.airgap.waiting import read_book
 from walletcli.wallet.airgap.wishes import card_wish, export_wish
@@ -113,6 +115,19 @@ def test_what_is_signed_is_what_a_publish_would_have_signed(alice: Machines) -> 
     assert document == made.request.items[0].document  # type: ignore[union-attr]  # it asks for a record
     assert document.bindings == (b"grant",)
     assert alice.view("alice").bindings is None
+
+
+def test_there_is_one_path_on_which_a_root_signs(alice: Machines) -> None:
+    """What comes back is what the signer of a wallet with its root at hand gives for the same request."""
+    with here(alice.online) as session:
+        set_attribute(session, "alice", "name", "Alice B.")
+    item = alice.ask().request.items[0]
+    assert isinstance(item, PublishItem)
+    alice.apply(alice.approve(_pending(alice)))
+    there = SoftwareSigner(TREE.root(0), item.identity).sign(
+        PacketRequest(item.identity, item.document, item.record.document)
+    )
+    assert Record.from_bytes(alice.view("alice").record or b"").packet == there
 
 
 def test_a_record_that_was_signed_elsewhere_is_published(alice: Machines, relay: HonestRelay) -> None:
