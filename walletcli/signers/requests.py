@@ -153,7 +153,7 @@ def _describe_grant(binding: Binding, today: int | None) -> list[str]:
 def _size(count_bytes: int) -> str:
     for factor, unit in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
         if count_bytes >= factor and count_bytes * 8 % factor == 0:  # eighths are written exactly
-            return f"{count_bytes / factor:g} {unit}"
+            return f"{count_bytes / factor:.10g} {unit}"
     return f"{count_bytes} bytes"
 
 
