@@ -146,21 +146,21 @@ def verify(invocation: Invocation, who: str, owner: str | None, yes: bool, words
     with invocation.session() as session:
         identity = own_identity_of(session, owner)
         safety = safety_of(session, identity, who)
-        if not undo and not yes:
-            _compare(invocation, safety, typed)
+        were_shown = not undo and not yes and _compare(invocation, safety, typed)
         found = mark_compared(session, identity, safety.contact, compared=not undo)
     answer = {"contact": document(found), "words": list(safety.words), "picture": list(safety.picture)}
-    invocation.answer(answer, [*safety_lines(safety), "", *lines(found)])
+    invocation.answer(answer, [*([] if were_shown else [*safety_lines(safety), ""]), *lines(found)])
 
 
-def _compare(invocation: Invocation, safety: Safety, typed: str | None) -> None:
-    """Compare with what was typed, or show the words and ask."""
+def _compare(invocation: Invocation, safety: Safety, typed: str | None) -> bool:
+    """Compare with what was typed, or show the words and ask; tell whether they were shown."""
     from walletcli.cli.contact_page import safety_lines
     from walletcli.cli.terminal import open_terminal
     from walletcli.wallet.contacts.verifying import check_typed
 
     if typed is not None:
-        return check_typed(safety, typed)
+        check_typed(safety, typed)
+        return False
     with open_terminal(invocation, "ask whether the words are alike", "give --words, or --yes") as terminal:
         terminal.write("\n".join(safety_lines(safety)) + "\n\n")
         if not terminal.confirm("Does the other side see the same twelve words, in this order?"):
@@ -169,7 +169,7 @@ def _compare(invocation: Invocation, safety: Safety, typed: str | None) -> None:
                 "nothing was recorded",
                 "if the words differ, somebody may stand between you: exchange cards anew, in person",
             )
-    return None
+    return True
 
 
 @contact.command("list", unlocks=True, example="walletcli contact list --as alice")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -83,8 +84,9 @@ def _answer_related(invocation: Invocation, related: Related, out: str | None, l
     answer = {"contact": document(related.contact), "whole": related.relation.is_whole, "file": path, "link": text}
     if related.file is not None:
         step = "complete" if related.relation.is_whole else "accept"
-        tell(invocation, (), f"Next, on the other side: walletcli contact relate YOU --{step} FILE")
-    invocation.answer(answer, [*lines(related.contact), *pairs(extra)])
+        what = shlex.quote(os.path.basename(out)) if out is not None else "LINK"
+        tell(invocation, (), f"Next, on the other side: walletcli contact relate YOU --{step} {what}")
+    invocation.answer(answer, lines(related.contact, extra))
 
 
 @click.command("share", cls=Verb, unlocks=True, example="walletcli contact share bob phone email")

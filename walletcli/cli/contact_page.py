@@ -30,8 +30,8 @@ def document(contact: Contact) -> dict[str, object]:
     return ContactReport.of(contact).to_json()
 
 
-def lines(contact: Contact) -> list[str]:
-    """Return a contact for people."""
+def lines(contact: Contact, extra: Sequence[tuple[str, str]] = ()) -> list[str]:
+    """Return a contact for people, with what else the command has to say."""
     from walletcli.wallet.contacts.report import ContactReport
 
     report = ContactReport.of(contact)
@@ -45,11 +45,11 @@ def lines(contact: Contact) -> list[str]:
     if contact.shared:
         fields.append(("may read", ", ".join(contact.shared)))
     fields += [("note", line) for text in contact.notes for line in text.split("\n")]
-    return pairs(fields)
+    return pairs([*fields, *extra])
 
 
 def _verified(report: ContactReport) -> str:
-    return f"{'yes' if report.is_verified else 'no'}: {report.why}"
+    return f"{'yes' if report.is_verified else 'no'}: {report.reason}"
 
 
 def _statements(report: ContactReport) -> list[tuple[str, str]]:

@@ -58,32 +58,39 @@ class ContactReport:
         return STATES[sighting.standing] if sighting is not None else "not looked up"
 
     @property
-    def why(self) -> str:
-        """Why it counts as verified, or not."""
+    def reason(self) -> str:
+        """Why it counts as verified, or not, in a few words."""
         contact = self.contact
         if contact.key is None:
             return "it came with a vCard and has no identity that could be verified"
-        if contact.compared_day is not None:
-            return f"safety words were compared on {day_text(contact.compared_day)}"
-        said = ["nobody has compared safety words"]
+        if contact.compared_day is None:
+            return "nobody has compared safety words"
+        return f"safety words were compared on {day_text(contact.compared_day)}"
+
+    @property
+    def why(self) -> str:
+        """Why it counts as verified, or not, and what is known where it does not."""
+        contact, said = self.contact, [self.reason]
+        if self.is_verified or contact.key is None:
+            return self.reason
         if contact.relation is not None:
             said.append(
                 "a relation is signed by both sides, which shows that the key's owner knows you, not who that is"
             )
         if contact.card is not None:
-            said.append(self.card_why(contact.card))
+            said.append(f"the card is {self.card_why(contact.card)}")
         return "; ".join(said)
 
     def card_why(self, card: HeldCard) -> str:
         """Return what was checked of the card."""
         sign1 = _sign1(card.data, len(card.data))
         if sign1 is None:
-            return "the card cannot be read"
+            return "such that it cannot be read"
         if sign1.signer == self.contact.id:
-            return "the card is signed by the identity's root key"
+            return "signed by the identity's root key"
         if card.checked_day is None:
-            return "the card is signed by a device that no known record names"
-        return f"the card is signed by a device that its identity's record named on {day_text(card.checked_day)}"
+            return "signed by a device that no known record names"
+        return f"signed by a device that the identity's record named on {day_text(card.checked_day)}"
 
     def to_json(self) -> dict[str, object]:
         """Return everything; ids as text, days as numbers."""
