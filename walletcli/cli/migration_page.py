@@ -60,7 +60,7 @@ def moved_lines(result: Migrated) -> list[str]:
     old = OLD_STATES[report.old]
     rows.append(("old provider", f"{old}: {report.old_error.message}" if report.old_error is not None else old))
     if result.told_error is not None:
-        rows.append(("not told", f"{result.told_error.message}; contacts find the new one on your relays"))
+        rows.append(("not told", f"{result.told_error.message}; contacts find the new provider on your relays"))
     rows += [("moved to", IdentityId(result.new).did), ("address", result.address)]
     if result.stored is not None:
         rows += [("stored on", relay) for relay in result.stored.relays]

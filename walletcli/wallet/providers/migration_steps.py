@@ -321,6 +321,12 @@ class MigrationRun:
             self.progress(f"telling {address.to_text()}")
             try:
                 store_record(self.session, self.index, record, [address], self.dialer)
+            except PublishedShortError as error:
+                self.told_error = NetworkError(
+                    "provider.not-told",
+                    "; ".join(failure.message for failure in error.stored.failed),
+                    "nothing needs to be done: contacts find the new provider on your relays",
+                )
             except WalletError as error:
                 self.told_error = error
             else:

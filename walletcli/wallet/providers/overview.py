@@ -223,7 +223,8 @@ def _pending(identity: IdentityView, book: ProviderBook) -> list[ProviderView]:
 
 
 def _left(book: ProviderBook) -> list[ProviderView]:
-    return [_left_view(entry) for entry in book.entries if entry.left_day is not None]
+    left = [entry for entry in book.entries if entry.left_day is not None]
+    return [_left_view(entry) for entry in sorted(left, key=lambda entry: (-(entry.left_day or 0), entry.address))]
 
 
 def _left_view(entry: ProviderEntry) -> ProviderView:
