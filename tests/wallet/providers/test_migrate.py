@@ -21,15 +21,21 @@ from tests.wallet.providers.parts import (
 )
 from walletcli.client.host_answers import HostState
 from walletcli.core.record import Record
+from walletcli.net.tcp import TcpDialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.providers.book import Role, read_book
 from walletcli.wallet.providers.links import read_grant
 from walletcli.wallet.providers.migrate import Migrated, MigrateWish, migrate
+from walletcli.wallet.providers.migration_steps import MigrationRun
 from walletcli.wallet.providers.move_report import Outcome
 from walletcli.wallet.providers.overview import provider_status
+from walletcli.wallet.providers.places import access_to, open_provider, writers_of
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.relays import add_relay
 from walletcli.wallet.resolve import resolve_identity
+from walletcli.wallet.sealed.index import Kind
+from walletcli.wallet.sealed.owner import Owner
+from walletcli.wallet.sealed.writing import put_item
 from walletcli.wallet.state.view import IdentityView
 
 Hosts = Callable[..., Host]
@@ -232,6 +238,30 @@ def test_a_second_run_tells_what_the_first_did_and_changes_nothing(
     assert again.report == first.report
     assert (again.old, again.new) == (first.old, first.new)
     assert record_of(session) == before
+
+
+def test_what_another_device_stores_at_the_old_provider_meanwhile_is_fetched(
+    session: Session, alice: IdentityView, old: Host, new: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bind(session, old.address)
+    put_data(session, tmp_path, "letter", b"dear")
+
+    def cut(_: MigrationRun) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MigrationRun, "tell", cut)
+        with pytest.raises(KeyboardInterrupt):
+            move(session, new.address)
+    view = view_of(session)
+    place = open_provider(access_to(session, view, TcpDialer()), old.key, writers_of(view), named=old.address)
+    assert place.place is not None
+    put_item(place.place, Owner.of(session, view), Kind.FILE, "late", b"by another device")
+    place.close()
+    moved = move(session, None)
+    assert outcomes(moved) == {"late": Outcome.MOVED, "letter": Outcome.MOVED}
+    assert moved.report.is_complete
+    assert get_data(session, "late") == b"by another device"
 
 
 def test_the_kit_has_the_new_record_and_everything_afterwards(

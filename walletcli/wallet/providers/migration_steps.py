@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from walletcli.client.copying import CopyReport
 from walletcli.client.host_answers import HostState
+from walletcli.client.places import Place
 from walletcli.client.publish import PublishedShortError, Stored
 from walletcli.core.record import Record
 from walletcli.core.secret import Secret
@@ -39,6 +40,7 @@ from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.sealed.locking import data_lock
 from walletcli.wallet.sealed.memory import read_memory
 from walletcli.wallet.sealed.owner import Owner
+from walletcli.wallet.sealed.reading import read_index
 from walletcli.wallet.sealed.settling import remember
 from walletcli.wallet.state.changes import SetBindings
 from walletcli.wallet.state.draft import last_document, today
@@ -270,7 +272,7 @@ class MigrationRun:
         owner = Owner.of(self.session, identity)
 
         def note(found: MoveReport) -> None:
-            self._advance(Stage.GRANTED, found.continuing(earlier))
+            self._advance(self.journal.stage, found.continuing(earlier))
 
         moved = move_data(sources, target.place, owner, known, self.progress, note)
         remember(self.session, identity, moved.settled)
@@ -298,7 +300,7 @@ class MigrationRun:
         record = self._record()
         self._publish(record, journal)
         self._tell_old(record, journal)
-        self._advance(Stage.TOLD)
+        self._advance(Stage.TOLD, self._fetched_again(journal) if self.told_error is None else None)
 
     def _publish(self, record: Record, journal: Journal) -> None:
         """Store the record on the relays, and at all providers but the one that is left."""
@@ -332,6 +334,35 @@ class MigrationRun:
             else:
                 self.told_error = None
                 return
+
+    def _fetched_again(self, journal: Journal) -> MoveReport | None:
+        """Fetch what another device stored at the old provider while the data was copied; None if there is nothing.
+
+        The old provider is read-only from here on, so there is nothing to be missed after this.
+        """
+        identity = self.identity
+        with bound_places(self.session, identity, self.dialer) as places:
+            access = access_to(self.session, identity, self.dialer)
+            old = self._open_old(access, places, journal)
+            try:
+                if old.place is None or not self._is_newer(old.place):
+                    return None
+                with data_lock(self.session.home, self.index):
+                    return self._moved(identity, places, _usable(places, journal.new), old)
+            except WalletError as error:
+                self.shortfall = error
+                return None
+            finally:
+                old.close()
+
+    def _is_newer(self, place: Place) -> bool:
+        """Tell whether a place has a newer index than the one that this wallet has seen; what it gives may be no use."""
+        try:
+            seen = read_index(place, Owner.of(self.session, self.identity).unseal)
+        except WalletError:
+            return False
+        known = read_memory(self.session, self.index).seen
+        return seen is not None and (known is None or seen.version > known.version)
 
     def finish(self) -> MoveReport:
         """Bring the exit kits up to date, and close the journal.
