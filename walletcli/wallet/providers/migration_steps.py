@@ -356,7 +356,7 @@ class MigrationRun:
                 old.close()
 
     def _is_newer(self, place: Place) -> bool:
-        """Tell whether a place has a newer index than the one that this wallet has seen; what it gives may be no use."""
+        """Tell whether a place has a newer index than the one that this wallet has seen."""
         try:
             seen = read_index(place, Owner.of(self.session, self.identity).unseal)
         except WalletError:
