@@ -76,3 +76,26 @@ def test_what_cannot_be_done_says_why(
     answer: Answer, bound: Path, password: Password, arguments: tuple[str, ...], code: str, exit_code: int
 ) -> None:
     assert answer(*arguments, *password, home=bound, code=exit_code)["error"]["code"] == code
+
+
+def test_how_it_went_is_part_of_the_status(
+    answer: Answer, cli: Cli, bound: Path, node: NodeProcess, password: Password
+) -> None:
+    assert answer("wallet", "status", *password, home=bound)["wallet"]["sync"] == []
+    answer("sync", "alice", *password, home=bound)
+    (state,) = answer("wallet", "status", *password, home=bound)["wallet"]["sync"]
+    assert (state["label"], state["faults"]) == ("alice", [])
+    node.kill()
+    cli("sync", "alice", *password, home=bound)
+    (after,) = answer("wallet", "status", *password, home=bound)["wallet"]["sync"]
+    assert after["done_s"] == state["done_s"]
+    assert "data" in {fault["step"] for fault in after["faults"]}
+    assert "failed at data:" in cli("wallet", "status", *password, home=bound).stdout
+
+
+def test_an_agent_is_told_how_often_or_not_at_all(answer: Answer, bound: Path, password: Password) -> None:
+    error = answer("wallet", "unlock", "--sync-between", "6h", "2h", *password, home=bound, code=3)
+    assert error["error"]["code"] == "agent.interval"
+    for option in (("--sync-between", "1h", "2h"), ("--no-sync",)):
+        assert not answer("wallet", "unlock", *option, *password, home=bound)["agent"]["already"]
+        answer("wallet", "lock", home=bound)

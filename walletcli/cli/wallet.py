@@ -172,12 +172,19 @@ def status(invocation: Invocation) -> None:
 @wallet.command("unlock", unlocks=True, example="walletcli wallet unlock --timeout 15m")
 @click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Lock again after this much idleness.")
 @click.option("--at-most", type=DURATION, help="Lock again after this time in any case.")
+@click.option("--sync-between", nargs=2, type=DURATION, metavar="TIME TIME", default=("2h", "6h"), show_default=True,
+              help="Meanwhile bring each identity in step at random times of its own, so far apart.")  # fmt: skip
+@click.option("--no-sync", is_flag=True, help="Do nothing by itself.")
 @pass_invocation
-def unlock(invocation: Invocation, timeout: int, at_most: int | None) -> None:
+def unlock(
+    invocation: Invocation, timeout: int, at_most: int | None, sync_between: tuple[int, int], no_sync: bool
+) -> None:
     """Keep the wallet open for a while, so that commands ask for no password."""
+    from walletcli.wallet.access.schedule import Interval
     from walletcli.wallet.access.unlock import unlock as start
 
-    agent = with_password(invocation, lambda password: start(invocation.home, password, timeout, at_most))
+    interval = None if no_sync or invocation.offline else Interval(*sync_between)
+    agent = with_password(invocation, lambda password: start(invocation.home, password, timeout, at_most, interval))
     invocation.answer({"agent": agent.to_json()}, [f"Unlocked for {for_people(agent.expires_in_s)}."])
 
 

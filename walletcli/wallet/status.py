@@ -11,6 +11,8 @@ from walletcli.wallet.state.wallet_view import WalletFacts
 
 if TYPE_CHECKING:
     from walletcli.vault.slots import SlotInfo
+    from walletcli.wallet.access.session import Session
+    from walletcli.wallet.sealed.overview import SyncState
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class WalletStatus:
         facts: the wallet in one line, or None while it is locked.
         slots: what opens it.
         relays: how many relays it knows.
+        sync: how the last synchronization of each identity went; empty while it is locked.
     """
 
     home: str
@@ -63,6 +66,7 @@ class WalletStatus:
     facts: WalletFacts | None
     slots: tuple[SlotView, ...]
     relays: int
+    sync: tuple[SyncState, ...] = ()
 
     def with_facts(self, facts: WalletFacts) -> WalletStatus:
         """Return the same with what the open wallet says."""
@@ -77,6 +81,7 @@ class WalletStatus:
             "expires_in_s": self.expires_in_s,
             "slots": [slot.to_json() for slot in self.slots],
             "relays": self.relays,
+            "sync": [state.to_json() for state in self.sync],
             **(self.facts.to_json() if self.facts is not None else {}),
         }
 
@@ -101,14 +106,22 @@ def wallet_status(home: Home, password: PasswordSource | None = None) -> WalletS
     agent = live_agent(home)
     if agent is not None:
         with agent:
-            return WalletStatus(home.path, True, True, agent.status().expires_in_s, agent.facts(), slots, relay_count)
-    facts = None
+            expires_in_s = agent.status().expires_in_s
+            return WalletStatus(home.path, True, True, expires_in_s, agent.facts(), slots, relay_count, _sync(agent))
+    facts: WalletFacts | None = None
+    sync: tuple[SyncState, ...] = ()
     if password is not None:
         from walletcli.wallet.access.opening import open_here
 
         with open_here(home, password) as session:
-            facts = session.facts()
-    return WalletStatus(home.path, True, False, None, facts, slots, relay_count)
+            facts, sync = session.facts(), _sync(session)
+    return WalletStatus(home.path, True, False, None, facts, slots, relay_count, sync)
+
+
+def _sync(session: Session) -> tuple[SyncState, ...]:
+    from walletcli.wallet.sealed.overview import sync_states
+
+    return sync_states(session)
 
 
 def _slots(home: Home) -> tuple[SlotView, ...]:

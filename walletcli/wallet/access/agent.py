@@ -24,6 +24,7 @@ from walletcli.errors import FormatError, InputError, SignerError, VaultError, W
 from walletcli.wallet.access import messages, runtime, wire
 from walletcli.wallet.access.keeper import Keeper
 from walletcli.wallet.access.messages import ApproveRequest, GetStatus, GetSummaries, GetView, Lock, Request
+from walletcli.wallet.access.schedule import Interval, Schedule
 from walletcli.wallet.home import Home
 
 MAX_CLIENTS = 64
@@ -34,6 +35,9 @@ CLIENT_IDLE_S = 60.0
 
 WAKE_S = 5.0
 """How often the agent looks at its clock: a machine that slept must not wake with an agent that has expired."""
+
+MIN_PAUSE_S = 0.1
+"""Shortest pause between two looks at what is due and cannot begin, because something else is at work."""
 
 READY = b"ready\n"
 """What the agent writes to standard output when it listens."""
@@ -68,6 +72,7 @@ class _Client:
 
     connection: socket.socket
     heard_s: float
+    is_child: bool = False
     incoming: bytearray = field(default_factory=bytearray)
     outgoing: bytearray = field(default_factory=bytearray)
     closing: bool = False
@@ -80,12 +85,17 @@ class Agent:
         keeper: holds the secrets.
         listener: listening Unix socket.
         limits: when to end.
+        schedule: when identities are brought in step; None: never by itself.
     """
 
-    def __init__(self, keeper: Keeper, listener: socket.socket, limits: Limits) -> None:
+    def __init__(
+        self, keeper: Keeper, listener: socket.socket, limits: Limits, schedule: Schedule | None = None
+    ) -> None:
         self._keeper = keeper
         self._listener = listener
         self._limits = limits
+        self._schedule = schedule
+        self._planned = -1
         self._selector = selectors.DefaultSelector()
         self._clients: dict[int, _Client] = {}
         self._started_s = self._asked_s = boot_clock_s()
@@ -121,7 +131,8 @@ class Agent:
     def run(self) -> None:
         """Serve until locked, stopped or expired."""
         while not self._finished():
-            for key, events in self._selector.select(timeout=max(0.0, min(self.expires_in_s(), WAKE_S))):
+            self._keep_in_step()
+            for key, events in self._selector.select(timeout=self._pause_s()):
                 if self._finished():
                     break
                 if key.fileobj is self._listener:
@@ -130,6 +141,21 @@ class Agent:
                     self._serve(self._clients[key.fd], events)
             self._drop_silent()
         self._finish()
+
+    def _pause_s(self) -> float:
+        next_s = self._schedule.next_s() if self._schedule is not None else None
+        due_s = next_s - boot_clock_s() if next_s is not None else WAKE_S
+        return max(0.0, min(self.expires_in_s(), WAKE_S, max(due_s, MIN_PAUSE_S)))
+
+    def _keep_in_step(self) -> None:
+        """Have identities brought in step that are due."""
+        if self._schedule is None:
+            return
+        if self._planned != self._keeper.generation:
+            self._planned = self._keeper.generation
+            with contextlib.suppress(FormatError):  # a log that cannot be read: what has a time keeps it
+                self._schedule.plan(self._keeper.synchronized(), boot_clock_s(), time.time())
+        self._schedule.tick(boot_clock_s())
 
     def _finished(self) -> bool:
         return self._ending or self.expires_in_s() <= 0
@@ -147,7 +173,9 @@ class Agent:
             return
         if len(self._clients) >= MAX_CLIENTS:
             self._close(min(self._clients.values(), key=lambda client: client.heard_s))
-        self._clients[connection.fileno()] = _Client(connection, boot_clock_s())
+        child = self._schedule.child_pid if self._schedule is not None else None
+        is_child = child is not None and runtime.peer_pid(connection) == child
+        self._clients[connection.fileno()] = _Client(connection, boot_clock_s(), is_child)
         self._selector.register(connection, selectors.EVENT_READ)
 
     def _serve(self, client: _Client, events: int) -> None:
@@ -174,12 +202,13 @@ class Agent:
             client.closing = True
         client.incoming += data
         for content in _whole_frames(client):
-            client.outgoing += wire.frame(self._answer(content))
+            client.outgoing += wire.frame(self._answer(content, client))
 
-    def _answer(self, content: bytes) -> bytes:
+    def _answer(self, content: bytes, client: _Client) -> bytes:
         try:
             request = messages.decode_request(content)
-            self._asked_s = boot_clock_s()
+            if not client.is_child:  # what the agent has done by itself does not keep it open
+                self._asked_s = boot_clock_s()
             return self._answer_request(request)
         except WalletError as error:
             if error.code in FATAL_CODES and not self._still_opens():
@@ -236,6 +265,8 @@ class Agent:
         client.connection.close()
 
     def _finish(self) -> None:
+        if self._schedule is not None:
+            self._schedule.end()
         for client in list(self._clients.values()):
             with contextlib.suppress(OSError):
                 client.connection.setblocking(True)
@@ -292,14 +323,16 @@ def listen(home: Home) -> tuple[socket.socket, int]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run as the agent's process: ``HOME IDLE_S ABSOLUTE_S``, the data key on standard input.
+    """Run as the agent's process: ``HOME IDLE_S ABSOLUTE_S SYNC_MIN_S SYNC_MAX_S``, the data key on standard input.
+
+    Without a shortest and longest time between two synchronizations there are none.
 
     Writes `READY`, or one frame with the error, to standard output, and then nothing more.
     """
     from walletcli.vault.hardening import harden_process
     from walletcli.wallet.access.opening import keeper_with_key
 
-    if len(arguments) != 3:
+    if len(arguments) != 5:
         return 2
     harden_process()
     os.umask(0o077)
@@ -317,7 +350,7 @@ def main(arguments: list[str]) -> int:
         sys.stdout.buffer.write(wire.frame(wire.encode_error(error)))
         sys.stdout.buffer.flush()
         return error.exit_code
-    agent = Agent(keeper, listener, limits)
+    agent = Agent(keeper, listener, limits, _schedule(home, *arguments[3:]))
     agent.stop_on_signals()
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
@@ -329,6 +362,10 @@ def main(arguments: list[str]) -> int:
             os.unlink(runtime.socket_name(home))
         listener.close()
     return 0
+
+
+def _schedule(home: Home, min_s: str, max_s: str) -> Schedule | None:
+    return Schedule(Interval(float(min_s), float(max_s)), home) if min_s and max_s else None
 
 
 def _let_go_of_streams() -> None:

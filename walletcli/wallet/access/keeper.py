@@ -149,6 +149,22 @@ class Keeper:
         if self._file_stamp() != self._stamp:
             self._load()
 
+    def synchronized(self) -> dict[int, int | None]:
+        """Return when each published identity was last tried to be brought in step (Unix time in seconds), by index.
+
+        Raises:
+            FormatError: ``sync-log.*``.
+        """
+        from walletcli.wallet.sealed import sync_log
+
+        data = self._state.drawers.get((WALLET_DRAWER, sync_log.DRAWER))
+        entries = sync_log.from_bytes(data) if data is not None else {}
+        return {
+            identity.index: entries[identity.index].tried_s if identity.index in entries else None
+            for identity in self._state.public.identities
+            if identity.record is not None and not identity.unseen
+        }
+
     def answer(self, request: Request) -> object:
         """Do what `request` asks for.
 

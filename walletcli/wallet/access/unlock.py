@@ -15,6 +15,7 @@ from typing import IO
 from walletcli.core.secret import Secret
 from walletcli.errors import InputError, VaultError, WalletError
 from walletcli.wallet.access import runtime, wire
+from walletcli.wallet.access.schedule import Interval
 from walletcli.wallet.access.session import AgentStatus, find_agent, live_agent
 from walletcli.wallet.home import Home, PasswordSource
 
@@ -47,7 +48,11 @@ _PASSED_ON = (
 
 
 def unlock(
-    home: Home, password: PasswordSource | None, idle_s: float = DEFAULT_IDLE_S, absolute_s: float | None = None
+    home: Home,
+    password: PasswordSource | None,
+    idle_s: float = DEFAULT_IDLE_S,
+    absolute_s: float | None = None,
+    interval: Interval | None = None,
 ) -> AgentStatus:
     """Keep the wallet open in an agent process.
 
@@ -56,6 +61,7 @@ def unlock(
         password: asked for the password if the keyring does not open the vault.
         idle_s: the agent ends after so many seconds without a request.
         absolute_s: and after so many in any case, or None.
+        interval: how often it brings identities in step by itself; None: never.
 
     Returns:
         How the agent is; `already` if it had been running, and then nothing about it changed.
@@ -82,7 +88,7 @@ def unlock(
 
             data_key = open_vault(home, password).data_key
         try:
-            _start(home, data_key, idle_s, absolute_s)
+            _start(home, data_key, idle_s, absolute_s, interval)
         except VaultError as error:
             # one that has just locked itself is on its way out, or another command was quicker: look again
             if error.code != "agent.running":
@@ -117,7 +123,7 @@ def lock(home: Home) -> bool:
     return True
 
 
-def _start(home: Home, data_key: Secret, idle_s: float, absolute_s: float | None) -> None:
+def _start(home: Home, data_key: Secret, idle_s: float, absolute_s: float | None, interval: Interval | None) -> None:
     """Start the agent and hand it the data key through a pipe: never in an argument, the environment or a file."""
     runtime.make_directory()
     package_parent = str(Path(__file__).resolve().parents[3])
@@ -126,6 +132,7 @@ def _start(home: Home, data_key: Secret, idle_s: float, absolute_s: float | None
         [
             sys.executable, "-P", "-m", "walletcli.wallet.access.agent",
             home.path, repr(idle_s), "" if absolute_s is None else repr(absolute_s),
+            *(("", "") if interval is None else (repr(interval.min_s), repr(interval.max_s))),
         ],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         cwd="/", env={**environment, "PYTHONPATH": package_parent}, start_new_session=True, close_fds=True,

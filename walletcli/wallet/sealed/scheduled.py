@@ -1,0 +1,72 @@
+"""The process that an agent starts to bring one identity in step: it asks the agent, and prints nothing.
+
+Which identity it is comes on standard input, with the agent's process id.
+
+Spec: docs/spec/agent.md, "By itself".
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from walletcli.core.identity_id import IdentityId
+from walletcli.errors import WalletError
+from walletcli.wallet.access.session import Session, live_agent
+from walletcli.wallet.home import Home
+from walletcli.wallet.sealed.sync import sync_identity
+from walletcli.wallet.sealed.sync_wallet import log_failure, log_report
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str], text: str) -> int:
+    """Bring one identity in step.
+
+    Args:
+        arguments: the home.
+        text: the identity's index and the agent's process id.
+
+    Returns:
+        The exit code: 0 if everything went well; otherwise what failed is in the wallet's log, if it could be written.
+    """
+    words = text.split()
+    if len(arguments) != 1 or len(words) != 2 or not all(word.isdigit() for word in words):
+        return 2
+    index, parent = map(int, words)
+    if not end_with(parent):
+        return 5
+    agent = live_agent(Home(arguments[0]))
+    if agent is None:
+        return 5
+    with agent:
+        try:
+            return _sync(agent, index)
+        except WalletError as error:
+            log_failure(agent, index, error)
+            return error.exit_code
+
+
+def _sync(session: Session, index: int) -> int:
+    identity = session.snapshot().wallet.by_index(index)
+    report = sync_identity(session, IdentityId(identity.public_key).did)
+    log_report(session, report)
+    return 11 if report.errors else 0
+
+
+def end_with(parent: int) -> bool:
+    """Have this process end when the one that started it does; tell whether that one is still there."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    return os.getppid() == parent
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    try:
+        sys.exit(main(sys.argv[1:], sys.stdin.readline()))
+    except WalletError as error:
+        sys.exit(error.exit_code)
