@@ -372,3 +372,22 @@ def test_the_stranger_is_found_at_the_node_that_the_card_names(
     added = bob.says("add", link)
     assert added["asked"] == [node.address]
     assert added["contact"]["places"] == [node.address]
+
+
+def test_a_contact_is_followed_to_where_its_record_is_and_not_only_to_ones_own_relays(
+    pair: tuple[Side, Side], node: NodeProcess, node_factory: Callable[..., NodeProcess]
+) -> None:
+    alice, bob = pair
+    other = node_factory("other", "--no-limits")
+    alice.answer("publish", "alice", "--relay", other.address, home=alice.home)
+    bob.answer("relay", "remove", node.address, home=bob.home)
+    bob.answer("relay", "add", other.address, home=bob.home)
+    before = bob.says("add", alice.says("card", "--link")["link"])["contact"]["seq"]
+    alice.answer("identity", "set", "alice", "city", "Turin", "--public", home=alice.home)
+    newer = alice.answer("publish", "alice", "--relay", node.address, home=alice.home)["seq"]
+    told = bob.says("refresh")["refresh"]
+    assert (told["asked"], told["changed"], told["failures"]) == (1, 1, [])
+    assert bob.says("show", "Alice")["contact"]["seq"] == newer > before
+    offer = bob.says("relate", "Alice", "--link")["link"]
+    alice.says("add", bob.did, "--name", "Bob")
+    alice.says("relate", "Bob", "--accept", offer, "--link")

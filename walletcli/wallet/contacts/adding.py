@@ -32,7 +32,7 @@ from walletcli.wallet.contacts.links import contact_links, not_accepted
 from walletcli.wallet.contacts.lookup import as_name, name_warnings, not_blocked
 from walletcli.wallet.contacts.merging import later_card
 from walletcli.wallet.contacts.sharing import share_changes
-from walletcli.wallet.contacts.sightings import with_evidence
+from walletcli.wallet.contacts.sightings import known_places, with_evidence
 from walletcli.wallet.files import read_file
 from walletcli.wallet.linkability import accepted_keys
 from walletcli.wallet.state.changes import PlanPublish
@@ -173,8 +173,8 @@ def add_contact(
     if before is not None:
         not_blocked(before)
     hints = introduction.card.hints if introduction.card is not None else ()
-    places = (*hints, *(before.places if before is not None else ()))
-    evidence = inquiry.newest(introduction.key, introduction.short_record, places, may_fail=True)
+    places = known_places(before) if before is not None else ()
+    evidence = inquiry.newest(introduction.key, introduction.short_record, places, hints)
     inquiry.save()
     day = today(time.time())
     card = _checked_card(introduction, evidence, day)

@@ -10,10 +10,11 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 
+from walletcli.core.document import attribute_fault, text_fault
 from walletcli.errors import InputError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import read_book, save_book
-from walletcli.wallet.contacts.contact import MAX_ATTRIBUTES, Contact
+from walletcli.wallet.contacts.contact import MAX_ATTRIBUTES, MAX_NOTE_BYTES, Contact
 from walletcli.wallet.contacts.lookup import as_name, find_contact, name_warnings
 from walletcli.wallet.contacts.sharing import share_changes
 from walletcli.wallet.state.draft import today
@@ -50,10 +51,16 @@ def set_of_contact(session: Session, identity: IdentityView, who: str, name: str
         value: the new name, the whole of the notes, or the attribute's value.
 
     Raises:
-        InputError: ``contact.unknown``, ``contact.ambiguous``, ``contact.name``, ``contact.too-many-attributes``.
-        FormatError: ``contact-book.malformed`` for what cannot be stored.
+        InputError: ``contact.unknown``, ``contact.ambiguous``, ``contact.name``, ``contact.too-many-attributes``;
+            ``contact.value`` for what cannot be stored.
     """
     value = unicodedata.normalize("NFC", value)
+    if name != NAME:
+        fault = text_fault(value, MAX_NOTE_BYTES) if name == NOTE else attribute_fault(name, value)
+        if fault:
+            raise InputError(
+                "contact.value", f"cannot keep {name!r} of a contact: {fault}", "shorten it, or spell it otherwise"
+            )
 
     def change(contact: Contact) -> Contact:
         if name == NAME:

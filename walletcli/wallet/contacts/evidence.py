@@ -142,14 +142,21 @@ class Inquiry:
         return self._own.without(dict.fromkeys(found))
 
     def newest(
-        self, key: bytes, short_record: bytes | None = None, places: Iterable[str] = (), *, may_fail: bool = True
+        self,
+        key: bytes,
+        short_record: bytes | None = None,
+        places: Iterable[str] = (),
+        hints: Iterable[str] = (),
+        *,
+        may_fail: bool = True,
     ) -> Evidence:
         """Return the newest record of an identity that can be had; it is remembered.
 
         Args:
             key: its root key, 32 bytes.
             short_record: of that identity, from a file; or None.
-            places: addresses of nodes that are said to have its record; asked if the relays do not give one.
+            places: addresses of nodes where its record is, as far as is known; asked together with the relays.
+            hints: addresses that whoever made a card has written into it; asked if the others give nothing usable.
             may_fail: be content with what is remembered or in the file when nobody can be asked; otherwise that is an
                 error unless one is offline on purpose.
 
@@ -163,7 +170,7 @@ class Inquiry:
         failure: NetworkError | VerificationError | None = None
         if not self.is_offline:
             try:
-                resolution = self._asked(key, places)
+                resolution = self._asked(key, places, hints)
             except VerificationError as error:
                 if error.code == "record.equivocation":
                     raise
@@ -194,20 +201,22 @@ class Inquiry:
             return Evidence(None, Source.NONE, resolution, failure)
         return Evidence(record, source, resolution, failure)
 
-    def _asked(self, key: bytes, places: Iterable[str]) -> Resolution:
-        """Ask the relays, and where the record is said to be if they have nothing that can be used."""
-        hinted = self.places(places)
+    def _asked(self, key: bytes, places: Iterable[str], hints: Iterable[str]) -> Resolution:
+        """Ask the relays and the places, and what is hinted at if none of them has anything that can be used."""
+        known, hinted = self.places(places), self.places(hints)
         try:
-            relays = self.relays()
+            first = list(dict.fromkeys((*self.relays(), *known)))
         except NetworkError:
-            if not hinted:
+            if not known and not hinted:
                 raise
-            relays = []
+            first = known
+        further = [address for address in hinted if address not in first]
+        if not first and further:
+            return self._resolve(key, further)
         try:
-            return self._resolve(key, relays)
-        except NetworkError as error:
-            further = [address for address in hinted if address not in relays]
-            if not further or error.code == "network.offline":
+            return self._resolve(key, first)
+        except (NetworkError, VerificationError) as error:
+            if not further or error.code in ("network.offline", "record.equivocation"):
                 raise
             return self._resolve(key, further)
 

@@ -23,7 +23,7 @@ from walletcli.wallet.contacts.contact import Contact
 from walletcli.wallet.contacts.evidence import Inquiry
 from walletcli.wallet.contacts.links import contact_links, not_accepted, plan_file, shared_contact_links, text_links
 from walletcli.wallet.contacts.lookup import find_contact, identified, not_blocked
-from walletcli.wallet.contacts.sightings import sealing_keys
+from walletcli.wallet.contacts.sightings import known_places, sealing_keys
 from walletcli.wallet.contacts.vcard_entries import joined_notes, to_vcard
 from walletcli.wallet.files import write_file
 from walletcli.wallet.home import Progress, silent
@@ -248,8 +248,8 @@ def _recipients(inquiry: Inquiry, wallet: WalletView, wanted: Wanted) -> Sequenc
     if wanted.audience is Audience.SELF:
         return _own_readers(identity)
     assert wanted.reader is not None
-    key = _reader(inquiry, wallet, wanted.reader)
-    evidence = inquiry.newest(key)
+    key, places = _reader(inquiry, wallet, wanted.reader)
+    evidence = inquiry.newest(key, None, places)
     inquiry.save()
     if evidence.record is None and evidence.failure is not None:
         raise evidence.failure
@@ -270,16 +270,16 @@ def _own_readers(identity: IdentityView) -> Sequence[bytes]:
     return own_readers(delegations, identity.recovery_key, identity.device_sealing_key)
 
 
-def _reader(inquiry: Inquiry, wallet: WalletView, who: str) -> bytes:
-    """Return the root key of the reader: a contact, or an id in any form; blocked ones are refused."""
+def _reader(inquiry: Inquiry, wallet: WalletView, who: str) -> tuple[bytes, tuple[str, ...]]:
+    """Return root key and known places of the reader: a contact, or an id in any form; blocked ones are refused."""
     book = read_book(inquiry.session, inquiry.identity.index)
     try:
         contact = find_contact(book, who)
     except InputError as error:
         if error.code != "contact.unknown":
             raise
-        return key_of(who, wallet)
-    return identified(not_blocked(contact))
+        return key_of(who, wallet), ()
+    return identified(not_blocked(contact)), known_places(contact)
 
 
 def _links(

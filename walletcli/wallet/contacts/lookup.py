@@ -5,12 +5,13 @@ Spec: docs/spec/contact-book.md.
 
 from __future__ import annotations
 
+from walletcli.core.document import text_fault
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.look_alike import drawn_form, mixes_scripts
 from walletcli.errors import InputError, UsageError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import ContactBook
-from walletcli.wallet.contacts.contact import MAX_NAME_BYTES, Contact, check_name
+from walletcli.wallet.contacts.contact import MAX_NAME_BYTES, Contact
 from walletcli.wallet.state.labels import same_label
 from walletcli.wallet.state.lookup import find
 from walletcli.wallet.state.view import IdentityView
@@ -128,13 +129,13 @@ def as_name(text: str) -> str:
     """Return a text as a contact's name: one line, single spaces.
 
     Raises:
-        FormatError: ``contact-book.malformed`` for characters that cannot be seen, or more than 1024 bytes.
-        InputError: ``contact.name`` if nothing is left.
+        InputError: ``contact.name`` if nothing is left, for characters that cannot be seen, or over 1024 bytes.
     """
     name = " ".join(text.split())
-    if not name:
-        raise InputError("contact.name", "the contact needs a name", f"give --name NAME, 1 to {MAX_NAME_BYTES} bytes")
-    check_name(name)
+    fault = text_fault(name, MAX_NAME_BYTES) if name else "it needs one"
+    if fault:
+        hint = f"give --name NAME: one line of 1 to {MAX_NAME_BYTES} bytes that can be seen"
+        raise InputError("contact.name", f"the contact's name: {fault}", hint)
     return name
 
 

@@ -26,9 +26,12 @@ from walletcli.wallet.contacts.contact import Contact, HeldCard, Sighting, Stand
 from walletcli.wallet.contacts.evidence import Evidence, Inquiry, Source
 from walletcli.wallet.contacts.lookup import contact_id_text, find_contact, identified, own_identity
 from walletcli.wallet.contacts.sharing import share_changes
-from walletcli.wallet.contacts.sightings import with_evidence
+from walletcli.wallet.contacts.sightings import known_places, with_evidence
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.state.draft import today
+
+STEP = 100
+"""After so many contacts progress is told."""
 
 _STANDINGS = {
     Standing.RETIRED: ("retired", "its owner has ended the identity"),
@@ -163,7 +166,9 @@ def refresh_contacts(
         _raise_offline(found)
     day = today(time.time())
     contacts, news, failures, changed = [], [], [], 0
-    for contact, scanned in zip(chosen, found, strict=True):
+    for number, (contact, scanned) in enumerate(zip(chosen, found, strict=True), 1):
+        if number % STEP == 0:
+            progress(f"reading what contacts say, {number} of {len(chosen)}")
         after = _seen(session, identity.index, contact, scanned, day)
         news += [*_news(contact, after), *_stale(contact, scanned.resolution)]
         if scanned.error is not None:
@@ -189,8 +194,7 @@ def _where(inquiry: Inquiry, contacts: Sequence[Contact]) -> dict[IdentityId, li
         relays, refused = [], error
     wanted = {}
     for contact in contacts:
-        seen = contact.sighting.places if contact.sighting is not None else ()
-        wanted[IdentityId(identified(contact))] = [*relays, *inquiry.places((*seen, *contact.places))]
+        wanted[IdentityId(identified(contact))] = [*relays, *inquiry.places(known_places(contact))]
     if not any(wanted.values()):
         raise refused or NetworkError(
             "relay.none", "no relay is known", "add one with: walletcli relay add ADDRESS, or name it with --relay"

@@ -34,7 +34,7 @@ from walletcli.wallet.contacts.evidence import Inquiry
 from walletcli.wallet.contacts.lookup import find_contact, identified, not_blocked
 from walletcli.wallet.contacts.merging import later_relation
 from walletcli.wallet.contacts.sharing import share_changes
-from walletcli.wallet.contacts.sightings import with_evidence
+from walletcli.wallet.contacts.sightings import known_places, with_evidence
 from walletcli.wallet.state.draft import today
 from walletcli.wallet.state.view import IdentityView
 
@@ -179,8 +179,7 @@ def _checked_side(
     """Check that the contact has signed, with a key that may by its newest record; return the contact as seen now."""
     key = identified(contact)
     short_record = file.short_records[found.relation.side_of(key)]
-    places = (*contact.places, *(contact.sighting.places if contact.sighting is not None else ()))
-    evidence = inquiry.newest(key, short_record, places, may_fail=False)
+    evidence = inquiry.newest(key, short_record, known_places(contact), may_fail=False)
     inquiry.save()
     found.check_side(key, evidence.record, day)
     return with_evidence(session, inquiry.identity.index, contact, evidence, day)

@@ -18,7 +18,7 @@ from walletcli.wallet.contacts.book import ContactBook, read_book, save_book
 from walletcli.wallet.contacts.contact import Contact
 from walletcli.wallet.contacts.evidence import Inquiry
 from walletcli.wallet.contacts.lookup import find_contact, identified, not_blocked
-from walletcli.wallet.contacts.sightings import with_evidence
+from walletcli.wallet.contacts.sightings import known_places, with_evidence
 from walletcli.wallet.state.changes import Change, SetShares
 from walletcli.wallet.state.draft import today
 from walletcli.wallet.state.view import MAX_RECIPIENTS, IdentityView, Share
@@ -93,8 +93,7 @@ def unshare(session: Session, identity: IdentityView, who: str, names: Sequence[
 def _refreshed(session: Session, inquiry: Inquiry, contact: Contact) -> Contact:
     """Return the contact with the devices of its newest record."""
     key = identified(contact)
-    places = (*contact.places, *(contact.sighting.places if contact.sighting is not None else ()))
-    evidence = inquiry.newest(key, None, places)
+    evidence = inquiry.newest(key, None, known_places(contact))
     inquiry.save()
     contact = with_evidence(session, inquiry.identity.index, contact, evidence, today(time.time()))
     if contact.sighting is None and evidence.failure is not None:

@@ -63,6 +63,12 @@ def with_evidence(session: Session, index: int, contact: Contact, evidence: Evid
     return replace(contact, sighting=seen)
 
 
+def known_places(contact: Contact) -> tuple[str, ...]:
+    """Return the addresses of nodes where a contact's record is, as far as is known; its providers' first."""
+    seen = contact.sighting.places if contact.sighting is not None else ()
+    return tuple(dict.fromkeys((*seen, *contact.places)))
+
+
 def places_of(bindings: Iterable[Binding]) -> tuple[str, ...]:
     """Return the addresses that the providers of valid bindings state, at most 8."""
     found: dict[str, None] = {}
