@@ -41,6 +41,8 @@ NOT_ERRORS = re.compile(
     | (adr|name|org)\.[a-z]+                       # attributes of contacts
     | (node|run|tls|root|device|store|wallet|data)\.(toml|json|crt|key|db|record|vault|lock)   # files
     | (node|sink|source|store|limits)\..*          # events in the node's log, answers of its HTTP interface
+    | dht\.(bug|failed|joined|not-kept|not-put|round-failed|state|state-not-saved)   # events in its log, and a file
+    | (dht|router)\.[a-z]+\.(com|org)               # the public DHT's first nodes
     | (request|packet|document)\.(method|path|body|timeout|malformed|bug|too-large|precondition|conflict|in-flight|hash)
     | (request|host)\.(length|query|token|challenge|device|audience|blocked|no-delegation|read-only)
     | blob\.(id|precondition)

@@ -18,7 +18,7 @@ from walletcli.dht.look_up import NEAREST, Found, Holder, LookUp
 from walletcli.dht.messages import Answer, Item, Refusal
 from walletcli.errors import VerificationError
 
-_TRIES: Final = 2
+_TRIES: Final = 4
 _PATIENCE_S: Final = 1.0
 """How long an answer to the last try is still taken after its time, in seconds."""
 

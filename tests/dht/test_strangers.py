@@ -1,0 +1,425 @@
+"""What strangers send: garbage, lies, answers to questions that were not asked of them, and no end of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dht.strangers import Stranger, named, stranger
+from tests.dht.swarm import Swarm, joined, new_key, signed
+from walletcli.core import bencode
+from walletcli.dht.contacts import Contact, fits_address, is_usable
+from walletcli.dht.endpoint import QUERIES_PER_ADDRESS, Endpoint
+from walletcli.dht.known_nodes import MAX_DEAD, MAX_KNOWN, KnownNodes
+from walletcli.dht.look_up import MAX_QUESTIONS, Found, LookUp
+from walletcli.dht.writer import Writer
+from walletcli.node.run import new_loop
+
+TARGET = b"t" * 20
+
+
+@contextlib.asynccontextmanager
+async def opened() -> Any:
+    endpoint = await Endpoint.open("127.0.0.1", 0, private=True)
+    try:
+        yield endpoint
+    finally:
+        endpoint.close()
+
+
+def look_up(*seeds: Contact) -> Found:
+    async def story() -> Found:
+        async with opened() as endpoint:
+            return await LookUp(endpoint, TARGET).run(seeds)
+
+    return asyncio.run(story())
+
+
+def test_a_decent_answer_is_taken() -> None:
+    with stranger(Stranger.answer) as node:
+        found = look_up(Contact(None, node.address))
+    assert [holder.node_id for holder in found.nearest] == [node.node_id]
+
+
+def from_elsewhere(node: Stranger, query: dict[bytes, Any], address: Any) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        other.sendto(bencode.encode({b"t": query[b"t"], b"y": b"r", b"r": {b"id": node.node_id}}), address)
+
+
+def wrong_transaction(node: Stranger, query: dict[bytes, Any], address: Any) -> None:
+    for transaction in (query[b"t"][:-1], query[b"t"] + b"\0", bytes(4), query[b"t"][::-1] + b"x"):
+        node.answer({b"t": transaction}, address)
+
+
+def raw(data: bytes) -> Callable[..., None]:
+    return lambda node, query, address: node.socket.sendto(data.replace(b"TTTT", query[b"t"]), address)
+
+
+def own_id_of_who_asks(node: Stranger, query: dict[bytes, Any], address: Any) -> None:
+    node.answer(query, address, id=query[b"a"][b"id"])
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        from_elsewhere,
+        wrong_transaction,
+        own_id_of_who_asks,
+        raw(b""),
+        raw(b"garbage"),
+        raw(b"d1:rd2:id20:sssssssssssssssssssse1:t4:TTTT1:y1:rex"),
+        raw(b"d1:rd2:id20:ssssssssssssssssssss5:nodes25:nnnnnnnnnnnnnnnnnnnnnnnnne1:t4:TTTT1:y1:re"),
+        raw(b"d1:rd2:id19:ssssssssssssssssssse1:t4:TTTT1:y1:re"),
+        raw(b"d1:rd2:id20:ssssssssssssssssssss5:token0:e1:t4:TTTT1:y1:re"),
+        raw(b"d1:rd2:id20:ssssssssssssssssssss3:seqi-1ee1:t4:TTTT1:y1:re"),
+        raw(b"d1:t4:TTTT1:rd2:id20:sssssssssssssssssssse1:y1:re"),
+        raw(b"d1:rle1:t4:TTTT1:y1:re"),
+        raw(b"d1:ele1:t4:TTTT1:y1:ee"),
+        raw(b"d1:t4:TTTT1:y1:ze"),
+        raw(b"l" * 2000),
+        raw(b"d1:rd2:id20:" + b"s" * 20 + b"1:v5000:" + b"v" * 5000 + b"e1:t4:TTTT1:y1:re"),
+    ],
+    ids=lambda reply: getattr(reply, "__name__", ""),
+)
+def test_an_answer_that_is_wrong_in_any_way_counts_as_none(reply: Callable[..., None]) -> None:
+    with stranger(reply) as node, stranger(Stranger.answer, b"d" * 20) as decent:
+        found = look_up(node.contact, decent.contact)
+    assert [holder.node_id for holder in found.nearest] == [decent.node_id]
+
+
+def test_a_node_that_answers_under_another_id_than_it_was_named_under_is_not_believed() -> None:
+    with stranger(lambda node, query, address: node.answer(query, address, id=TARGET)) as liar:
+        assert look_up(liar.contact).nearest == []
+        assert len(liar.asked) == 1
+
+
+def test_nodes_at_impossible_addresses_are_not_asked() -> None:
+    nowhere = [Contact(b"n" * 20, (host, 1)) for host in ("0.0.0.0", "224.0.0.1", "255.255.255.255")]
+    nowhere.append(Contact(b"n" * 20, ("127.0.0.1", 0)))
+    with stranger(lambda node, query, address: node.answer(query, address, nodes=named(*nowhere))) as node:
+        found = look_up(node.contact)
+    assert found.questions == 1
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "127.0.0.1", "192.168.1.1", "169.254.1.1", "fe80::1", "fd00::1", "::1"])
+def test_in_the_public_dht_addresses_that_are_not_public_are_not_asked(host: str) -> None:
+    assert not is_usable(host, private=False)
+
+
+def test_a_peer_without_end_ends() -> None:
+    def reply(node: Stranger, query: dict[bytes, Any], address: Any) -> None:
+        more = [Contact(TARGET[:18] + secrets.token_bytes(2), (f"127.0.{n}.{n}", node.address[1])) for n in range(32)]
+        node.answer(query, address, nodes=named(*more), id=node.node_id)
+
+    with ExitStack() as stack:
+        nodes = [stack.enter_context(stranger(reply, TARGET[:10] + bytes([n]) * 10)) for n in range(8)]
+        started = time.monotonic()
+        found = look_up(*(node.contact for node in nodes))
+    assert found.questions <= MAX_QUESTIONS
+    assert time.monotonic() - started < 60
+    assert {holder.node_id for holder in found.nearest} == {node.node_id for node in nodes}
+
+
+def test_a_forged_newer_item_neither_stops_a_put_nor_is_read(swarm: Swarm) -> None:
+    item = signed(new_key(), b"true", 5)
+    forged = replace(item, seq=9, value=b"false")
+
+    def lie(node: Stranger, query: dict[bytes, Any], address: Any) -> None:
+        node.answer(query, address, k=forged.key, seq=forged.seq, sig=forged.signature, v=forged.value)
+
+    with stranger(lie, item.target) as liar:
+
+        async def story() -> None:
+            endpoint = await Endpoint.open("127.0.0.1", 0, private=True)
+            seeds = [liar.contact, *(Contact(None, address) for address in swarm.addresses)]
+            with contextlib.closing(Writer(endpoint, seeds=lambda: seeds)) as writer:
+                kept = await writer.put(item, counted=True)
+                assert kept.newer is None
+                assert kept.stored >= 7  # the liar took one place among the nearest, and is not counted
+                assert (await writer.get(item.key))[0] == item
+
+        asyncio.run(story())
+    assert {query[b"q"] for query in liar.asked} == {b"get", b"put"}
+
+
+def test_a_node_that_says_stored_and_keeps_nothing_is_not_counted() -> None:
+    with stranger(Stranger.answer) as liar:
+
+        async def story() -> None:
+            endpoint = await Endpoint.open("127.0.0.1", 0, private=True)
+            with contextlib.closing(Writer(endpoint, seeds=lambda: [liar.contact])) as writer:
+                assert (await writer.put(signed(new_key()), counted=True)).stored == 0
+
+        asyncio.run(story())
+
+
+def test_a_wrong_token_is_a_refusal(swarm: Swarm) -> None:
+    address = swarm.addresses[0]
+
+    async def story() -> None:
+        async with opened() as endpoint:
+            future = asyncio.get_running_loop().create_future()
+            found = await LookUp(endpoint, TARGET).run([Contact(None, address)])
+            holder = next(holder for holder in found.nearest if holder.address == address)
+            endpoint.put(address, holder.node_id, signed(new_key()), b"wrong", None, future.set_result)
+            assert (await future).code in (203, 206)
+
+    asyncio.run(story())
+
+
+# what others ask of us
+
+
+def ask(endpoint: Endpoint, data: bytes) -> bytes | None:
+    """Send a datagram from a socket of its own; return what comes back, or None."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(0.3)
+        sock.sendto(data, endpoint.address)
+        try:
+            return sock.recv(65_536)
+        except TimeoutError:
+            return None
+
+
+def query(method: bytes, **arguments: bytes) -> bytes:
+    values = {name.encode(): value for name, value in arguments.items()}
+    return bencode.encode({b"a": {b"id": b"q" * 20, **values}, b"q": method, b"t": b"aa", b"y": b"q"})
+
+
+def asked(*questions: bytes) -> list[Any]:
+    """Return what an endpoint that knows a decent node answers to each question."""
+
+    async def story() -> list[Any]:
+        with stranger(Stranger.answer, b"d" * 20) as decent:
+            async with opened() as endpoint:
+                await LookUp(endpoint, TARGET).run([decent.contact])
+                answers = [await asyncio.to_thread(ask, endpoint, data) for data in questions]
+        return [answer and bencode.decode(answer) for answer in answers]
+
+    return asyncio.run(story())
+
+
+def test_queries_are_answered_without_token_or_value() -> None:
+    wanted = [query(b"ping"), query(b"find_node", target=TARGET), query(b"get", target=TARGET)]
+    wanted.append(query(b"get_peers", info_hash=TARGET))
+    for number, (answer, data) in enumerate(zip(asked(*wanted), wanted, strict=True)):
+        assert answer[b"y"] == b"r"
+        assert answer[b"t"] == b"aa"
+        assert set(answer[b"r"]) == ({b"id"} if number == 0 else {b"id", b"nodes"})
+        assert len(bencode.encode(answer)) <= 3 * len(data) + 60
+        assert number == 0 or answer[b"r"][b"nodes"][:20] == b"d" * 20
+
+
+def test_nobody_stores_anything_on_us() -> None:
+    item = signed(new_key())
+    put = bencode.encode(
+        {
+            b"a": {b"id": b"q" * 20, b"k": item.key, b"seq": 1, b"sig": item.signature, b"token": b"x", b"v": b"v"},
+            b"q": b"put",
+            b"t": b"aa",
+            b"y": b"q",
+        }
+    )
+    answers = asked(put, query(b"announce_peer", info_hash=TARGET), query(b"sample_infohashes", target=TARGET))
+    assert [answer[b"e"][0] for answer in answers] == [203, 203, 204]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"d",
+        query(b"ping")[:-1],
+        query(b"ping") + b"e",
+        query(b"get", target=b"short"),
+        query(b"x" * 33),
+        bencode.encode({b"a": {b"id": b"q" * 19}, b"q": b"ping", b"t": b"aa", b"y": b"q"}),
+        bencode.encode({b"a": {b"id": b"q" * 20}, b"q": b"ping", b"t": b"", b"y": b"q"}),
+        bencode.encode({b"a": {b"id": b"q" * 20}, b"q": b"ping", b"t": b"t" * 33, b"y": b"q"}),
+        bencode.encode({b"a": [], b"q": b"ping", b"t": b"aa", b"y": b"q"}),
+        bencode.encode({b"q": b"ping", b"t": b"aa", b"y": b"q"}),
+        b"d" * 60_000,
+    ],
+)
+def test_a_query_that_is_malformed_is_not_answered(data: bytes) -> None:
+    assert asked(data) == [None]
+
+
+def test_one_address_gets_so_many_answers_and_no_more() -> None:
+    async def story() -> None:
+        async with opened() as endpoint:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                end = time.monotonic() + 0.5
+                while time.monotonic() < end:
+                    for _ in range(20):
+                        sock.sendto(query(b"ping"), endpoint.address)
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
+            assert endpoint.traffic.dropped > 0
+            assert endpoint.traffic.queries <= 2 * QUERIES_PER_ADDRESS  # the half second may lie in two
+
+    asyncio.run(story())
+
+
+# a flood
+
+
+@contextlib.contextmanager
+def flood(endpoint: Endpoint) -> Iterator[None]:
+    """Have another process send garbage of all kinds, as fast as it can, from many addresses."""
+    command = [sys.executable, str(Path(__file__).with_name("flooder.py")), str(endpoint.address[1])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "sending\n"
+            yield
+        finally:
+            process.kill()
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+async def work_under_flood(swarm: Swarm, seconds: float) -> None:
+    async with joined(swarm.addresses) as ours:
+        endpoint = ours._writers[0].endpoint
+        items = [signed(new_key(), b"%d" % number) for number in range(4)]
+        await ours.put(items[0])
+        with flood(endpoint):
+            end = time.monotonic() + seconds
+            before = 0
+            done = 0
+            while time.monotonic() < end or done < 8:
+                item = items[done % 4]
+                assert (await ours.keep(item)).stored >= 4  # the kernel drops datagrams when too many wait
+                assert await ours.get(item.key) == item
+                done += 1
+                if done == 4:
+                    before = resident_bytes()
+            assert resident_bytes() - before < 16 << 20
+        assert endpoint.traffic.dropped > 1000
+
+
+def test_look_ups_go_on_and_memory_stays_flat_under_a_flood(swarm: Swarm) -> None:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(work_under_flood(swarm, 4.0))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(4000)
+def test_an_hour_of_flood(swarm: Swarm) -> None:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(work_under_flood(swarm, 3600.0))
+
+
+# memory of nodes
+
+
+def test_known_and_dead_nodes_are_bounded() -> None:
+    known = KnownNodes()
+    for number in range(MAX_KNOWN + 500):
+        address = (f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 1)
+        known.note_answer(secrets.token_bytes(20), address, 0.01)
+        for _ in range(2):
+            known.note_silence((address[0], 2), 0.0)
+            known.note_silence((address[0], 3 + number), 0.0)
+    assert len(known) <= MAX_KNOWN
+    assert len(known._numbers) == len(known._by_number) == len(known)
+    assert max(len(known._dead), len(known._failures)) <= MAX_DEAD
+
+
+def test_a_node_that_is_silent_twice_is_left_alone_until_its_time_is_over() -> None:
+    known, address = KnownNodes(), ("10.0.0.1", 1)
+    known.note_answer(b"n" * 20, address, 0.01)
+    known.note_silence(address, 0.0)
+    assert not known.is_dead(address, 0.0)
+    known.note_answer(b"n" * 20, address, 0.01)
+    known.note_silence(address, 0.0)
+    assert known.nearest(TARGET, 8)
+    known.note_silence(address, 0.0)
+    assert known.is_dead(address, 599.0)
+    assert known.nearest(TARGET, 8) == []
+    assert not known.is_dead(address, 601.0)
+
+
+def test_a_node_that_takes_another_id_or_address_has_one_place() -> None:
+    known = KnownNodes()
+    known.note_answer(b"a" * 20, ("10.0.0.1", 1), 0.01)
+    known.note_answer(b"b" * 20, ("10.0.0.1", 1), 0.01)
+    known.note_answer(b"b" * 20, ("10.0.0.2", 1), 0.01)
+    assert known.nearest(TARGET, 8) == [Contact(b"b" * 20, ("10.0.0.2", 1))]
+
+
+def test_the_timeout_follows_the_round_trips() -> None:
+    known, address = KnownNodes(), ("10.0.0.1", 1)
+    assert known.timeout_s(address) == 1.0
+    for _ in range(20):
+        known.note_answer(b"n" * 20, address, 0.4)
+    assert 0.4 < known.timeout_s(address) < 0.6
+    assert 0.4 < known.timeout_s(("10.0.0.2", 1)) < 0.6  # of others, as far as is known
+    for _ in range(20):
+        known.note_answer(b"n" * 20, address, 0.001)
+    assert known.timeout_s(address) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("host", "node_id"),
+    [
+        ("124.31.75.21", "5fbfbff10c5d6a4ec8a88e4c6ab4c28b95eee401"),
+        ("21.75.31.124", "5a3ce9c14e7a08645677bbd1cfe7d8f956d53256"),
+        ("65.23.51.170", "a5d43220bc8f112a3d426c84764f8c2a1150e616"),
+        ("84.124.73.14", "1b0321dd1bb1fe518101ceef99462b947a01ff41"),
+        ("43.213.53.83", "e56f6cbf5b7c4be0237986d5243b87aa6d51305a"),
+    ],
+)
+def test_ids_fit_addresses_as_published(host: str, node_id: str) -> None:
+    value = bytes.fromhex(node_id)
+    assert fits_address(value, host)
+    assert not fits_address(bytes([value[0] ^ 1]) + value[1:], host)
+    assert not fits_address(value[:19] + bytes([value[19] ^ 1]), host)
+    assert not fits_address(value, "8.8.8.8")
+    assert fits_address(value, "127.0.0.1")
+
+
+def test_items_are_put_over_ipv6_as_well() -> None:
+    def reply(sock: socket.socket, data: bytes, address: Any, stored: dict[str, Any]) -> None:
+        message: Any = bencode.decode(data)
+        values: dict[bytes, Any] = {b"id": b"6" * 20, b"token": b"token", b"nodes6": b""}
+        if message[b"q"] == b"put":
+            stored.update(message[b"a"] and {"item": message[b"a"]})
+        elif "item" in stored:
+            values |= {name: stored["item"][name] for name in (b"k", b"seq", b"sig", b"v")}
+        sock.sendto(bencode.encode({b"t": message[b"t"], b"y": b"r", b"r": values}), address)
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        stored: dict[str, Any] = {}
+
+        class Six(asyncio.DatagramProtocol):
+            def datagram_received(self, data: bytes, addr: Any) -> None:
+                reply(transport, data, addr, stored)  # type: ignore[arg-type]
+
+        transport, _ = await loop.create_datagram_endpoint(Six, local_addr=("::1", 0))
+        seed = Contact(None, transport.get_extra_info("sockname")[:2])
+        endpoint = await Endpoint.open("::1", 0, private=True)
+        with contextlib.closing(transport), contextlib.closing(Writer(endpoint, seeds=lambda: [seed])) as writer:
+            item = signed(new_key())
+            assert (await writer.put(item, counted=True)).stored == 1
+            assert (await writer.get(item.key))[0] == item
+
+    asyncio.run(story())
