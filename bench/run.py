@@ -27,6 +27,7 @@ MEASUREMENTS = {
     "derive": "bench.formats:derive",
     "verify": "bench.formats:verify",
     "contacts": "bench.contacts:verify_contacts",
+    "restore": "bench.restore:restore",
     "put": "bench.relay:put",
     "get": "bench.relay:get",
     "million": "bench.million:million",
@@ -108,6 +109,11 @@ NOTES = """How each is measured:
 - *contacts*: the same way; the export is signed by its owner, each contact has a card with a name and a mail address,
   signed by its root. The second row is the whole of `contact import`: reading the file, verifying, comparing names for
   look-alikes, and writing the contact book into the vault, synced; into an empty book each time.
+- *restore*: a wallet of 1,000 identities, each bound to the node, with a contact book of 20 there. Ours derives, looks
+  the records up, logs in with each root, reads index and contact book, verifies, decodes and writes the vault, up to
+  where new records would be signed. Against it: the derivation of the same keys, and a client that makes the same
+  exchanges over as many connections in as many threads (TLS handshakes and logins among them) and looks at nothing of
+  what comes. Compared is the processor time of client and node together, the least of three rounds of each.
 - *put*: distinct valid packets, each sent once, against `walletcli node run --no-limits --http`, default durability.
   Its rate per processor-second it used (user and system time of the process, all threads) is compared with libsodium's
   verify rate per processor-second in the same run; its rate by the clock with that of npm pkarr's relay over a map in

@@ -64,7 +64,7 @@ class HostClient:
     Args:
         address: the provider's; a ``walletcli://`` address names the only provider that is believed there.
         dialer: opens the connections.
-        for_identity: did:key of the identity whose hosting it is about; None for `offer` alone.
+        for_identity: the identity whose hosting it is about, or its did:key; None for `offer` alone.
         timeout_s: how long each call may take, in seconds; calls that carry a blob get more, by its size.
         memory: what is remembered of providers' records, so that none is led back.
         provider: root key (32 bytes) of the provider that must be there, for addresses that do not name it.
@@ -74,7 +74,7 @@ class HostClient:
         self,
         address: NodeAddress,
         dialer: Dialer,
-        for_identity: str | None = None,
+        for_identity: IdentityId | str | None = None,
         *,
         timeout_s: float = TIMEOUT_S,
         memory: Freshness | None = None,
@@ -82,7 +82,7 @@ class HostClient:
     ) -> None:
         self.address = address
         self.name = address.to_text()
-        identity = IdentityId.from_text(for_identity) if for_identity is not None else None
+        identity = IdentityId.from_text(for_identity) if isinstance(for_identity, str) else for_identity
         self._session = HostSession(address, dialer, identity, timeout_s, memory)
         self._memory = memory
         self._provider = address.node.public_key if address.node is not None else provider

@@ -8,6 +8,8 @@ Spec: docs/spec/addresses.md, "Pinning".
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from walletcli.client.freshness import Freshness, Seen
 from walletcli.client.http import HttpConnection, Request, Response
 from walletcli.core.document import MAX_DOCUMENT_BYTES
@@ -62,19 +64,30 @@ def _own_record(connection: HttpConnection, address: NodeAddress, deadline_s: fl
     answer = connection.exchange(Request("GET", f"/{address.node.z32}"), MAX_RELAY_PAYLOAD_BYTES, deadline_s)
     _check_has(answer, name)
     try:
-        packet = SignedPacket.from_relay_payload(address.node.public_key, answer.body)
+        packet = _packet(address.node.public_key, answer.body)
         if packet.document_hash is None or not connection.is_reusable:
             raise _no_record(name)
         path = f"/document/{packet.document_hash.hex()}"
         document = connection.exchange(Request("GET", path), MAX_DOCUMENT_BYTES, deadline_s)
         _check_has(document, name)
-        return Record.verified(packet, document.body)
+        return _record(packet, document.body)
     except (FormatError, VerificationError) as error:
         raise VerificationError(
             "tls.bad-record",
             f"{name} does not prove its key: {error.message} ({error.code})",
             "somebody may be between you and the node: ask its operator",
         ) from error
+
+
+@lru_cache(maxsize=16)
+def _packet(public_key: bytes, payload: bytes) -> SignedPacket:
+    """Verify a node's packet; each connection to the same node brings the same one."""
+    return SignedPacket.from_relay_payload(public_key, payload)
+
+
+@lru_cache(maxsize=16)
+def _record(packet: SignedPacket, document: bytes) -> Record:
+    return Record.verified(packet, document)
 
 
 def _check_has(answer: Response, name: str) -> None:

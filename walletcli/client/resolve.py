@@ -15,7 +15,7 @@ from walletcli.client.freshness import Freshness, Seen
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.relay import RelayClient
 from walletcli.client.resolution import FreshnessCheck, Resolution, statements
-from walletcli.core.bindings import Binding, bindings_of
+from walletcli.core.bindings import Binding, bindings_of, grants_of
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
 from walletcli.errors import NetworkError
@@ -103,6 +103,8 @@ def resolution_of(
     memory: Freshness | None,
     now_s: float,
     node_records: Sequence[Record | None],
+    *,
+    with_bindings: bool = True,
 ) -> Resolution:
     """Say what a choice means, and remember it.
 
@@ -113,9 +115,10 @@ def resolution_of(
         memory: brought up to date; None: freshness was not checked.
         now_s: Unix time in seconds.
         node_records: of the relays themselves, where known: each may be the provider of a binding.
+        with_bindings: verify the bindings; otherwise the resolution names none.
     """
     record = choice.record
-    bindings = _bindings(record, node_records, memory, int(now_s) // _DAY_S)
+    bindings = _bindings(record, node_records, memory, int(now_s) // _DAY_S) if with_bindings else ()
     if memory is not None and record is not choice.kept and not choice.is_bare_pending:
         memory.put(identity.public_key, Seen.of(record))
     return Resolution(
@@ -137,14 +140,10 @@ def _bindings(
     if record.document is None or not record.document.bindings:
         return ()
     newest = {node.packet.public_key: node for node in node_records if node is not None}
-    bindings = bindings_of(record.document, today, newest)
-    if memory is None:
-        return bindings
-    for binding in bindings:
-        provider = binding.grant.provider if binding.grant is not None else None
-        seen = memory.get(provider) if provider is not None else None
-        if provider is None or seen is None or seen.record is None:
+    for grant in grants_of(record.document) if memory is not None else ():
+        seen = memory.get(grant.provider) if memory is not None else None
+        if seen is None or seen.record is None:
             continue
-        if provider not in newest or newest[provider].packet.seq < seen.seq:
-            newest[provider] = seen.record
+        if grant.provider not in newest or newest[grant.provider].packet.seq < seen.seq:
+            newest[grant.provider] = seen.record
     return bindings_of(record.document, today, newest)

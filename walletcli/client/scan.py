@@ -102,6 +102,7 @@ class TogetherScan:
         memory: what is remembered of identities; brought up to date. None: freshness is not checked.
         for_identity: did:key of the identity on whose behalf is asked, or None.
         timeout_s: how long each relay may take for anything, in seconds; `PER_KEY_S` more for each identity.
+        with_bindings: verify the bindings of what is found.
 
     Raises:
         NetworkError: ``relay.none`` without relays.
@@ -115,9 +116,11 @@ class TogetherScan:
         memory: Freshness | None = None,
         for_identity: str | None = None,
         timeout_s: float = TIMEOUT_S,
+        with_bindings: bool = True,
     ) -> None:
         self._memory = memory
         self._timeout_s = timeout_s
+        self._with_bindings = with_bindings
         self._found = Found()
         self._visits = [Visit(address, dialer, for_identity, memory, self._found) for address in _relays(relays)]
 
@@ -165,6 +168,7 @@ class TogetherScan:
                 self._memory,
                 now_s,
                 node_records,
+                with_bindings=self._with_bindings,
             )
             for identity in identities
         ]
@@ -181,6 +185,7 @@ def scan_apart(
     timeout_s: float = TIMEOUT_S,
     now_s: float | None = None,
     progress: Callable[[int, int], None] | None = None,
+    with_bindings: bool = True,
 ) -> list[Scanned]:
     """Look each identity up over connections of its own, which are opened for it.
 
@@ -192,6 +197,7 @@ def scan_apart(
         timeout_s: how long each call to a relay may take, in seconds.
         now_s: Unix time in seconds; None takes the clock.
         progress: takes how many identities are done, and how many there are; called from several threads.
+        with_bindings: verify the bindings of what is found.
 
     Returns:
         One result for each of `identities`, in their order.
@@ -216,7 +222,7 @@ def scan_apart(
             )
         finally:
             step()
-        return scanned(identity, answers, memory, now_s, node_records)
+        return scanned(identity, answers, memory, now_s, node_records, with_bindings=with_bindings)
 
     return for_each(wanted, look_up)
 
@@ -248,6 +254,8 @@ def scanned(
     memory: Freshness | None,
     now_s: float,
     node_records: Sequence[Record | None],
+    *,
+    with_bindings: bool = True,
 ) -> Scanned:
     """Choose one state out of what relays answered of an identity, and remember it.
 
@@ -257,13 +265,14 @@ def scanned(
         memory: what is remembered; brought up to date. None: freshness is not checked.
         now_s: Unix time in seconds.
         node_records: of the relays themselves, where known.
+        with_bindings: verify the bindings of what was found.
     """
     seen: Seen | None = memory.get(identity.public_key) if memory is not None else None
     try:
         choice = Choice(identity, answers, seen)
     except WalletError as error:
         return Scanned(identity, None, error, tuple(_report(answer) for answer in answers))
-    found = resolution_of(choice, answers, identity, memory, now_s, node_records)
+    found = resolution_of(choice, answers, identity, memory, now_s, node_records, with_bindings=with_bindings)
     return Scanned(identity, found, None, found.sources)
 
 

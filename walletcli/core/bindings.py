@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from walletcli.core.cose import Sign1
 from walletcli.core.document import MAX_GRANT_BYTES, Document
@@ -79,6 +80,24 @@ def bindings_of(document: Document, today: int, newer: Mapping[bytes, Record] | 
     return tuple(binding_of(data, document.identity, today, newer) for data in document.bindings)
 
 
+def grants_of(document: Document) -> list[Grant]:
+    """Return the grants of a document that can be read, in their order; nothing is verified."""
+    found = []
+    for data in document.bindings:
+        try:
+            found.append(_read(data)[0])
+        except FormatError:
+            continue
+    return found
+
+
+@lru_cache(maxsize=64)
+def _read(data: bytes) -> tuple[Grant, bytes]:
+    """Return what a grant says and who is said to have signed it; it is looked at several times in a row."""
+    sign1 = Sign1.from_bytes(data, MAX_GRANT_BYTES)
+    return Grant.from_payload(sign1.payload), sign1.signer
+
+
 def binding_of(data: bytes, identity: bytes, today: int, newer: Mapping[bytes, Record] | None = None) -> Binding:
     """Verify one grant as the binding that it is in a document of `identity` that contains it.
 
@@ -89,12 +108,11 @@ def binding_of(data: bytes, identity: bytes, today: int, newer: Mapping[bytes, R
         newer: records of providers that are known otherwise, by root key.
     """
     try:
-        sign1 = Sign1.from_bytes(data, MAX_GRANT_BYTES)
-        grant = Grant.from_payload(sign1.payload)
+        grant, signer = _read(data)
     except FormatError as error:
         return Binding(data, None, None, None, error)
     try:
         verified = check_grant(data, identity, today, (newer or {}).get(grant.provider))
     except (FormatError, VerificationError) as error:
-        return Binding(data, grant, sign1.signer, None, error)
-    return Binding(data, grant, sign1.signer, verified.provider_record, None)
+        return Binding(data, grant, signer, None, error)
+    return Binding(data, grant, signer, verified.provider_record, None)

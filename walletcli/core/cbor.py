@@ -30,6 +30,13 @@ class Tagged:
     value: Value
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A value that `encode` has encoded before: it is put in its place as it is."""
+
+    data: bytes
+
+
 Value: TypeAlias = "int | bytes | str | list[Value] | dict[int | str, Value] | Tagged | None"
 """What `decode` gives (`bool` is an `int`)."""
 
@@ -90,6 +97,8 @@ def _encode_other(value: object, out: bytearray, depth: int) -> None:
         out.append(0xF6)
     elif isinstance(value, bool):
         out.append(0xF5 if value else 0xF4)
+    elif isinstance(value, Encoded):
+        out += value.data
     elif isinstance(value, int):
         _encode(int(value), out, depth)
     elif isinstance(value, bytes):

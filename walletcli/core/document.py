@@ -63,6 +63,7 @@ _FORBIDDEN = re.compile(
 _BARE_BYTES: Final = 20_000
 """More than a document takes without its sections, bindings and profile's values."""
 
+_PADDING_KEY: Final = cbor.encode(16)
 _REQUIRED: Final = frozenset({1, 2, 3, 16})
 _KNOWN: Final = _REQUIRED | {4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15}
 
@@ -224,9 +225,10 @@ class Document:
         Raises:
             FormatError: ``document.too-long`` over 65,536 bytes; only while it is constructed.
         """
-        data = self._to_cbor()
-        bare = len(cbor.encode(data)) + 1
-        return cbor.encode({**data, 16: bytes(_padding_bytes(bare))})
+        bare = cbor.encode(self._to_cbor())
+        # The padding's key is the highest, and a map of so few fields has its length in its first byte.
+        padding = cbor.encode(bytes(_padding_bytes(len(bare) + 1)))
+        return bytes((bare[0] + 1,)) + bare[1:] + _PADDING_KEY + padding
 
     def to_bare_bytes(self) -> bytes:
         """Encode without the padding, which a reader puts there again."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from walletcli.core import cbor, ed25519
@@ -229,10 +230,20 @@ def check_grant(data: bytes, identity: bytes, today: int, newest: Record | None 
     return VerifiedGrant(grant, sign1.signer, record, data)
 
 
+@lru_cache(maxsize=64)
+def evidence_record(evidence: bytes) -> Record:
+    """Decode and verify a provider's record as a grant carries it; those whom one provider hosts have the same one.
+
+    Raises:
+        FormatError, VerificationError: as `from_short`.
+    """
+    return from_short(evidence, MAX_GRANT_BYTES)
+
+
 def _provider_record(grant: Grant, newest: Record | None) -> Record:
     """Return the newer of the record in the grant and the one that is known otherwise."""
     try:
-        evidence = from_short(grant.evidence, MAX_GRANT_BYTES)
+        evidence = evidence_record(grant.evidence)
     except (FormatError, VerificationError) as error:
         raise VerificationError(
             "grant.provider-record", f"the provider's record in the grant does not verify: {error.message}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from walletcli.core.encodings import base58_decode, base58_encode, z32_decode, z32_encode
@@ -55,7 +56,7 @@ class IdentityId:
     @property
     def did(self) -> str:
         """The id: ``did:key:z6Mk…``."""
-        return DID_KEY_PREFIX + base58_encode(_ED25519_MULTICODEC + self.public_key)
+        return _did(self.public_key)
 
     @property
     def did_dht(self) -> str:
@@ -97,6 +98,11 @@ class IdentityId:
         except FormatError as error:
             raise InputError("identity.malformed", f"not an identity id: {error.message}", _HINT) from error
         return cls(public_key)
+
+
+@lru_cache(maxsize=1024)
+def _did(public_key: bytes) -> str:
+    return DID_KEY_PREFIX + base58_encode(_ED25519_MULTICODEC + public_key)
 
 
 def _decode(text: str) -> bytes:

@@ -102,13 +102,14 @@ def _shuffled(items: list[bytes], entropy: Callable[[int], bytes]) -> list[bytes
     return [item for _, item in sorted((entropy(16), item) for item in items)]
 
 
-def unseal(blob: bytes, secret: Secret, context: bytes) -> bytes:
+def unseal(blob: bytes, secret: Secret, context: bytes, public_key: bytes | None = None) -> bytes:
     """Open `blob` with an X25519 scalar.
 
     Args:
         blob: a sealed blob.
         secret: scalar of 32 bytes.
         context: the one it was sealed with.
+        public_key: the scalar's public key (32 bytes), where it is known; None: it is computed.
 
     Raises:
         FormatError: ``sealed.malformed`` or ``key.malformed``.
@@ -116,7 +117,8 @@ def unseal(blob: bytes, secret: Secret, context: bytes) -> bytes:
     """
     head_bytes = _check_form(blob)
     ephemeral = blob[2:34]
-    wrap_key = _wrap_key(secret, ephemeral, ephemeral, x25519.public_key(secret))
+    own = public_key if public_key is not None else x25519.public_key(secret)
+    wrap_key = _wrap_key(secret, ephemeral, ephemeral, own)
     for at in range(_HEAD_BYTES, head_bytes, _WRAP_BYTES):
         try:
             wrap = blob[at : at + _WRAP_BYTES]

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from walletcli.core.identity_id import IdentityId
@@ -76,6 +77,10 @@ class NodeAddress:
         Raises:
             InputError: ``address.malformed``.
         """
+        return _parsed(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> NodeAddress:
         text = text.strip()
         if len(text) > MAX_ADDRESS_CHARS:
             raise InputError("address.malformed", f"an address has at most {MAX_ADDRESS_CHARS} characters", _EXAMPLES)
@@ -155,6 +160,12 @@ class NodeAddress:
         if self.scheme is Scheme.CLEAR and not self.is_loopback and self.transport is Transport.TCP:
             return f"{self.to_text()} is in clear: everybody on the way sees which identity is asked for"
         return None
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> NodeAddress:
+    """Parse an address; the same few are met again and again, and a pinned one costs a check of its key."""
+    return NodeAddress._parse(text)
 
 
 def _split_authority(authority: str, default_port: int | None, text: str) -> tuple[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ssl
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +59,7 @@ def make_certificate() -> tuple[Secret, bytes]:
     return Secret(key_pem), certificate.public_bytes(serialization.Encoding.PEM)
 
 
+@lru_cache(maxsize=64)
 def spki_pin(certificate_der: bytes) -> bytes:
     """Return the pin of a certificate: SHA-256 of its SubjectPublicKeyInfo (DER), 32 bytes.
 
@@ -121,8 +123,12 @@ def server_context(certificate_file: Path, key_file: Path) -> ssl.SSLContext:
     return context
 
 
+@cache
 def pinned_client_context() -> ssl.SSLContext:
-    """Return the context for a pinned node: the certificate is taken as it is and checked afterwards by its pin."""
+    """Return the context for a pinned node: the certificate is taken as it is and checked afterwards by its pin.
+
+    It holds settings and nothing else: no ticket, no session, no key of any connection.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _only_tls13(context)
     context.check_hostname = False

@@ -75,12 +75,15 @@ def recovery_journals() -> list[bytes]:
     items = (Item("record", "", "https://a.example", None, 7), Item("contacts", "", "/kit", 20, 3, 20_000))
     missing = (Missing("provider", "did:key:x", "https://b.example", "host.unreachable", "it does not answer"),)
     devices = (FormerDevice(entropy(32), 20_090, False), FormerDevice(entropy(32), 20_090, True))
-    entries = (
+    entries = [
         Entry(0, ("https://a.example",), "", devices, True, items),
         Entry(4, (), "record.pending", (), False, (), missing, ("record.pending", "wait")),
-    )
+    ]
     plan = Plan(("https://a.example",), 7, True, ("/kit",), 2, 60, True, True)
-    return [Journal().to_bytes(), Journal(plan, 24, 4, (1, 2), entries, missing, True).to_bytes()]
+    return [
+        Journal().to_bytes(),
+        Journal(plan, 24, 4, {1, 2}, {entry.index: entry for entry in entries}, list(missing), True).to_bytes(),
+    ]
 
 
 def vault_headers() -> list[bytes]:

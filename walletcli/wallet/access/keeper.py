@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Protocol, TypeVar
 
 from walletcli.core import x25519
@@ -47,15 +48,28 @@ from walletcli.wallet.access.policy import check_signing, watch_only
 from walletcli.wallet.access.statement_policy import check_statement
 from walletcli.wallet.access.watching import keep_devices, new_devices, take_identity
 from walletcli.wallet.state import sections, transitions
-from walletcli.wallet.state.changes import AddIdentity, Adopt, Change, KeepDevices, Several, TakeFound, TakeIdentity
+from walletcli.wallet.state.changes import (
+    AddIdentity,
+    Adopt,
+    Change,
+    KeepDevices,
+    PutDrawer,
+    Several,
+    TakeFound,
+    TakeIdentity,
+)
 from walletcli.wallet.state.continuing import Found
+from walletcli.wallet.state.draft import verified_record
 from walletcli.wallet.state.summary import IdentitySummary
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_state import DEVICE_SEED_BYTES, WALLET_DRAWER, DeviceSecrets, WalletState
-from walletcli.wallet.state.wallet_view import WalletFacts
+from walletcli.wallet.state.wallet_view import Snapshot, WalletFacts
 
 MAX_ATTEMPTS = 20
 """How often a change is made again on top of what another process wrote meanwhile."""
+
+MAX_RECOVERY_PAIRS = 1024
+"""Of how many identities the recovery recipient's keys are kept at hand."""
 
 RECOVERY_GENERATION = 0
 """Generation of the recovery recipient of a new identity."""
@@ -107,11 +121,13 @@ class Keeper:
         self._entropy = entropy
         self._now = now if now is not None else lambda: time.time()
         self._summaries: dict[bytes, IdentitySummary] = {}
+        self._recovery_pairs: dict[tuple[int, int], tuple[Secret, bytes]] = {}
         self._load()
 
     def _load(self) -> None:
         stamp = self._file_stamp()
         state = WalletState.from_bytes(self._vault.read())
+        self._recovery_pairs.clear()
         self._root = KeyTree(state.seed, Scheme(state.public.scheme)) if state.seed is not None else None
         self._state, self._stamp = state, stamp
 
@@ -139,6 +155,11 @@ class Keeper:
     def generation(self) -> int:
         """Generation of the vault that the answers come from."""
         return self._vault.generation
+
+    def snapshot(self) -> Snapshot:
+        """Return the public half of the wallet as it is on disk now."""
+        self.refresh()
+        return Snapshot(self.generation, self._state.public)
 
     def refresh(self) -> None:
         """Take over what another process has written to the vault.
@@ -297,8 +318,17 @@ class Keeper:
         if not isinstance(change, Several):
             return self._changed_once(self._state, change)
         state, index = self._state, None
-        for one in change.changes:
-            state, index = self._changed_once(state, one)
+        for kind, group in groupby(change.changes, key=type):
+            alike = list(group)
+            if kind is TakeFound:
+                state = self._taken_all(state, [one for one in alike if isinstance(one, TakeFound)])
+                index = getattr(alike[-1], "index", None)
+            elif kind is PutDrawer:
+                state = transitions.put_drawers(state, [one for one in alike if isinstance(one, PutDrawer)])
+                index = getattr(alike[-1], "index", None)
+            else:
+                for one in alike:
+                    state, index = self._changed_once(state, one)
         return state, index
 
     def _changed_once(self, state: WalletState, change: Change) -> tuple[WalletState, int | None]:
@@ -312,7 +342,7 @@ class Keeper:
         if isinstance(change, KeepDevices):
             return keep_devices(state, change), None
         if isinstance(change, TakeFound):
-            return self._taken(state, change), change.index
+            return self._taken_all(state, [change]), change.index
         found = self._found(state, change) if isinstance(change, Adopt) else None
         return transitions.apply(state, change, found), getattr(change, "index", None)
 
@@ -338,12 +368,16 @@ class Keeper:
 
     def _new_identity(self, state: WalletState, index: int, change: AddIdentity) -> tuple[IdentityView, DeviceSecrets]:
         label = transitions.free_label(state.public, change.label, None)
+        return self._new_view(label, index, change.day, unseen=state.public.restored)
+
+    def _new_view(self, label: str, index: int, day: int, *, unseen: bool) -> tuple[IdentityView, DeviceSecrets]:
+        """Return an identity that has nothing yet, with new device keys."""
         secrets = DeviceSecrets(Secret(self._entropy(DEVICE_SEED_BYTES)), Secret(self._entropy(DEVICE_SEED_BYTES)))
         view = IdentityView(
             index=index,
             public_key=self._root_keys(index, 1)[0],
             label=label,
-            created_day=change.day,
+            created_day=day,
             device_signing_key=SigningKey(secrets.signing).public_key,
             device_sealing_key=x25519.public_key(secrets.sealing),
             recovery_key=self._recovery_key(index),
@@ -352,7 +386,7 @@ class Keeper:
             sealed_profile={},
             retired=None,
             changed=True,
-            unseen=state.public.restored,
+            unseen=unseen,
             record=None,
             stored=None,
             contacted=(),
@@ -361,22 +395,35 @@ class Keeper:
         )
         return view, secrets
 
-    def _taken(self, state: WalletState, change: TakeFound) -> WalletState:
-        """Hold an identity whose record was found, under its owner's label, or continue from that record."""
-        found = Record.from_bytes(change.record)
-        held = any(identity.index == change.index for identity in state.public.identities)
-        context = sections.context(found.packet.public_key)
+    def _taken_all(self, state: WalletState, changes: Sequence[TakeFound]) -> WalletState:
+        """Hold identities whose records were found, under their owner's labels, or continue from those records."""
+        labels = transitions.labels_of(state.public)
+        new: dict[int, tuple[IdentityView, DeviceSecrets]] = {}
+        left = []
+        for change in changes:
+            if change.index in state.devices or change.index in new:
+                left.append(change)
+                continue
+            record = verified_record(change.record)
+            section = self._section_as_root(change.index, record)
+            label = transitions.free_label_for(labels, section, change.index)
+            labels.add(label.casefold())
+            view, secrets = self._new_view(label, change.index, change.day, unseen=state.public.restored)
+            new[change.index] = transitions.taken(view, change, Found(record, section, None)), secrets
+        state = transitions.add_identities(state, list(new.values())) if new else state
+        for change in left:
+            state = self._taken_again(state, change)
+        return state
 
-        def opened(sealed: bytes) -> bytes:
-            return self._unseal_as_root(change.index, sealed, context)
-
-        section = _owner_section(found, opened)
-        if not held:
-            new = AddIdentity(transitions.label_for(state.public, section, change.index), change.index, change.day)
-            state = transitions.add_identity(state, *self._new_identity(state, change.index, new))
+    def _taken_again(self, state: WalletState, change: TakeFound) -> WalletState:
         own = state.public.by_index(change.index).record
-        base = _owner_section(Record.from_bytes(own), opened) if own is not None else None
-        return transitions.take_found(state, change, Found(found, section, base))
+        base = self._section_as_root(change.index, Record.from_bytes(own)) if own is not None else None
+        record = Record.from_bytes(change.record)
+        return transitions.take_found(state, change, Found(record, self._section_as_root(change.index, record), base))
+
+    def _section_as_root(self, index: int, record: Record) -> sections.OwnerSection | None:
+        context = sections.context(record.packet.public_key)
+        return _owner_section(record, lambda sealed: self._unseal_as_root(index, sealed, context))
 
     def _found(self, state: WalletState, change: Adopt) -> Found | None:
         """Open the owner's sections of a record from the network and of the wallet's own last one."""
@@ -415,13 +462,25 @@ class Keeper:
         return self._tree.root_public_keys(start, count)
 
     def _recovery_key(self, index: int) -> bytes:
-        return self._tree.recovery_public_key(index, RECOVERY_GENERATION)
+        return self._recovery_pair(index, RECOVERY_GENERATION)[1]
 
     def _unseal_as_root(
         self, index: int, sealed: bytes, context: bytes, generation: int = RECOVERY_GENERATION
     ) -> bytes:
         """Open what is sealed to the recovery recipient of an identity, held or not."""
-        return unseal(sealed, self._tree.recovery_secret(index, generation), context)
+        secret, public_key = self._recovery_pair(index, generation)
+        return unseal(sealed, secret, context, public_key)
+
+    def _recovery_pair(self, index: int, generation: int) -> tuple[Secret, bytes]:
+        """Return the recovery recipient's keys; those that were needed last are kept beside the seed."""
+        pair = self._recovery_pairs.pop((index, generation), None)
+        if pair is None:
+            secret = self._tree.recovery_secret(index, generation)
+            pair = secret, x25519.public_key(secret)
+            if len(self._recovery_pairs) >= MAX_RECOVERY_PAIRS:
+                self._recovery_pairs.pop(next(iter(self._recovery_pairs)))
+        self._recovery_pairs[index, generation] = pair
+        return pair
 
     def _sign_as_root(self, index: int, typ: str, payload: bytes) -> bytes:
         return sign_statement(self._tree.root(index), typ, payload)

@@ -267,13 +267,32 @@ class LocalSession(Session):
         """Let go of the secrets."""
         self._keeper = None
 
+    def snapshot(self) -> Snapshot:
+        """Return the public half of the wallet: the values themselves, which nobody changes."""
+        return self._open().snapshot()
+
+    def unseal_as_root(self, index: int, sealed: bytes, context: bytes) -> bytes:
+        """As asked of an agent, without the way through the request's encoding: what is sealed may be large."""
+        from walletcli.wallet.access.messages import UnsealAsRoot
+
+        return cast("bytes", self._open().answer(UnsealAsRoot(index, sealed, context)))
+
+    def drawer(self, index: int | None, name: str) -> bytes | None:
+        """As asked of an agent, without the way through the answer's encoding: a drawer may be large."""
+        from walletcli.wallet.access.messages import GetDrawer
+
+        return cast("bytes | None", self._open().answer(GetDrawer(index, name)))
+
     def ask(self, kind: int, *arguments: object) -> object:
         """Have a request answered here, through the same door as the agent's."""
         from walletcli.wallet.access.messages import decode_request
 
+        return self._open().answer(decode_request(wire.encode_request([kind, *arguments])))
+
+    def _open(self) -> Keeper:
         if self._keeper is None:
             raise VaultError("wallet.locked", "the session is closed", "open the wallet again")
-        return self._keeper.answer(decode_request(wire.encode_request([kind, *arguments])))
+        return self._keeper
 
 
 class AgentSession(Session):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from walletcli.wallet.access.session import Session
+from walletcli.wallet.state.wallet_view import Snapshot
 
 
 class SharedSession(Session):
@@ -27,3 +28,18 @@ class SharedSession(Session):
         """
         with self._lock:
             return self._session.ask(kind, *arguments)
+
+    def snapshot(self) -> Snapshot:
+        """Return the public half of the wallet when it is its turn."""
+        with self._lock:
+            return self._session.snapshot()
+
+    def unseal_as_root(self, index: int, sealed: bytes, context: bytes) -> bytes:
+        """Open what is sealed to the recovery recipient when it is its turn."""
+        with self._lock:
+            return self._session.unseal_as_root(index, sealed, context)
+
+    def drawer(self, index: int | None, name: str) -> bytes | None:
+        """Return what is in a drawer when it is its turn."""
+        with self._lock:
+            return self._session.drawer(index, name)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from walletcli.core import cbor
 from walletcli.core.document import attribute_fault, text_fault
@@ -247,25 +247,13 @@ class Contact:
         Raises:
             FormatError: ``contact-book.malformed``, ``cbor.*``.
         """
-        fields = Fields(cbor.decode(data, MAX_CONTACT_BYTES), _WHAT)
-        contact = cls(
-            contact_id,
-            name,
-            fields.integer(1),
-            _card(Fields.of_row(fields.items(2), _WHAT)) if fields.has(2) else None,
-            fields.integer(3) if fields.has(3) else None,
-            _relation(Fields.of_row(fields.items(4), _WHAT)) if fields.has(4) else None,
-            _statement(fields.raw(5), MAX_RELATION_BYTES) if fields.has(5) else None,
-            fields.integer(6) if fields.has(6) else None,
-            _filled(fields.texts(7)) if fields.has(7) else (),
-            _filled(fields.text_map(8)) if fields.has(8) else {},
-            fields.text(9) if fields.has(9) else None,
-            _filled(fields.texts(10)) if fields.has(10) else (),
-            _filled(fields.texts(11)) if fields.has(11) else (),
-            Sighting.from_cbor(fields.fields(12)) if fields.has(12) else None,
-        )
+        decoded = cbor.decode(data, MAX_CONTACT_BYTES)
+        fields = Fields(decoded, _WHAT)
+        there = decoded if isinstance(decoded, dict) else {}
+        added_day = fields.integer(1)
+        parts = {part: read(fields) for key, (part, read) in _PARTS.items() if key in there}
         fields.end()
-        return contact
+        return cls(contact_id, name, added_day, **parts)
 
 
 def anonymous_id(name: str, attributes: Mapping[str, str], note: str | None, uid: str | None) -> bytes:
@@ -316,6 +304,22 @@ def _filled(value: _Container) -> _Container:
     if not value:
         raise malformed("a list or map that is empty")
     return value
+
+
+_PARTS: Final[dict[int, tuple[str, Callable[[Fields], Any]]]] = {
+    2: ("card", lambda fields: _card(Fields.of_row(fields.items(2), _WHAT))),
+    3: ("compared_day", lambda fields: fields.integer(3)),
+    4: ("relation", lambda fields: _relation(Fields.of_row(fields.items(4), _WHAT))),
+    5: ("offer", lambda fields: _statement(fields.raw(5), MAX_RELATION_BYTES)),
+    6: ("blocked_day", lambda fields: fields.integer(6)),
+    7: ("notes", lambda fields: _filled(fields.texts(7))),
+    8: ("attributes", lambda fields: _filled(fields.text_map(8))),
+    9: ("uid", lambda fields: fields.text(9)),
+    10: ("places", lambda fields: _filled(fields.texts(10))),
+    11: ("shared", lambda fields: _filled(fields.texts(11))),
+    12: ("sighting", lambda fields: Sighting.from_cbor(fields.fields(12))),
+}
+"""What may be known of a contact: by key, the name of the part and what reads it."""
 
 
 def _check_ascending(values: Sequence[bytes] | Sequence[str], most: int) -> None:

@@ -10,11 +10,9 @@ from typing import Final
 
 from walletcli.client.freshness import Freshness
 from walletcli.client.resolve import resolve
-from walletcli.core.document import MAX_GRANT_BYTES
-from walletcli.core.grant import Grant
+from walletcli.core.grant import Grant, evidence_record
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
-from walletcli.core.short_record import from_short
 from walletcli.errors import FormatError, InputError, VerificationError, WalletError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
@@ -50,7 +48,7 @@ def known_addresses(provider: bytes, named: str | None, records: Iterable[Record
 def evidence_of(grant: Grant) -> Record | None:
     """Return the provider's record that a grant carries, or None if that does not verify."""
     try:
-        record = from_short(grant.evidence, MAX_GRANT_BYTES)
+        record = evidence_record(grant.evidence)
     except (FormatError, VerificationError):
         return None
     return record if record.packet.public_key == grant.provider else None

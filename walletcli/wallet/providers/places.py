@@ -19,7 +19,7 @@ from walletcli.client.kit import DirectoryPlace
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.manifests import Writers
 from walletcli.client.places import HostPlace
-from walletcli.core.bindings import Binding, bindings_of
+from walletcli.core.bindings import Binding, bindings_of, grants_of
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
 from walletcli.errors import NetworkError, WalletError
@@ -30,7 +30,7 @@ from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.providers.addresses import evidence_of, known_addresses, look_up_provider
 from walletcli.wallet.providers.book import ProviderBook, Role, read_book
 from walletcli.wallet.relays import chosen_relays
-from walletcli.wallet.state.draft import last_document, today
+from walletcli.wallet.state.draft import last_document, last_record, today
 from walletcli.wallet.state.view import IdentityView
 
 NOT_THERE: Final = frozenset(
@@ -147,8 +147,9 @@ class Access:
             address: where it is.
             provider: root key (32 bytes) that must be there, or None if the address tells or it is yet to be seen.
         """
+        identity = IdentityId(self.identity.public_key)
         return HostClient(
-            address, self.dialer, self.did, timeout_s=self.timeout_s, memory=self.memory, provider=provider
+            address, self.dialer, identity, timeout_s=self.timeout_s, memory=self.memory, provider=provider
         )
 
 
@@ -257,11 +258,9 @@ def open_provider(
     """
     found = ProviderPlace(provider, role, binding=binding)
     seen = access.memory.get(provider)
-    carried = [
-        evidence_of(item.grant)
-        for item in current_bindings(access.identity)
-        if item.grant is not None and item.grant.provider == provider
-    ]
+    document = last_document(access.identity)
+    grants = grants_of(document) if document is not None else []
+    carried = [evidence_of(grant) for grant in grants if grant.provider == provider]
     known = [*records, *carried, seen.record if seen is not None else None]
     tried = known_addresses(provider, named, known)
     if _reach(access, found, tried, writers):
@@ -298,22 +297,20 @@ def current_bindings(identity: IdentityView, memory: WalletMemory | None = None)
     document = last_document(identity)
     if document is None:
         return ()
-    day = today(time.time())
-    bindings = bindings_of(document, day)
     newer: dict[bytes, Record] = {}
-    for binding in bindings:
-        seen = memory.get(binding.grant.provider) if memory is not None and binding.grant is not None else None
+    for grant in grants_of(document) if memory is not None else ():
+        seen = memory.get(grant.provider) if memory is not None else None
         if seen is not None and seen.record is not None:
-            newer[seen.record.packet.public_key] = seen.record
-    return bindings_of(document, day, newer) if newer else bindings
+            newer[grant.provider] = seen.record
+    return bindings_of(document, today(time.time()), newer)
 
 
 def writers_of(
     identity: IdentityView, known: Mapping[bytes, int] | None = None, records: Sequence[Record] = ()
 ) -> Writers:
     """Return who may sign an identity's manifests: by its latest record, by `records`, and this device itself."""
-    own = [Record.from_bytes(identity.record)] if identity.record is not None else []
-    writers = Writers.of(identity.public_key, [*own, *records], known)
+    own = last_record(identity)
+    writers = Writers.of(identity.public_key, [*([own] if own is not None else []), *records], known)
     return Writers(writers.identity, writers.keys | {identity.device_signing_key}, writers.known)
 
 

@@ -57,8 +57,8 @@ class ReadData:
         items: what came back.
         missing: what did not.
         lookups: the places that were asked.
-        addresses: providers that were reached, as text.
-        contacts: the contact book, or None.
+        reached: root key (32 bytes) and address of each provider that was logged into.
+        contacts: the contact book as it was read and its encoding, or None.
         settings: the encoded settings, or None.
         seen: the index that counts, or None where there is none.
         is_complete: nobody was out of reach who might have something newer.
@@ -67,8 +67,8 @@ class ReadData:
     items: list[Item] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
     lookups: list[PlaceLookup] = field(default_factory=list)
-    addresses: list[str] = field(default_factory=list)
-    contacts: ContactBook | None = None
+    reached: list[tuple[bytes, str]] = field(default_factory=list)
+    contacts: tuple[ContactBook, bytes] | None = None
     settings: bytes | None = None
     seen: SeenIndex | None = None
     is_complete: bool = True
@@ -125,7 +125,7 @@ def _providers(places: Places, data: ReadData) -> list[Place]:
     for provider in places.providers:
         if provider.place is not None:
             found.append(provider.place)
-            data.addresses.append(provider.name)
+            data.reached.append((provider.provider, provider.name))
             data.lookups.append(PlaceLookup(provider.place.name, is_kit=False))
             continue
         assert provider.error is not None
@@ -207,12 +207,13 @@ def _read_own_items(sealed: SealedItems, data: ReadData) -> None:
             data.items.append(Item(SETTINGS, "", place, None, sealed.seen.version, day))
             continue
         try:
-            data.contacts = ContactBook.from_bytes(content)
+            book = ContactBook.from_bytes(content)
         except FormatError as error:
             data.missing.append(Missing.of(CONTACTS, error, place=place))
             continue
-        relations = sum(contact.relation is not None for contact in data.contacts)
-        data.items.append(Item(CONTACTS, "", place, len(data.contacts), sealed.seen.version, day))
+        data.contacts = book, content
+        relations = sum(contact.relation is not None for contact in book)
+        data.items.append(Item(CONTACTS, "", place, len(book), sealed.seen.version, day))
         data.items.append(Item("relations", "", place, relations, sealed.seen.version, day))
 
 

@@ -157,10 +157,21 @@ class Asking:
     def _ask(self, identities: list[IdentityId]) -> list[Scanned]:
         if not self._together:
             return scan_apart(
-                identities, self._alive, dialer=self._dialer, memory=self._memory, timeout_s=self._timeout_s
+                identities,
+                self._alive,
+                dialer=self._dialer,
+                memory=self._memory,
+                timeout_s=self._timeout_s,
+                with_bindings=False,
             )
         if self._scan is None:
-            self._scan = TogetherScan(self._alive, dialer=self._dialer, memory=self._memory, timeout_s=self._timeout_s)
+            self._scan = TogetherScan(
+                self._alive,
+                dialer=self._dialer,
+                memory=self._memory,
+                timeout_s=self._timeout_s,
+                with_bindings=False,
+            )
         return self._scan.look_up(identities)
 
     def _let_go_of_the_silent(self, results: Sequence[Scanned]) -> None:

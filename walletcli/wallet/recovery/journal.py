@@ -6,7 +6,7 @@ Spec: docs/spec/recovery.md, "Journal".
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -172,6 +172,13 @@ class Entry:
     items: tuple[Item, ...] = ()
     missing: tuple[Missing, ...] = ()
     waits: tuple[str, ...] = ()
+    _encoded: list[cbor.Encoded] = field(default_factory=list, init=False, compare=False, repr=False)
+
+    def encoded(self) -> cbor.Encoded:
+        """Return the encoded entry; made once, for most entries stay as they are from one write to the next."""
+        if not self._encoded:
+            self._encoded.append(cbor.Encoded(cbor.encode(self.to_row())))
+        return self._encoded[0]
 
     def to_row(self) -> list[object]:
         """Return the CBOR list that stands for the entry."""
@@ -199,7 +206,7 @@ class Entry:
         return entry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Journal:
     """A restore, as far as it has come.
 
@@ -207,8 +214,8 @@ class Journal:
         plan: what it was asked to do.
         next_index: first index that has not been asked for.
         last_found: highest index that exists, or -1.
-        open: indices of which nothing was found although somebody did not answer, ascending.
-        entries: identities that were found, ascending by index.
+        open: indices of which nothing was taken although somebody did not answer, or showed something.
+        found: identities that were found, by index.
         missing: what did not come back and belongs to no identity that was found: relays, exit kits.
         finished: whether the search has come to its end.
     """
@@ -216,24 +223,19 @@ class Journal:
     plan: Plan = field(default_factory=Plan)
     next_index: int = 0
     last_found: int = -1
-    open: tuple[int, ...] = ()
-    entries: tuple[Entry, ...] = ()
-    missing: tuple[Missing, ...] = ()
+    open: set[int] = field(default_factory=set)
+    found: dict[int, Entry] = field(default_factory=dict)
+    missing: list[Missing] = field(default_factory=list)
     finished: bool = False
 
-    def __post_init__(self) -> None:
-        indices = [entry.index for entry in self.entries]
-        if any(one >= other for order in (indices, self.open) for one, other in pairwise(order)):
-            raise FormatError(f"{_WHAT}.malformed", f"malformed {_WHAT}: entries are repeated or out of order")
+    @property
+    def entries(self) -> list[Entry]:
+        """The identities that were found, ascending by index."""
+        return [self.found[index] for index in sorted(self.found)]
 
-    def entry(self, index: int) -> Entry | None:
-        """Return the entry of an identity, or None if it was not found."""
-        return next((entry for entry in self.entries if entry.index == index), None)
-
-    def with_entries(self, *changed: Entry) -> Journal:
-        """Return the journal with these entries in place of those with their index."""
-        entries = {entry.index: entry for entry in (*self.entries, *changed)}
-        return replace(self, entries=tuple(entries[index] for index in sorted(entries)))
+    def put(self, entry: Entry) -> None:
+        """Have an entry in place of the one with its index."""
+        self.found[entry.index] = entry
 
     def to_bytes(self) -> bytes:
         """Encode the journal."""
@@ -242,8 +244,8 @@ class Journal:
                 1: VERSION,
                 2: self.plan.to_row(),
                 3: [self.next_index, self.last_found + 1, self.finished],
-                4: list(self.open),
-                5: [entry.to_row() for entry in self.entries],
+                4: sorted(self.open),
+                5: [entry.encoded() for entry in self.entries],
                 6: [item.to_row() for item in self.missing],
             }
         )
@@ -266,18 +268,18 @@ class Journal:
         row = Fields.of_row(fields.items(3), _WHAT)
         at = row.integer(0, high=MAX_INDEX + 1), row.integer(1, high=MAX_INDEX + 1) - 1, row.flag(2)
         row.end()
-        opened = Fields.of_row(fields.items(4), _WHAT)
-        journal = cls(
-            plan,
-            at[0],
-            at[1],
-            tuple(opened.integers()),
-            tuple(Entry.from_row(item) for item in fields.items(5)),
-            tuple(Missing.from_row(item) for item in fields.items(6)),
-            at[2],
-        )
+        opened = _ascending(list(Fields.of_row(fields.items(4), _WHAT).integers(MAX_INDEX)))
+        entries = [Entry.from_row(item) for item in fields.items(5)]
+        _ascending([entry.index for entry in entries])
+        missing = [Missing.from_row(item) for item in fields.items(6)]
         fields.end()
-        return journal
+        return cls(plan, at[0], at[1], set(opened), {entry.index: entry for entry in entries}, missing, at[2])
+
+
+def _ascending(indices: list[int]) -> list[int]:
+    if any(one >= other for one, other in pairwise(indices)):
+        raise FormatError(f"{_WHAT}.malformed", f"malformed {_WHAT}: something is repeated or out of order")
+    return indices
 
 
 def is_done(journal: Journal) -> bool:

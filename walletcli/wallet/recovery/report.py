@@ -13,6 +13,7 @@ from walletcli.core.record import Record
 from walletcli.wallet.recovery.data import PlaceLookup
 from walletcli.wallet.recovery.gap_scan import RelayLookups
 from walletcli.wallet.recovery.journal import Entry, Journal, Missing
+from walletcli.wallet.state.draft import last_record
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
 
@@ -42,7 +43,7 @@ class RestoredIdentity:
 
     @property
     def _record(self) -> Record | None:
-        return Record.from_bytes(self.view.record) if self.view.record is not None else None
+        return last_record(self.view)
 
     def to_json(self) -> dict[str, object]:
         """Return the identity, its items, its devices and its new record."""

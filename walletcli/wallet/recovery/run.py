@@ -5,7 +5,6 @@ Spec: docs/spec/recovery.md, "Steps".
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Sequence
@@ -14,8 +13,8 @@ from typing import Final
 
 from walletcli.client.fanout import for_each
 from walletcli.client.link import TIMEOUT_S
+from walletcli.core.bindings import grants_of
 from walletcli.core.document_parts import Delegation, Power
-from walletcli.core.grant import Grant
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
 from walletcli.errors import FormatError, InputError, VerificationError, WalletError
@@ -23,17 +22,16 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.shared import SharedSession
-from walletcli.wallet.contacts import book as contact_book
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.memory import WalletMemory
-from walletcli.wallet.providers.links import read_grant
 from walletcli.wallet.recovery.data import PlaceLookup, ReadData, read_data
 from walletcli.wallet.recovery.found import FoundRecord, newest, why_not
 from walletcli.wallet.recovery.gap_scan import Asking, Looked, RelayLookups, gap_scan
 from walletcli.wallet.recovery.journal import Entry, FormerDevice, Item, Journal, JournalFile, Missing
+from walletcli.wallet.recovery.keeping import changes_of
 from walletcli.wallet.recovery.kits import FoundKits, find_kits
 from walletcli.wallet.state.changes import Change, PutDrawer, Several, TakeFound
-from walletcli.wallet.state.draft import today
+from walletcli.wallet.state.draft import last_document, last_record, today
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
 
@@ -85,7 +83,8 @@ class Run:
         self.session = SharedSession(self.session)
         wallet = self.wallet
         self._memory = WalletMemory(wallet)
-        self._held = {v.index: Record.from_bytes(v.record) for v in wallet.identities if v.record is not None}
+        records = ((view.index, last_record(view)) for view in wallet.identities)
+        self._held = {index: record for index, record in records if record is not None}
 
     @property
     def journal(self) -> Journal:
@@ -147,32 +146,28 @@ class Run:
     def _take(self, looked: Sequence[Looked], *, searched: bool = False) -> None:
         """Take over what relays said of some identities; `searched`: they are the next ones of the search."""
         journal = self.journal
-        next_index = looked[-1].index + 1 if searched and looked else journal.next_index
-        opened = set(journal.open) - {item.index for item in looked}
-        dids = {IdentityId(self._key(item.index)).did for item in looked}
-        missing = [item for item in journal.missing if item.kind != "record" or item.name not in dids]
+        if searched and looked:
+            journal.next_index = looked[-1].index + 1
+        dids = {IdentityId(self._key(item.index)).did for item in looked if item.index in journal.open}
+        journal.missing = [item for item in journal.missing if item.kind != "record" or item.name not in dids]
+        journal.open -= {item.index for item in looked}
         for item in looked:
+            if item.exists and item.index < journal.next_index:
+                journal.last_found = max(journal.last_found, item.index)
             found = newest(item.index, item, self._kits.newest(item.index), self._held.get(item.index))
             if found is not None:
                 self._hold(found)
                 continue
             why = why_not(self._key(item.index), item)
-            missing += [why] if why is not None else []
+            if why is not None:
+                journal.missing.append(why)
             if why is not None or item.is_open:
-                opened.add(item.index)
-        existing = [item.index for item in looked if item.exists and item.index < next_index]
-        self.file.journal = replace(
-            self.journal,
-            next_index=next_index,
-            last_found=max([journal.last_found, *existing]),
-            open=tuple(sorted(opened)),
-            missing=tuple(missing),
-        )
+                journal.open.add(item.index)
         self.write_if_due()
 
     def _hold(self, found: FoundRecord) -> None:
         """Have an identity held with a record that was found."""
-        plan, before = self.journal.plan, self.journal.entry(found.index)
+        plan, before = self.journal.plan, self.journal.found.get(found.index)
         is_fresh = not found.blocked and len(found.answered) >= plan.sources
         data = found.record.to_bytes()
         self._change(TakeFound(found.index, today(time.time()), data, is_fresh, plan.relays), len(data))
@@ -186,16 +181,16 @@ class Run:
             # a newer record than before may name other providers: its data is read again
             others = tuple(item for item in entry.items if item.kind not in _OF_RECORD)
             entry = replace(entry, items=(record, *others), is_read=False)
-        self.file.journal = self.journal.with_entries(entry)
+        self.journal.put(entry)
 
     def _take_kits(self, asking: Asking) -> None:
         """Hold the identities that only their exit kits show, after the relays were asked for them as well."""
-        left = [index for index in self._kits.by_index if self.journal.entry(index) is None]
+        left = [index for index in self._kits.by_index if index not in self.journal.found]
         if left:
             self._take(asking.look_up([(index, self._key(index)) for index in left]))
         for index in left:
             kit = self._kits.newest(index)
-            if self.journal.entry(index) is None and kit is not None:
+            if index not in self.journal.found and kit is not None:
                 found = newest(index, None, kit, None)
                 if found is not None:
                     self._hold(found)
@@ -203,31 +198,27 @@ class Run:
     def _note_relays(self) -> None:
         """Note which relays did not answer, and whether the search came to its end."""
         journal = self.journal
-        others = [
+        asked = {relay.address for relay in self.relays.values() if relay.asked}
+        journal.missing = [
             item
             for item in journal.missing
-            if not (item.kind == "relay" and item.place in self.relays) and item.kind != "kit"
+            if item.kind != "kit" and not (item.kind == "relay" and item.place in asked)
         ]
-        failed = [
+        journal.missing += [
             Missing("relay", "", relay.address, relay.errors[0], f"{_of(relay)}: {relay.message}")
             for relay in self.relays.values()
             if relay.failed
         ]
-        never = [item for item in journal.missing if item.kind == "relay" and item.place in self.relays]
-        unasked = {relay.address for relay in self.relays.values() if not relay.asked}
-        kept = [item for item in never if item.place in unasked]
-        finished = journal.next_index > journal.last_found + journal.plan.gap
-        missing = (*others, *kept, *failed, *self._kits.missing)
-        self.file.journal = replace(journal, missing=missing, finished=finished)
+        journal.missing += self._kits.missing
+        journal.finished = journal.next_index > journal.last_found + journal.plan.gap
 
     def _describe(self) -> None:
         """Note what came back with the records themselves: label, profile, bindings."""
         bare = [entry for entry in self.journal.entries if not any(item.kind == "label" for item in entry.items)]
-        if not bare:
-            return
-        views = {view.index: view for view in self.wallet.identities}
-        described = [_described(entry, views[entry.index]) for entry in bare if entry.index in views]
-        self.file.journal = self.journal.with_entries(*described)
+        views = {view.index: view for view in self.wallet.identities} if bare else {}
+        for entry in bare:
+            if entry.index in views:
+                self.journal.put(_described(entry, views[entry.index]))
 
     def read(self) -> None:
         """Read the sealed data of every identity whose data has not been read, each over connections of its own.
@@ -255,23 +246,14 @@ class Run:
     def _keep(self, identity: IdentityView, data: ReadData) -> None:
         """Have what was read put into the vault, beside what is there already."""
         self.places += data.lookups
-        index = identity.index
-        if data.contacts is not None:
-            before = self.session.drawer(index, contact_book.DRAWER)
-            mine = contact_book.ContactBook.from_bytes(before, own=True) if before is not None else None
-            book = contact_book.merge(contact_book.ContactBook(), mine, data.contacts) if mine else data.contacts
-            self._put(index, contact_book.DRAWER, before, book.to_bytes())
-        entry = self.journal.entry(index)
+        for change in changes_of(self.session, identity, data):
+            self._change(change, len(change.data or b"") if isinstance(change, PutDrawer) else 0)
+        entry = self.journal.found.get(identity.index)
         if entry is not None:
             items = (*(item for item in entry.items if item.kind in _OF_RECORD), *data.items)
             kept = [item for item in entry.missing if item.kind == "label"]
             entry = replace(entry, items=items, missing=(*kept, *data.missing), is_read=data.is_complete)
-            self.file.journal = self.journal.with_entries(entry)
-
-    def _put(self, index: int, name: str, before: bytes | None, data: bytes) -> None:
-        if data != before:
-            digest = hashlib.sha256(before).digest() if before is not None else None
-            self._change(PutDrawer(index, name, data, digest), len(data))
+            self.journal.put(entry)
 
     def _change(self, change: Change, size: int) -> None:
         self._changes.append(change)
@@ -319,18 +301,18 @@ class Run:
         if isinstance(change, TakeFound):
             did = IdentityId(self._key(index)).did
             missing = Missing.of("record", error, did)
-            entries = tuple(entry for entry in self.journal.entries if entry.index != index)
-            self.file.journal = replace(self.journal, entries=entries, missing=(*self.journal.missing, missing))
+            self.journal.found.pop(index, None)
+            self.journal.missing.append(missing)
             return
-        entry = self.journal.entry(index)
+        entry = self.journal.found.get(index)
         if entry is not None:
             what = change.name if isinstance(change, PutDrawer) else "settings"
             missing = Missing.of(what, error)
-            self.file.journal = self.journal.with_entries(replace(entry, missing=(*entry.missing, missing)))
+            self.journal.put(replace(entry, missing=(*entry.missing, missing)))
 
     def remember(self) -> None:
         """Keep what was learned of relays' and providers' own records."""
-        self._memory.save(self.session, but={view.public_key for view in self.wallet.identities})
+        self._memory.save(self.session, but=set(self._keys.values()))
 
 
 _OF_RECORD: Final = frozenset({"record", "label", "profile", "binding"})
@@ -363,10 +345,8 @@ def _described(entry: Entry, view: IdentityView) -> Entry:
     items.append(Item("label", view.label, place, None, version, day))
     if view.profile or view.sealed_profile:
         items.append(Item("profile", "", place, len(view.profile) + len(view.sealed_profile), version, day))
-    document = Record.from_bytes(view.record).document if view.record is not None else None
-    for data in document.bindings if document is not None else ():
-        grant: Grant | None = read_grant(data)
-        name = IdentityId(grant.provider).did if grant is not None else ""
-        items.append(Item("binding", name, place, None, version, day))
+    document = last_document(view)
+    for grant in grants_of(document) if document is not None else ():
+        items.append(Item("binding", IdentityId(grant.provider).did, place, None, version, day))
     others = [item for item in entry.items if item.kind not in ("label", "profile", "binding")]
     return replace(entry, items=(*others, *items), missing=tuple(missing))

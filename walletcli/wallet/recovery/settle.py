@@ -44,18 +44,18 @@ def settle(run: Run, pause: Pause = time.sleep) -> None:
             continue
         error = _why_wait(entry, view, run.journal.plan.sources)
         if error is not None:
-            run.file.journal = run.journal.with_entries(replace(entry, waits=(error.code, error.message)))
+            run.journal.put(replace(entry, waits=(error.code, error.message)))
         elif not _is_settled(view, _addresses(run, view.index)):
             ready.append(entry)
         elif entry.waits:
-            run.file.journal = run.journal.with_entries(replace(entry, waits=()))
+            run.journal.put(replace(entry, waits=()))
     ready.sort(key=lambda _: os.urandom(16))
     for number, (entry, wait_s) in enumerate(zip(ready, _pauses(len(ready), run.journal.plan.spread_s), strict=True)):
         if wait_s:
             run.progress(f"waiting before the next record is published ({number} of {len(ready)} are)")
             pause(wait_s)
         waits = _settle_one(run, entry, views[entry.index])
-        run.file.journal = run.journal.with_entries(replace(entry, waits=waits))
+        run.journal.put(replace(entry, waits=waits))
         run.write_if_due()
     run.write()
 

@@ -104,12 +104,14 @@ def journal_of(session: Session, wish: Wish = NOTHING) -> JournalFile:
     before = file.journal.plan
     known = before if before.relays or wish.relays else replace(before, relays=tuple(list_relays(session.home)))
     plan = wish.on(known)
-    journal = replace(file.journal, plan=plan)
+    journal = file.journal
+    journal.plan = plan
     if set(plan.relays) - set(before.relays):
-        journal = replace(journal, next_index=0, open=(), finished=False)
+        journal.next_index, journal.finished = 0, False
+        journal.open.clear()
     if set(plan.kits) - set(before.kits):
-        journal = replace(journal, entries=tuple(replace(entry, is_read=False) for entry in journal.entries))
-    file.journal = journal
+        for entry in journal.entries:
+            journal.put(replace(entry, is_read=False))
     return file
 
 

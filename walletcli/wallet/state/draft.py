@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from walletcli.core.document import Document
 from walletcli.core.document_parts import MAX_DELEGATION_DAYS, Delegation, Power, Retirement
@@ -39,9 +40,25 @@ def today(now_s: float) -> int:
     return int(now_s) // _DAY_S
 
 
+@lru_cache(maxsize=1024)
+def verified_record(record: bytes) -> Record:
+    """Verify a record of the wallet's own; one and the same is looked at several times in a row.
+
+    Raises:
+        As `Record.from_bytes`.
+    """
+    return Record.from_bytes(record)
+
+
+def last_record(identity: IdentityView) -> Record | None:
+    """Return the latest record, or None before the first."""
+    return verified_record(identity.record) if identity.record is not None else None
+
+
 def last_document(identity: IdentityView) -> Document | None:
     """Return the document of the latest record, or None before the first."""
-    return Record.from_bytes(identity.record).document if identity.record is not None else None
+    record = last_record(identity)
+    return record.document if record is not None else None
 
 
 def needs_document(identity: IdentityView, now_s: float) -> bool:

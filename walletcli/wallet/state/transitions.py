@@ -6,6 +6,7 @@ Spec: docs/spec/agent.md, "Changes".
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from walletcli.core.document import check_attribute
@@ -37,7 +38,14 @@ from walletcli.wallet.state.continuing import Found, check_continues, continued,
 from walletcli.wallet.state.decided import decisions_hash
 from walletcli.wallet.state.labels import check_label, same_label
 from walletcli.wallet.state.sections import MAX_ATTRIBUTES, OwnerSection
-from walletcli.wallet.state.view import MAX_INDEX, MAX_RECIPIENTS, IdentityView, Retired, Stored
+from walletcli.wallet.state.view import (
+    MAX_INDEX,
+    MAX_RECIPIENTS,
+    IdentityView,
+    Retired,
+    Stored,
+    unknown_identity,
+)
 from walletcli.wallet.state.wallet_state import DRAWER_NAME, WALLET_DRAWER, DeviceSecrets, WalletState
 from walletcli.wallet.state.wallet_view import Seen, WalletView
 
@@ -69,7 +77,7 @@ def apply(state: WalletState, change: Change, found: Found | None = None) -> Wal
     if isinstance(change, Remember):
         return _with_public(state, replace(state.public, seen=_remember(state.public, change)))
     if isinstance(change, PutDrawer):
-        return _put_drawer(state, change)
+        return put_drawers(state, (change,))
     if isinstance(change, AddIdentity | TakeFound | TakeIdentity | KeepDevices | Several):
         raise TypeError("an identity is added with its keys, and several changes one by one")
     before = state.public.by_index(change.index)
@@ -105,9 +113,14 @@ def _changed(wallet: WalletView, identity: IdentityView, change: IdentityChange)
 
 def add_identity(state: WalletState, identity: IdentityView, secrets: DeviceSecrets) -> WalletState:
     """Return the state with one more identity."""
-    identities = sorted((*state.public.identities, identity), key=lambda item: item.index)
-    public = replace(state.public, identities=tuple(identities))
-    return replace(state, devices={**state.devices, identity.index: secrets}, public=public)
+    return add_identities(state, [(identity, secrets)])
+
+
+def add_identities(state: WalletState, new: Sequence[tuple[IdentityView, DeviceSecrets]]) -> WalletState:
+    """Return the state with more identities."""
+    identities = sorted((*state.public.identities, *(view for view, _ in new)), key=lambda item: item.index)
+    devices = {**state.devices, **{view.index: secrets for view, secrets in new}}
+    return replace(state, devices=devices, public=replace(state.public, identities=tuple(identities)))
 
 
 def free_index(wallet: WalletView, wanted: int | None) -> int:
@@ -207,19 +220,28 @@ def _revoke_devices(identity: IdentityView, change: RevokeDevices) -> IdentityVi
     return identity if revoked == identity.revoked else replace(identity, revoked=revoked, changed=True)
 
 
-def _put_drawer(state: WalletState, change: PutDrawer) -> WalletState:
-    """Replace a drawer whose content is still the one that the change was made from."""
-    index = change.index if change.index is not None else WALLET_DRAWER
-    if index != WALLET_DRAWER:
-        state.public.by_index(index)
-    if not DRAWER_NAME.fullmatch(change.name):
-        raise InputError("drawer.name", "the name of a drawer has 1 to 32 of a-z and '-'")
+def put_drawers(state: WalletState, changes: Sequence[PutDrawer]) -> WalletState:
+    """Replace drawers, each of which still has the content that its change was made from.
+
+    Raises:
+        InputError: ``identity.unknown``, ``drawer.name``.
+        VaultError: ``drawer.changed``.
+    """
     drawers = dict(state.drawers)
-    before = drawers.pop((index, change.name), None)
-    if change.before != (hashlib.sha256(before).digest() if before is not None else None):
-        raise VaultError("drawer.changed", "another process has changed this part of the wallet meanwhile", "try again")
-    if change.data is not None:
-        drawers[index, change.name] = change.data
+    held = {WALLET_DRAWER, *state.devices}
+    for change in changes:
+        index = change.index if change.index is not None else WALLET_DRAWER
+        if index not in held:
+            raise unknown_identity(f"index {index}")
+        if not DRAWER_NAME.fullmatch(change.name):
+            raise InputError("drawer.name", "the name of a drawer has 1 to 32 of a-z and '-'")
+        before = drawers.pop((index, change.name), None)
+        if change.before != (hashlib.sha256(before).digest() if before is not None else None):
+            raise VaultError(
+                "drawer.changed", "another process has changed this part of the wallet meanwhile", "try again"
+            )
+        if change.data is not None:
+            drawers[index, change.name] = change.data
     return replace(state, drawers=drawers)
 
 
@@ -259,13 +281,23 @@ def take_found(state: WalletState, change: TakeFound, found: Found) -> WalletSta
     Raises:
         VerificationError: ``record.identity-mismatch``, ``record.pending``.
     """
-    identity = state.public.by_index(change.index)
+    before = state.public.by_index(change.index)
+    after = taken(before, change, found)
+    label = label_wanted(before, found) if after.record != before.record else None
+    return _with_identity(state, _relabelled(state.public, after, label))
+
+
+def taken(identity: IdentityView, change: TakeFound, found: Found) -> IdentityView:
+    """Return an identity after a record of it has been found; its label stays.
+
+    Raises:
+        VerificationError: ``record.identity-mismatch``, ``record.pending``.
+    """
     unseen = identity.unseen and not change.is_fresh
     last = Record.from_bytes(identity.record).packet.seq if identity.record is not None else -1
     if found.record.packet.seq > last:
-        identity = _relabelled(state.public, continued(identity, found), label_wanted(identity, found))
-    contacted = _union(identity.contacted, change.contacted)
-    return _with_identity(state, replace(identity, unseen=unseen, contacted=contacted))
+        identity = continued(identity, found)
+    return replace(identity, unseen=unseen, contacted=_union(identity.contacted, change.contacted))
 
 
 def _take_signed(identity: IdentityView, change: TakeSigned) -> IdentityView:
@@ -321,13 +353,34 @@ def _relabelled(wallet: WalletView, identity: IdentityView, label: str | None) -
 
 def label_for(wallet: WalletView, section: OwnerSection | None, index: int) -> str:
     """Return a label for an identity that was found: the one that its owner gave it, unless that cannot be had."""
+    return free_label_for(labels_of(wallet), section, index)
+
+
+def labels_of(wallet: WalletView) -> set[str]:
+    """Return the labels that are in use, case folded."""
+    return {identity.label.casefold() for identity in wallet.identities}
+
+
+def free_label_for(used: Collection[str], section: OwnerSection | None, index: int) -> str:
+    """Return a label for an identity that was found.
+
+    Args:
+        used: labels of other identities, case folded.
+        section: the owner's section of its record, or None.
+        index: of the identity.
+    """
     wanted = [section.label, f"{section.label} ({index})"] if section is not None and section.label else []
-    for text in (*wanted, f"identity {index}"):
+    for text in wanted:
         try:
-            return free_label(wallet, text, None)
+            label = check_label(text)
         except InputError:
             continue
-    return f"identity {index} of m"
+        if label.casefold() not in used:
+            return label
+    label = f"identity {index}"
+    while label in used:
+        label = f"another {label}"
+    return label
 
 
 def _remember(wallet: WalletView, change: Remember) -> dict[bytes, Seen]:

@@ -8,8 +8,9 @@ Spec: docs/spec/wallet-state.md, "Public half".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from walletcli.core import cbor
 from walletcli.errors import InputError
 from walletcli.wallet.state.fields import Fields
 from walletcli.wallet.state.summary import IdentitySummary
@@ -131,6 +132,7 @@ class IdentityView:
     bindings: tuple[bytes, ...] | None = None
     shares: tuple[Share, ...] = ()
     revoked: tuple[bytes, ...] = ()
+    _encoded: list[cbor.Encoded] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def summary(self) -> IdentitySummary:
         """Return the identity as a line of a list."""
@@ -154,6 +156,12 @@ class IdentityView:
             "changed": self.changed,
             "accepted_links": list(self.accepted_links),
         }
+
+    def encoded(self) -> cbor.Encoded:
+        """Return the encoded public half; made once, for most identities of a large wallet never change."""
+        if not self._encoded:
+            self._encoded.append(cbor.Encoded(cbor.encode(self.to_cbor())))
+        return self._encoded[0]
 
     def to_cbor(self) -> dict[int, object]:
         """Return the CBOR map of the public half."""

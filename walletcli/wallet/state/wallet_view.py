@@ -104,7 +104,7 @@ class WalletView:
             4: self.check,
             5: self.created_day,
             6: self.restored,
-            7: [identity.to_cbor() for identity in self.identities],
+            7: [identity.encoded() for identity in self.identities],
             8: [seen.to_row(key) for key, seen in sorted(self.seen.items(), key=lambda item: item[0])],
         }
         if self.watch:
