@@ -6,10 +6,12 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.core.samples import key, sealing_key
 from tests.wallet.parts import WORDS, HonestRelay, make_home, opened, restored_home
 from tests.wallet.providers.parts import Host, bind, view_of
 from walletcli.client.kit import read_head
@@ -17,7 +19,8 @@ from walletcli.core.record import Record
 from walletcli.errors import InputError, NetworkError, VerificationError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import read_book, save_book
-from walletcli.wallet.contacts.contact import Contact, anonymous_id
+from walletcli.wallet.contacts.contact import Contact, Sighting, anonymous_id
+from walletcli.wallet.contacts.sharing import decide_shares, unshare
 from walletcli.wallet.files import NewFile
 from walletcli.wallet.identities import create_identity, retire_identity, set_attribute
 from walletcli.wallet.publish import publish_identity
@@ -354,6 +357,24 @@ def _forget(session: Session, name: str) -> None:
     index = view_of(session).index
     book = read_book(session, index)
     save_book(session, index, book, book.without([key for key, found in book.names().items() if found == name]))
+
+
+def test_what_one_device_withdraws_the_other_does_not_share_again(first: Session, second: Session) -> None:
+    index = view_of(first).index
+    keys = tuple(sorted(sealing_key(f"reader {number}") for number in range(2)))
+    reader = Contact(key("reader").public_key, "Rita", 20_000, shared=("phone",), sighting=Sighting(1, 20_000))
+    for session, seen in ((first, keys[:1]), (second, keys)):
+        book = read_book(session, index)
+        contact = replace(reader, sighting=Sighting(len(seen), 20_000, sealing_keys=seen))
+        save_book(session, index, book, book.with_contacts([contact]))
+        decide_shares(session, view_of(session))
+        sync_identity(first, "alice")
+        sync_identity(second, "alice")
+    assert [share.recipients for share in view_of(second).shares] == [keys]
+    unshare(first, view_of(first), "Rita")
+    for session in (first, second, first):
+        sync_identity(session, "alice")
+    assert view_of(first).shares == view_of(second).shares == ()
 
 
 def test_a_device_that_was_revoked_reads_nothing_that_is_written_afterwards(

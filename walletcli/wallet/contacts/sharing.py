@@ -127,6 +127,17 @@ def share_changes(session: Session, identity: IdentityView, book: ContactBook) -
     return (SetShares(identity.index, shares),)
 
 
+def decide_shares(session: Session, identity: IdentityView) -> None:
+    """Decide what the next document shares by what the book says, after the book came from elsewhere.
+
+    Raises:
+        InputError: ``share.too-many``.
+        FormatError: ``contact-book.*``, ``cbor.*``.
+    """
+    for change in share_changes(session, identity, read_book(session, identity.index)):
+        session.apply(change)
+
+
 def shares_of(contacts: Iterable[Contact]) -> tuple[Share, ...]:
     """Return the shares that these contacts give: those that may read the same together, up to 14 devices in each."""
     groups: dict[tuple[str, ...], set[bytes]] = {}

@@ -16,6 +16,7 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.refreshing import RefreshReport, refresh_contacts
+from walletcli.wallet.contacts.sharing import decide_shares
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.providers.book import read_book
 from walletcli.wallet.providers.exit_kits import kit_places
@@ -367,6 +368,7 @@ def _merged(data: OpenData, items: SealedItems) -> list[MergedItem]:
     has_base = known is not None and known.index.epoch == items.index.epoch
     contacts = merge_contacts(session, identity, items, has_base=has_base)
     settings = merge_own_settings(session, identity, data.owner, items, has_base=has_base)
+    decide_shares(session, identity)  # the merged book says who may read what, whatever either device had made of it
     return [contacts, settings]
 
 
