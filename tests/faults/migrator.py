@@ -20,6 +20,7 @@ from walletcli.errors import WalletError
 from walletcli.vault import storage
 from walletcli.wallet.access.opening import open_here
 from walletcli.wallet.home import Home
+from walletcli.wallet.providers import migration_data as data
 from walletcli.wallet.providers import migration_steps as steps
 from walletcli.wallet.providers import moving
 from walletcli.wallet.providers.migrate import MigrateWish, migrate
@@ -32,10 +33,9 @@ POINTS: dict[str, tuple[Any, str, int]] = {
     "first blob copied": (places.HostPlace, "put", 1),
     "second blob copied": (places.HostPlace, "put", 2),
     "judged": (moving, "settle", 1),
-    "losses written down": (steps.MigrationRun, "_advance", 1),
+    "losses written down": (data, "advance", 1),
     "index written without what is lost": (moving, "settle", 2),
-    "all copied": (steps, "move_data", 1),
-    "remembered": (steps, "remember", 1),
+    "all copied": (data, "move_data", 1),
     "copying written down": (steps.MigrationRun, "copy", 1),
     "published": (steps.MigrationRun, "_publish", 1),
     "old one told": (steps.MigrationRun, "_tell_old", 1),

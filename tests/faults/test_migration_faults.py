@@ -186,7 +186,7 @@ def test_a_wallet_that_is_killed_after_one_step_goes_on_without_the_old_provider
     move.check(move.complete(), song_is_lost=True)
 
 
-@pytest.mark.parametrize("point", ["decided", "remembered", "copying written down", "telling written down"])
+@pytest.mark.parametrize("point", ["decided", "all copied", "copying written down", "telling written down"])
 def test_a_full_disk_stops_a_migration_and_the_next_run_goes_on(move: Move, point: str) -> None:
     done = move.run(point, "full")
     assert json.loads(done.stdout) == {"error": "storage.full"}, done.stdout + done.stderr

@@ -359,7 +359,9 @@ def _newest_found(
     count as having nothing.
     """
     try:
-        return resolve(IdentityId(identity.public_key), addresses, dialer=dialer, memory=WalletMemory(snapshot.wallet))
+        who = IdentityId(identity.public_key)
+        memory = WalletMemory(snapshot.wallet)
+        return resolve(who, addresses, dialer=dialer, memory=memory, for_identity=who.did)
     except NetworkError as error:
         if identity.unseen and error.code != "resolve.not-found":
             raise

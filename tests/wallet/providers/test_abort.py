@@ -102,6 +102,23 @@ def test_an_abort_with_a_dead_new_provider_works_all_the_same(
     assert get_data(session, "letter") == b"dear"
 
 
+def test_giving_up_leads_back_to_a_provider_that_has_come_back_and_to_all_that_it_has(
+    session: Session, alice: IdentityView, old: Host, hosts: Hosts, relay: HonestRelay, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    add_relay(session.home, relay.url)
+    new = hosts("new")
+    old.stop()
+    cut_before(monkeypatch, "tell")
+    with pytest.raises(Cut):
+        move(session, new.address)  # the letter is lost by then: there is no exit kit
+    old.restart()
+    abort(session)
+    assert get_data(session, "letter") == b"dear"
+    put_data(session, tmp_path, "other", b"more")
+    assert get_data(session, "other") == b"more"
+
+
 def test_an_interrupted_abort_is_completed_by_another_one_and_by_nothing_else(
     session: Session, alice: IdentityView, old: Host, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

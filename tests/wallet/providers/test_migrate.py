@@ -142,6 +142,8 @@ def test_a_dead_providers_data_comes_from_the_kit_and_what_was_only_there_is_nam
     assert len(moved.report.lost) == 2
     older = next(item for item in moved.report.items if item.name == "diary")
     assert older.found_s is not None
+    (state,) = provider_status(session, "alice").kits
+    assert state.complete, "what is lost is no longer looked for"
     assert names_of(session) == ["diary", "letter"]
     assert get_data(session, "diary") == b"monday"
     assert get_data(session, "letter") == b"dear"

@@ -8,14 +8,10 @@ Spec: docs/spec/migration.md, "Steps".
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from walletcli.client.copying import CopyReport
-from walletcli.client.host_answers import HostState
-from walletcli.client.places import Place
 from walletcli.client.publish import PublishedShortError, Stored
 from walletcli.core.record import Record
 from walletcli.core.secret import Secret
@@ -24,24 +20,18 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress
-from walletcli.wallet.providers.addresses import evidence_of, known_addresses
+from walletcli.wallet.providers.addresses import known_addresses
 from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, change_book, read_book
-from walletcli.wallet.providers.exit_kits import kit_places, refresh_kit, remembered_versions
+from walletcli.wallet.providers.exit_kits import refresh_kit, remembered_versions
 from walletcli.wallet.providers.grants import decided_grants, held_binding, request_grant, with_grants
 from walletcli.wallet.providers.journal import Journal, Stage
 from walletcli.wallet.providers.links import provider_link, read_grant
-from walletcli.wallet.providers.move_report import MoveReport, Outcome, Unusable
-from walletcli.wallet.providers.moving import Source, move_data, state_of
+from walletcli.wallet.providers.migration_data import DataMove, advance, evidence_in, no_journal
+from walletcli.wallet.providers.move_report import MoveReport
 from walletcli.wallet.providers.naming import named_provider
-from walletcli.wallet.providers.places import Access, Places, ProviderPlace, access_to, bound_places, open_provider
-from walletcli.wallet.providers.sources import Paced
+from walletcli.wallet.providers.places import access_to, bound_places
 from walletcli.wallet.publish import plan_publish, refuse_during_migration, sign_next, store_record
 from walletcli.wallet.relays import chosen_relays, list_relays
-from walletcli.wallet.sealed.locking import data_lock
-from walletcli.wallet.sealed.memory import read_memory
-from walletcli.wallet.sealed.owner import Owner
-from walletcli.wallet.sealed.reading import read_index
-from walletcli.wallet.sealed.settling import remember
 from walletcli.wallet.state.changes import SetBindings
 from walletcli.wallet.state.draft import last_document, today
 from walletcli.wallet.state.view import IdentityView
@@ -113,7 +103,7 @@ class MigrationRun:
         """
         journal = self.book.journal
         if journal is None:
-            raise _gone(self.identity)
+            raise no_journal(self.identity)
         return journal
 
     @property
@@ -232,63 +222,12 @@ class MigrationRun:
 
     def copy(self) -> None:
         """Bring the data to the new provider, from wherever it is."""
-        journal = self.journal
-        if journal.stage is not Stage.GRANTED:
-            return
-        identity = self.identity
-        with bound_places(self.session, identity, self.dialer) as places:
-            target = _usable(places, journal.new)
-            _check_counted(target, journal)
-            access = access_to(self.session, identity, self.dialer)
-            self.progress("reaching the provider that is left")
-            old = self._open_old(access, places, journal)
-            try:
-                with data_lock(self.session.home, self.index):
-                    report = self._moved(identity, places, target, old)
-            finally:
-                old.close()
-                access.memory.save(self.session)
-        self._advance(Stage.COPIED, report)
+        if self.journal.stage is Stage.GRANTED:
+            advance(self.session, self.index, Stage.COPIED, self._data.bring())
 
-    def _open_old(self, access: Access, places: Places, journal: Journal) -> ProviderPlace:
-        assert places.writers is not None
-        entry = self.book.get(journal.old)
-        return open_provider(
-            access,
-            journal.old,
-            places.writers,
-            named=entry.address if entry is not None else None,
-            records=evidence_in(journal.before, journal.old),
-        )
-
-    def _moved(self, identity: IdentityView, places: Places, target: ProviderPlace, old: ProviderPlace) -> MoveReport:
-        assert target.place is not None
-        sources = [Source(place, Outcome.KIT) for place in kit_places(places)]
-        known = read_memory(self.session, self.index).seen
-        first = Source(Paced(old.place), Outcome.MOVED) if old.place is not None else None
-        if first is not None:
-            sources.insert(0, first)
-        earlier = self.journal.report
-        owner = Owner.of(self.session, identity)
-
-        def note(found: MoveReport) -> None:
-            self._advance(self.journal.stage, found.continuing(earlier))
-
-        moved = move_data(sources, target.place, owner, known, self.progress, note)
-        remember(self.session, identity, moved.settled)
-        report = moved.report.continuing(earlier)
-        error = first.error if first is not None else old.error
-        if error is None:
-            return report
-        return replace(report, old=state_of(error), old_error=Unusable(None, old.name, error.code, error.message))
-
-    def _advance(self, stage: Stage, report: MoveReport | None = None) -> None:
-        def changed(book: ProviderBook) -> ProviderBook:
-            if book.journal is None:
-                raise _gone(self.identity)
-            return replace(book, journal=replace(book.journal, stage=stage, report=report or book.journal.report))
-
-        change_book(self.session, self.index, changed)
+    @property
+    def _data(self) -> DataMove:
+        return DataMove(self.session, self.index, self.dialer, self.progress)
 
     # the world
 
@@ -300,7 +239,7 @@ class MigrationRun:
         record = self._record()
         self._publish(record, journal)
         self._tell_old(record, journal)
-        self._advance(Stage.TOLD, self._fetched_again(journal) if self.told_error is None else None)
+        advance(self.session, self.index, Stage.TOLD, self._fetched_again())
 
     def _publish(self, record: Record, journal: Journal) -> None:
         """Store the record on the relays, and at all providers but the one that is left."""
@@ -335,34 +274,15 @@ class MigrationRun:
                 self.told_error = None
                 return
 
-    def _fetched_again(self, journal: Journal) -> MoveReport | None:
-        """Fetch what another device stored at the old provider while the data was copied; None if there is nothing.
-
-        The old provider is read-only from here on, so there is nothing to be missed after this.
-        """
-        identity = self.identity
-        with bound_places(self.session, identity, self.dialer) as places:
-            access = access_to(self.session, identity, self.dialer)
-            old = self._open_old(access, places, journal)
-            try:
-                if old.place is None or not self._is_newer(old.place):
-                    return None
-                with data_lock(self.session.home, self.index):
-                    return self._moved(identity, places, _usable(places, journal.new), old)
-            except WalletError as error:
-                self.shortfall = error
-                return None
-            finally:
-                old.close()
-
-    def _is_newer(self, place: Place) -> bool:
-        """Tell whether a place has a newer index than the one that this wallet has seen."""
+    def _fetched_again(self) -> MoveReport | None:
+        """Fetch what another device stored at the old provider while the data was copied; None if there is nothing."""
+        if self.told_error is not None:
+            return None
         try:
-            seen = read_index(place, Owner.of(self.session, self.identity).unseal)
-        except WalletError:
-            return False
-        known = read_memory(self.session, self.index).seen
-        return seen is not None and (known is None or seen.version > known.version)
+            return self._data.bring_newer()
+        except WalletError as error:
+            self.shortfall = error
+            return None
 
     def finish(self) -> MoveReport:
         """Bring the exit kits up to date, and close the journal.
@@ -374,13 +294,14 @@ class MigrationRun:
         assert journal.report is not None
         last = today(time.time()), journal.report
         with bound_places(self.session, identity, self.dialer) as places:
+            self._data.see_new_index(places)
             self.progress("bringing the exit kit up to date")
             wanted = remembered_versions(self.session, self.index) if journal.report.is_complete else None
             self.kit_reports = refresh_kit(self.session, identity, places, wanted=wanted)
 
         def changed(book: ProviderBook) -> ProviderBook:
             if book.journal is None:
-                raise _gone(identity)
+                raise no_journal(identity)
             entry = book.get(journal.old)
             if entry is not None:
                 book = book.with_entry(replace(entry, left_day=last[0]))
@@ -403,12 +324,6 @@ def _is_at(entry: ProviderEntry, address: NodeAddress) -> bool:
     return entry.provider == named or entry.address == address.to_text()
 
 
-def evidence_in(grants: Sequence[bytes], provider: bytes) -> list[Record | None]:
-    """Return the records of a provider that grants carry."""
-    found = [grant for data in grants if (grant := read_grant(data)) is not None]
-    return [evidence_of(grant) for grant in found if grant.provider == provider]
-
-
 def _is_signed(identity: IdentityView, journal: Journal) -> bool:
     """Tell whether the identity's document is the one that the migration is about: new grant in, old ones out."""
     document = last_document(identity)
@@ -418,42 +333,9 @@ def _is_signed(identity: IdentityView, journal: Journal) -> bool:
     return not any(grant is not None and grant.provider == journal.old for grant in grants)
 
 
-def _usable(places: Places, provider: bytes) -> ProviderPlace:
-    """Return the place of the new provider; raises what keeps it from being used."""
-    for place in places.providers:
-        if place.provider == provider:
-            if place.error is not None:
-                raise place.error
-            return place
-    raise NetworkError(
-        "provider.not-counted", "the document does not bind the identity to the new provider", "run the command again"
-    )
-
-
-def _check_counted(place: ProviderPlace, journal: Journal) -> None:
-    """Check that the new provider goes by the grant in the document that it has just stored."""
-    assert place.client is not None
-    status = place.client.status()
-    if status.state is HostState.BOUND and status.grant_digest == hashlib.sha256(journal.grant).digest():
-        return
-    raise NetworkError(
-        "provider.not-counted",
-        f"{place.name} has the record and does not go by the grant in it",
-        "run the same command again; if that stays so, use --abort and choose another provider",
-    )
-
-
 def _same(identity: IdentityView, address: NodeAddress) -> InputError:
     return InputError(
         "migration.same",
         f"{identity.label!r} is bound to {address.to_text()} already",
         "name another provider, or see: walletcli provider status",
-    )
-
-
-def _gone(identity: IdentityView) -> InputError:
-    return InputError(
-        "migration.none",
-        f"another process has ended the migration of {identity.label!r} meanwhile",
-        "see: walletcli provider status",
     )

@@ -44,19 +44,6 @@ class Source:
     error: WalletError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """What is at the new provider now.
-
-    Attributes:
-        report: what became of each item.
-        settled: the index there, to be remembered.
-    """
-
-    report: MoveReport
-    settled: Settled
-
-
 def state_of(error: WalletError | None) -> str:
     """Return in one word how a provider took it: ``agreed``, ``dead``, ``unreliable`` or ``refused``."""
     if error is None:
@@ -75,7 +62,7 @@ def move_data(
     known: SeenIndex | None,
     progress: Progress,
     note: Callable[[MoveReport], None],
-) -> Moved:
+) -> MoveReport:
     """Bring everything to `target` that the newest index names, and what else the sources list.
 
     Run again it goes on with what is missing. Failures of sources are in the report; failures of the target are raised,
@@ -238,15 +225,15 @@ class _Move:
 
     # what is left
 
-    def settle(self, note: Callable[[MoveReport], None]) -> Moved:
+    def settle(self, note: Callable[[MoveReport], None]) -> MoveReport:
         """Say what became of each item, and have the target's index name what is there."""
         wanted, indexed = self.wanted, self.newest is not None or not (self.held or self.faults)
         settled = settle(self.owner, self.target, self.indices, accept_loss=False)
         report = self._report(settled, wanted, indexed=indexed)
         note(report)
         if settled.lost:
-            settled = settle(self.owner, self.target, self.indices)
-        return Moved(report, settled)
+            settle(self.owner, self.target, self.indices)
+        return report
 
     def _report(self, settled: Settled, wanted: dict[bytes, tuple[int, bytes]], *, indexed: bool) -> MoveReport:
         items = [self._whole(item) for item in settled.whole] + [_not_back(lost) for lost in settled.lost]

@@ -272,7 +272,7 @@ def _all_ids(listing: Listing, indices: Sequence[SeenIndex]) -> Mapping[bytes, i
 
 
 def remember(session: Session, identity: IdentityView, settled: Settled) -> None:
-    """Remember what is at the place now; what the wallet's own items were before is no base for merging any more."""
+    """Remember what is at a place now; what the wallet's own items were before is no base for merging any more."""
     changes: list[Change] = []
     for name in BASE_DRAWERS.values() if settled.wrote else ():
         before = session.drawer(identity.index, name)
