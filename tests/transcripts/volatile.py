@@ -9,6 +9,8 @@ _KINDS = {
     "link": r"walletcli:(?:card|relation):[A-Z2-7]+",
     "date": r"\b20[0-9]{2}-[01][0-9]-[0-3][0-9]\b",
     "word": r"(?<![0-9]) *\b1?[0-9]\. [a-z]{3,8}\b",
+    "words": r"(?<=words: ) *(?:[a-z]{3,8} ){7}[a-z]{3,8}$",
+    "device": r"(?<=\bdevice )[0-9a-f]{16}\b",
     "did": r"did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}",
     "z32": r"(?<![a-z0-9])[ybndrfg8ejkmcpqxot1uwisza345h769]{52}(?![a-z0-9])",
     "alias": r"[iI]ez[1-9A-HJ-NP-Za-km-z]{20,24}(?![A-Za-z0-9])",

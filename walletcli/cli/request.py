@@ -8,7 +8,7 @@ import click
 
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
-from walletcli.cli.output import note, pairs, safe, table
+from walletcli.cli.output import note, safe, table
 from walletcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -165,8 +165,8 @@ def answer_made(invocation: Invocation, made: Made) -> None:
     from walletcli.cli.request_page import head_lines
     from walletcli.wallet.airgap.review import request_json
 
-    fields = [*head_lines(made.request), *pairs([("file", made.path)])]
-    invocation.answer({"request": request_json(made.request), "file": made.path}, fields)
+    lines = head_lines(made.request, ("file", made.path))
+    invocation.answer({"request": request_json(made.request), "file": made.path}, lines)
     if not invocation.json:
         name = safe(made.path)
         note(f"Next: carry {name} to the machine with the root keys, and there: walletcli request approve FILE --out …")

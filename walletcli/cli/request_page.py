@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from walletcli.wallet.airgap.showing import Approved
 
 
-def head_lines(request: RequestFile) -> list[str]:
-    """Return id, days, and the words and digits that both machines show."""
+def head_lines(request: RequestFile, *more: tuple[str, str]) -> list[str]:
+    """Return id, days, and the words and digits that both machines show; then what else is to be said."""
     from walletcli.core.request_file import digest_words
 
     digest = request.digest.hex()
@@ -26,6 +26,7 @@ def head_lines(request: RequestFile) -> list[str]:
             ("holds before", date_text(request.expires_day)),
             ("words", " ".join(digest_words(request.digest))),
             ("digest", digest),
+            *more,
         ]
     )
 

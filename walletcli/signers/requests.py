@@ -90,7 +90,7 @@ def _describe_profile(document: Document, previous: Document | None) -> list[str
         lines.append(f"public {name} = {value}{mark}")
     lines += [f"removes public {name}" for name in sorted(before.keys() - document.profile.keys())]
     if document.sections:
-        lines.append(f"{len(document.sections)} sealed section(s), readable by the owner's devices and recovery key")
+        lines.append(f"{len(document.sections)} sealed section(s), for whoever they were sealed to")
     elif previous is not None and previous.sections:
         lines.append("removes all sealed sections")
     return lines
@@ -100,7 +100,7 @@ def _describe_devices(document: Document, previous: Document | None) -> list[str
     before = {item.signing_key: item for item in (previous.delegations if previous is not None else ())}
     kept = {item.signing_key for item in document.delegations}
     lines = []
-    for item in document.delegations:
+    for item in sorted(document.delegations, key=lambda one: one.signing_key in before):
         changed = item.signing_key in before and before[item.signing_key] != item
         added = previous is not None and item.signing_key not in before
         lines.append(("ADDS the " if added else "") + describe_delegation(item) + (" (changed)" if changed else ""))
