@@ -24,8 +24,8 @@ help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 .PHONY: demo
-demo: $(VENV)/.package  ## the main job for real: two wallets, a node, publish and resolve (under a minute, no root)
-	@$(BIN)/python scripts/demo.py
+demo: $(VENV)/.package  ## the four stories for real, on three nodes (under two minutes, no root)
+	@$(BIN)/python -m scripts.demo
 
 .PHONY: test
 test: $(VENV)/.dev $(WORK)/.system peers  ## run the tests

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 import sys
@@ -11,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.privacy.readable_forms import forms_of_text
 from tests.wallet.parts import HonestRelay, make_home, opened, password
-from walletcli.core.encodings import base58_encode, z32_encode
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.home import Home
@@ -42,21 +41,9 @@ def relay() -> Iterator[HonestRelay]:
     found.close()
 
 
-def forms(text: str) -> list[bytes]:
-    """Return `text` in every coding in which it might slip out."""
-    data = text.encode()
-    whole = [data, text.encode("utf-16-le"), text.encode("utf-16-be"), data.hex().encode(), data.hex().upper().encode()]
-    whole += [base64.b32encode(data).rstrip(b"=")[:-1], z32_encode(data).encode()[:-1], base58_encode(data).encode()]
-    # base64 depends on what stands before: all three phases, without the letters that neighbours change
-    for shift in range(3):
-        middle = base64.b64encode(bytes(shift) + data)[4:-4]
-        whole += [middle, middle.replace(b"+", b"-").replace(b"/", b"_")]
-    return whole
-
-
 def assert_nowhere(data: bytes, where: object) -> None:
     for text in (*LABELS, SEALED):
-        for form in forms(text):
+        for form in forms_of_text(text):
             assert form not in data, (where, text)
 
 

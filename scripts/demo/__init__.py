@@ -1,0 +1,1 @@
+"""The demonstration: the four stories for real, on this machine, in a temporary directory."""
