@@ -34,6 +34,9 @@ MEASUREMENTS = {
     "migration": "bench.migration:migration",
     "blob-put": "bench.hosting:blob_put",
     "hosted": "bench.hosting:hosted",
+    "dht-put": "bench.dht:put",
+    "dht-get": "bench.dht:get",
+    "dht-keep": "bench.dht:keep",
 }
 """Name on the command line -> module:function, in the order of the page."""
 
@@ -133,7 +136,12 @@ NOTES = """How each is measured:
   SQLite (`bench/raw_sqlite.py`), on the node's core and with the node's settings, as many in a transaction as the node
   had in a batch; so both have the same number of fsyncs.
 - *hosted*: a provider whose store holds that many identities with a record and two blobs each, filled through its own
-  interface. A bind is the PUT of a document with a grant and of its packet, counted as two requests.""".splitlines()
+  interface. A bind is the PUT of a document with a grant and of its packet, counted as two requests.
+- *dht-put*, *dht-get*: a private swarm of 100 libtorrent nodes on loopback in a process of its own; our member and a
+  bare libtorrent session side by side in another, one operation at a time, in turn. A put ends when all eight nodes
+  have answered, a read when libtorrent's look-up is over.
+- *dht-keep*: on the same swarm, four at a time; processor time of our process, libtorrent's threads in it
+  included.""".splitlines()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
