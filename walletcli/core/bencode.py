@@ -21,7 +21,9 @@ Value: TypeAlias = int | bytes | list["Value"] | dict[bytes, "Value"]
 Encodable: TypeAlias = int | bytes | Sequence["Encodable"] | Mapping[bytes, "Encodable"]
 
 _INTEGER: Final = re.compile(rb"i(0|-?[1-9][0-9]{0,18})e")
-_LENGTH: Final = re.compile(rb"(0|[1-9][0-9]{0,8}):")
+_LENGTH_CHARS: Final = 10
+_ZERO: Final = 0x30
+_NINE: Final = 0x39
 _INT: Final = 0x69
 _LIST: Final = 0x6C
 _DICT: Final = 0x64
@@ -74,11 +76,12 @@ def _value(data: bytes, at: int, depth: int) -> tuple[Value, int]:
 
 
 def _string(data: bytes, at: int) -> tuple[bytes, int]:
-    found = _LENGTH.match(data, at)
-    if found is None:
+    colon = data.find(b":", at, at + _LENGTH_CHARS)
+    digits = data[at:colon]
+    if colon < 0 or not digits.isdigit() or (digits[0] == _ZERO and colon - at > 1):
         raise _malformed("a value is neither integer, string, list nor dictionary")
-    start = found.end()
-    end = start + int(found[1])
+    start = colon + 1
+    end = start + int(digits)
     if end > len(data):
         raise _malformed("a string is cut off")
     return data[start:end], end
@@ -107,11 +110,15 @@ def _dictionary(data: bytes, at: int, depth: int) -> tuple[dict[bytes, Value], i
     _check_depth(depth)
     items: dict[bytes, Value] = {}
     last: bytes | None = None
-    while data[at : at + 1] != b"e":
+    size = len(data)
+    while at >= size or data[at] != _END:
         key, at = _string(data, at)
         if last is not None and key <= last:
             raise _malformed("keys of a dictionary are not in order, or twice")
-        items[key], at = _value(data, at, depth)
+        if at < size and _ZERO <= data[at] <= _NINE:  # most values are strings
+            items[key], at = _string(data, at)
+        else:
+            items[key], at = _value(data, at, depth)
         last = key
     return items, at + 1
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from functools import lru_cache
+import struct
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 ID_BYTES: Final = 20
@@ -17,6 +18,8 @@ MAX_CONTACTS: Final = 32
 Address = tuple[str, int]
 """Numeric IP address and UDP port."""
 
+_V4: Final = struct.Struct(">20s4sH")
+_V6: Final = struct.Struct(">20s16sH")
 _V4_MASK: Final = bytes.fromhex("030f3fff")
 _V6_MASK: Final = bytes.fromhex("0103070f1f3f7fff")
 
@@ -41,16 +44,13 @@ def read_contacts(data: bytes, *, ipv6: bool, private: bool) -> list[Contact]:
         ipv6: which.
         private: whether addresses count that are not public.
     """
-    host_bytes = 16 if ipv6 else 4
-    size = ID_BYTES + host_bytes + 2
-    found = []
-    for start in range(0, min(len(data), MAX_CONTACTS * size), size):
-        packed = data[start + ID_BYTES : start + size - 2]
-        port = int.from_bytes(data[start + size - 2 : start + size], "big")
-        host = _host(packed)
-        if port and is_usable(host, private=private):
-            found.append(Contact(data[start : start + ID_BYTES], (host, port)))
-    return found
+    compact = _V6 if ipv6 else _V4
+    usable = _usable_private if private else _usable_public
+    return [
+        Contact(node_id, (host, port))
+        for node_id, packed, port in compact.iter_unpack(data[: MAX_CONTACTS * compact.size])
+        if port and (host := usable(packed))
+    ]
 
 
 def write_contacts(contacts: list[Contact], *, ipv6: bool) -> bytes:
@@ -63,9 +63,13 @@ def write_contacts(contacts: list[Contact], *, ipv6: bool) -> bytes:
     )
 
 
-@lru_cache(maxsize=4096)
-def _host(packed: bytes) -> str:
-    return socket.inet_ntop(socket.AF_INET6 if len(packed) == 16 else socket.AF_INET, packed)
+def _host_if_usable(packed: bytes, *, private: bool) -> str:
+    host = socket.inet_ntop(socket.AF_INET6 if len(packed) == 16 else socket.AF_INET, packed)
+    return host if is_usable(host, private=private) else ""
+
+
+_usable_private = lru_cache(maxsize=8192)(partial(_host_if_usable, private=True))
+_usable_public = lru_cache(maxsize=8192)(partial(_host_if_usable, private=False))
 
 
 @lru_cache(maxsize=4096)

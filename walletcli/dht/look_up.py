@@ -31,14 +31,14 @@ class Holder:
     Attributes:
         node_id: 20 bytes.
         address: where it is.
-        token: for a put, or None.
+        token: for a put.
         seq: of the item that it says it has, or None.
         item: the item that it gave, not verified, or None.
     """
 
     node_id: bytes
     address: Address
-    token: bytes | None
+    token: bytes
     seq: int | None
     item: Item | None
 
@@ -48,7 +48,7 @@ class Found:
     """What a look-up ends with.
 
     Attributes:
-        nearest: who answered, the nearest first; all of them, not only eight.
+        nearest: who answered with a token, the nearest first; all of them, not only those wanted.
         questions: how many were asked.
         silent: how many of those had no answer in time.
     """
@@ -66,6 +66,8 @@ class LookUp:
         target: 20 bytes.
         newer_than: the `seq` that is known, so that only newer items are sent back; None for any.
         on_item: told about each item as it comes, not verified.
+        wanted: how many of the nearest nodes that give tokens are searched for.
+        is_own: tells whether a node id is this process's own, which does not count.
     """
 
     def __init__(
@@ -74,12 +76,17 @@ class LookUp:
         target: bytes,
         newer_than: int | None = None,
         on_item: Callable[[Item], None] | None = None,
+        *,
+        wanted: int = NEAREST,
+        is_own: Callable[[bytes], bool] = lambda node_id: False,
     ) -> None:
         self._endpoint = endpoint
         self._target = target
         self._wanted = int.from_bytes(target, "big")
         self._newer_than = newer_than
         self._on_item = on_item
+        self._count = wanted
+        self._is_own = is_own
         self._loop = asyncio.get_running_loop()
         self._candidates: list[tuple[int, Address, bytes | None]] = []
         self._seen: set[Address] = set()
@@ -87,6 +94,7 @@ class LookUp:
         self._holders: list[tuple[int, Holder]] = []  # the nearest first, as the candidates are
         self._answered: set[bytes] = set()
         self._under_way = 0
+        self._pending: list[int] = []  # distances of those under way, the nearest first
         self._found = Found()
         self._done: asyncio.Future[None] = self._loop.create_future()
 
@@ -132,24 +140,31 @@ class LookUp:
         while self._candidates and self._under_way < AT_ONCE:
             if self._found.questions >= MAX_QUESTIONS or self._candidates[0][0] > self._bound():
                 break
-            _, address, node_id = self._candidates.pop(0)
+            distance, address, node_id = self._candidates.pop(0)
             self._found.questions += 1
             self._under_way += 1
-            told = partial(self._told, address, _Progress())
+            if node_id is not None:
+                insort(self._pending, distance)
+            told = partial(self._told, address, _Progress(distance if node_id is not None else None))
             self._endpoint.get(address, node_id, self._target, self._newer_than, told)
         if not self._under_way:
             self._end()
 
     def _bound(self) -> int:
-        """Return the distance beyond which nobody is asked: that of the eighth nearest who answered."""
-        if len(self._holders) < NEAREST:
+        """Return the distance beyond which nobody is asked: of the last of those wanted, if they answer in time."""
+        near = [distance for distance, _ in self._holders[: self._count]]
+        near += self._pending
+        if len(near) < self._count:
             return 1 << 160
-        return self._holders[NEAREST - 1][0]
+        near.sort()
+        return near[self._count - 1]
 
     def _told(self, address: Address, progress: _Progress, answer: Answer | Refusal | None) -> None:
         if not progress.counted:
             progress.counted = True
             self._under_way -= 1
+            if progress.distance is not None:
+                self._pending.remove(progress.distance)
             if answer is None:
                 self._found.silent += 1
         if self._done.done():
@@ -160,7 +175,7 @@ class LookUp:
 
     def _take(self, address: Address, answer: Answer) -> None:
         distance = int.from_bytes(answer.node_id, "big") ^ self._wanted
-        if answer.node_id not in self._answered:
+        if answer.token is not None and answer.node_id not in self._answered and not self._is_own(answer.node_id):
             self._answered.add(answer.node_id)
             holder = Holder(answer.node_id, address, answer.token, answer.seq, answer.item)
             insort(self._holders, (distance, holder), key=_distance)
@@ -177,6 +192,7 @@ def _distance(entry: tuple[Any, ...]) -> int:
 
 @dataclass(slots=True)
 class _Progress:
-    """Whether a question has been taken off those under way: its answer may come after its time was over."""
+    """How far the node is (None: not known), and whether it was taken off those under way: it may answer late."""
 
+    distance: int | None
     counted: bool = False

@@ -197,17 +197,20 @@ def get(transaction: bytes, node_id: bytes, wanted: bytes, newer_than: int | Non
 
 def put(transaction: bytes, node_id: bytes, item: Item, token: bytes, cas: int | None = None) -> bytes:
     """Return a ``put`` of an item; with `cas`, only in place of an item with that `seq`."""
-    arguments: dict[bytes, bencode.Encodable] = {
-        b"id": node_id,
-        b"k": item.key,
-        b"seq": item.seq,
-        b"sig": item.signature,
-        b"token": token,
-        b"v": item.value,
-    }
-    if cas is not None:
-        arguments[b"cas"] = cas
-    return bencode.encode({b"a": arguments, b"q": b"put", b"ro": 1, b"t": transaction, b"y": b"q"})
+    expected = b"" if cas is None else b"3:casi%de" % cas
+    return (b"d1:ad%b2:id20:%b1:k32:%b3:seqi%de3:sig64:%b5:token%d:%b1:v%d:%be1:q3:put2:roi1e1:t%d:%b1:y1:qe") % (
+        expected,
+        node_id,
+        item.key,
+        item.seq,
+        item.signature,
+        len(token),
+        token,
+        len(item.value),
+        item.value,
+        len(transaction),
+        transaction,
+    )
 
 
 def answer(query: Query, node_id: bytes, contacts: list[Contact], *, ipv6: bool) -> bytes:

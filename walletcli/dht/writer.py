@@ -61,6 +61,7 @@ class Writer:
     ) -> None:
         self.endpoint = endpoint
         self._copies = copies
+        self._wanted = max(copies, NEAREST)
         self._seeds = seeds
         self._is_own = is_own
 
@@ -76,7 +77,7 @@ class Writer:
         newer = newest(item.key, (holder.item for holder in found.nearest), item.seq)
         if newer is not None:
             return Kept(newer=newer)
-        nearest = found.nearest[:NEAREST]
+        nearest = found.nearest[: self._wanted]
         had = sum(holder.seq == item.seq for holder in nearest)
         targets = self._targets(found.nearest)
         refused: Counter[int] = Counter()
@@ -97,7 +98,7 @@ class Writer:
     async def count(self, item: Item) -> int:
         """Return how many of the nearest nodes hold exactly this item."""
         found = await self._look_up(item.target, None)
-        return sum(holder.item == item for holder in found.nearest if not self._is_own(holder.node_id))
+        return sum(holder.item == item for holder in found.nearest)
 
     async def get(self, key: bytes, first: Callable[[Item], None] | None = None) -> tuple[Item | None, int]:
         """Return the newest verified item of a key that the look-up meets, or None; and how many nodes answered.
@@ -129,21 +130,25 @@ class Writer:
     async def _look_up(
         self, target: bytes, newer_than: int | None, on_item: Callable[[Item], None] | None = None
     ) -> Found:
-        found = await LookUp(self.endpoint, target, newer_than, on_item).run()
-        if len(found.nearest) < NEAREST:  # few are known, or those that were are gone
-            found = await LookUp(self.endpoint, target, newer_than, on_item).run(self._seeds())
+        found = Found()
+        for seeds in ((), self._seeds):
+            look_up = LookUp(self.endpoint, target, newer_than, on_item, wanted=self._wanted, is_own=self._is_own)
+            found = await look_up.run(seeds() if callable(seeds) else seeds)
+            if len(found.nearest) >= self._wanted:
+                break  # else few are known, or those that were are gone
         return found
 
     def _targets(self, nearest: Sequence[Holder]) -> list[Holder]:
         """Choose who gets it: the nearest, and the nearest whose id fits their address."""
-        able = [holder for holder in nearest if holder.token is not None and not self._is_own(holder.node_id)]
-        chosen = dict.fromkeys(able[: self._copies])
-        chosen.update(dict.fromkeys([h for h in able if fits_address(h.node_id, h.address[0])][: self._copies]))
+        chosen = dict.fromkeys(nearest[: self._copies])
+        fitting = [holder for holder in nearest if fits_address(holder.node_id, holder.address[0])]
+        chosen.update(dict.fromkeys(fitting[: self._copies]))
         return list(chosen)
 
     async def _put(self, holder: Holder, item: Item, cas: int | None) -> Answer | Refusal | None:
-        token = holder.token or b""
-        return await _insist(lambda told: self.endpoint.put(holder.address, holder.node_id, item, token, cas, told))
+        return await _insist(
+            lambda told: self.endpoint.put(holder.address, holder.node_id, item, holder.token, cas, told)
+        )
 
     async def _count(self, holders: Sequence[Holder], item: Item) -> int:
         asked = (self._again(holder, item.target) for holder in holders)
