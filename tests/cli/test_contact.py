@@ -131,6 +131,8 @@ def test_a_card_of_an_identity_that_was_never_published_is_not_made(pair: tuple[
     alice, _ = pair
     alice.answer("identity", "create", "work", home=alice.home)
     assert alice.refuses("card", "--as", "work", code=3) == "record.none"
+    assert alice.shows("--as", "work", "list").stdout == "no contacts\n"
+    assert alice.shows("--as", "nobody", "list", "--as", "work").stdout == "no contacts\n"
     assert alice.refuses("card", code=2) == "contact.which-identity"
 
 

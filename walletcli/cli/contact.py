@@ -9,7 +9,7 @@ import click
 
 from walletcli.cli import contact_exchange
 from walletcli.cli.commands import Noun
-from walletcli.cli.contact_options import ACCEPT_LINK, AS, RELAYS, STDIN, WHO, inquiry_of, read_stdin
+from walletcli.cli.contact_options import ACCEPT_LINK, AS, NOUN_AS, RELAYS, STDIN, WHO, inquiry_of, read_stdin
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import pairs
 from walletcli.cli.times import date_text
@@ -32,6 +32,7 @@ MAX_VALUE_BYTES = 8192
 
 
 @click.group(cls=Noun)
+@NOUN_AS
 def contact() -> None:
     """Know other identities: cards, safety words, relations, shares, exports."""
 

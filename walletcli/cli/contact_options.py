@@ -18,7 +18,22 @@ if TYPE_CHECKING:
 STDIN = "-"
 """Name that stands for standard input."""
 
-AS = click.option("--as", "owner", metavar="ID", help="Whose contacts; not needed if the wallet has one identity.")
+_OWNER = "walletcli.contact.owner"
+"""Where the noun's own --as waits for the verb, in click's context."""
+
+
+def _owner_of_noun(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    ctx.meta[_OWNER] = value
+
+
+def _owner_of_verb(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    found: str | None = value if value is not None else ctx.meta.get(_OWNER)
+    return found
+
+
+_AS_HELP = "Whose contacts; not needed if the wallet has one identity."
+AS = click.option("--as", "owner", metavar="ID", help=_AS_HELP, callback=_owner_of_verb)
+NOUN_AS = click.option("--as", metavar="ID", help=_AS_HELP, expose_value=False, callback=_owner_of_noun)
 RELAYS = click.option(
     "--relay", "relays", metavar="URL", multiple=True, help="Ask this relay, not your list of relays."
 )

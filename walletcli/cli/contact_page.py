@@ -11,7 +11,7 @@ from walletcli.cli.times import date_text
 if TYPE_CHECKING:
     from walletcli.cli.invocation import Invocation
     from walletcli.wallet.contacts.contact import Contact
-    from walletcli.wallet.contacts.importing import Imported
+    from walletcli.wallet.contacts.import_report import Imported
     from walletcli.wallet.contacts.refreshing import RefreshReport
     from walletcli.wallet.contacts.report import ContactReport
     from walletcli.wallet.contacts.verifying import Safety

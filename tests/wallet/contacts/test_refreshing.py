@@ -176,6 +176,13 @@ def test_somebody_without_an_identity_cannot_be_looked_up_by_name(owner: Owner) 
     assert error.value.code == "contact.no-identity"
 
 
+def test_a_blocked_contact_is_not_looked_up_by_name_either(owner: Owner) -> None:
+    block_contact(owner.session, owner.identity, "Bob")
+    with pytest.raises(InputError) as error:
+        refresh_contacts(owner.session, owner.label, whom=["Bob"])
+    assert error.value.code == "contact.blocked"
+
+
 def test_only_who_is_named_is_looked_up(owner: Owner, bob: Stranger) -> None:
     carol = Stranger("carol")
     owner.shelf.put(carol.record)

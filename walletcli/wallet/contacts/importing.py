@@ -9,7 +9,6 @@ import contextlib
 import gc
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 
 from walletcli.core.authority import check_authority
 from walletcli.core.contact_export import ContactExport, VerifiedEntry, verify_entries, verify_export
@@ -17,18 +16,18 @@ from walletcli.core.cose import Sign1
 from walletcli.core.document_parts import Power
 from walletcli.core.export_file import CONTEXT, MAGIC, OpenExport, read_export_file
 from walletcli.core.export_file import MAX_FILE_BYTES as MAX_EXPORT_FILE_BYTES
-from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
-from walletcli.errors import FormatError, VerificationError, WalletError
+from walletcli.errors import FormatError, VerificationError
 from walletcli.wallet.access.messages import MAX_SEALED_BYTES
 from walletcli.wallet.access.session import Session
-from walletcli.wallet.contacts.book import ContactBook, read_book, save_book
-from walletcli.wallet.contacts.contact import MAX_ATTRIBUTES, MAX_NOTES, Contact, HeldCard, HeldRelation
+from walletcli.wallet.contacts.book import read_book, save_book
+from walletcli.wallet.contacts.contact import Contact, HeldCard, HeldRelation
 from walletcli.wallet.contacts.evidence import Inquiry
+from walletcli.wallet.contacts.import_report import Dropped, Imported, Refused
 from walletcli.wallet.contacts.links import contact_links, not_accepted
 from walletcli.wallet.contacts.lookup import NameCheck, contact_id_text
-from walletcli.wallet.contacts.merging import later_card, later_relation
 from walletcli.wallet.contacts.sharing import share_changes
+from walletcli.wallet.contacts.taking import Taker
 from walletcli.wallet.contacts.vcard_entries import from_vcard
 from walletcli.wallet.files import read_file
 from walletcli.wallet.home import Progress, silent
@@ -42,112 +41,6 @@ STEP = 1000
 
 MAX_WARNINGS = 100
 """Most warnings about names that one import gives."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """Something of a contact that was not taken, though the contact was.
-
-    Attributes:
-        contact: its name.
-        contact_id: its id.
-        error: why.
-    """
-
-    contact: str
-    contact_id: bytes
-    error: WalletError
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """Something that the book and the file say differently.
-
-    Attributes:
-        contact: the contact's name in the book.
-        contact_id: its id.
-        field: ``name``, or the name of an attribute.
-        kept: what the book says from now on.
-        other: what it does not.
-    """
-
-    contact: str
-    contact_id: bytes
-    field: str
-    kept: str
-    other: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A vCard that was refused.
-
-    Attributes:
-        number: its place in the file, from 1.
-        error: why.
-    """
-
-    number: int
-    error: WalletError
-
-
-@dataclass(slots=True)
-class Imported:
-    """What came of an import.
-
-    Attributes:
-        signer: whose list it is (root key of 32 bytes), or None for vCards, which nobody has signed.
-        is_own: whether it is the list of the very identity that imports it.
-        added: how many contacts are new.
-        changed: how many were there and know more now.
-        unchanged: how many were there and have nothing new.
-        skipped: how many were left alone because they are blocked, or are the identity itself.
-        dropped: cards and relations that were not taken.
-        conflicts: what was not overwritten, or was on demand.
-        refused: vCards that were refused.
-        left_out: names of vCard properties that there is no place for, with how often they were met.
-        warnings: what should make one look twice.
-    """
-
-    signer: bytes | None = None
-    is_own: bool = False
-    added: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    skipped: int = 0
-    dropped: list[Dropped] = field(default_factory=list)
-    conflicts: list[Conflict] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
-    left_out: dict[str, int] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, object]:
-        """Return counts, and each thing that was not taken with its reason."""
-        return {
-            "signer": IdentityId(self.signer).did if self.signer is not None else None,
-            "own": self.is_own,
-            "added": self.added,
-            "changed": self.changed,
-            "unchanged": self.unchanged,
-            "skipped": self.skipped,
-            "dropped": [
-                {"name": item.contact, "id": contact_id_text(item.contact_id), "error": item.error.to_json()}
-                for item in self.dropped
-            ],
-            "conflicts": [
-                {
-                    "name": item.contact,
-                    "id": contact_id_text(item.contact_id),
-                    "field": item.field,
-                    "kept": item.kept,
-                    "other": item.other,
-                }
-                for item in self.conflicts
-            ],
-            "refused": [{"number": item.number, "error": item.error.to_json()} for item in self.refused],
-            "left_out": dict(sorted(self.left_out.items())),
-            "warnings": list(self.warnings),
-        }
 
 
 def import_contacts(
@@ -358,7 +251,7 @@ def _take(
     if accepted:
         session.apply(PlanPublish(identity.index, (), accepted))
     base = read_book(session, identity.index)
-    taker = _Taker(base, identity.public_key, report, replace_known)
+    taker = Taker(base, identity.public_key, report, replace_known)
     for number, contact in enumerate(contacts, 1):
         taker.take(contact)
         if number % STEP == 0:
@@ -378,89 +271,3 @@ def _name_warnings(check: NameCheck, contacts: Iterable[Contact]) -> Iterator[st
                 return
             said += 1
             yield warning
-
-
-class _Taker:
-    """Takes contacts into a book one by one, and notes what came of each."""
-
-    def __init__(self, book: ContactBook, own_key: bytes, report: Imported, replace_known: bool) -> None:
-        self._book = book
-        self._own_key = own_key
-        self._report = report
-        self._replace = replace_known
-        self._by_uid: dict[str, bytes] | None = None
-        self.changed: dict[bytes, Contact] = {}
-        self.new: list[Contact] = []
-
-    def take(self, found: Contact) -> None:
-        """Take one contact of the file."""
-        report = self._report
-        before = self._known(found)
-        if found.id == self._own_key or (before is not None and before.is_blocked):
-            report.skipped += 1
-        elif before is None:
-            report.added += 1
-            self.changed[found.id] = found
-            self.new.append(found)
-            if found.uid is not None and self._by_uid is not None:
-                self._by_uid[found.uid] = found.id
-        else:
-            after = self._joined(before, found)
-            if after == before:
-                report.unchanged += 1
-            else:
-                report.changed += 1
-                self.changed[before.id] = after
-
-    def _known(self, found: Contact) -> Contact | None:
-        """Return the contact of the book that this one is: by its id, or by the UID of its vCard."""
-        contact_id = found.id
-        if found.uid is not None and contact_id not in self._book and contact_id not in self.changed:
-            contact_id = self._uids().get(found.uid, contact_id)
-            if found.key is not None and contact_id != found.id:
-                return None  # a vCard may claim any identity: it does not give one to a contact that is there
-        return self.changed.get(contact_id) or self._book.get(contact_id)
-
-    def _uids(self) -> dict[str, bytes]:
-        if self._by_uid is None:
-            self._by_uid = {contact.uid: contact.id for contact in self._book if contact.uid is not None}
-            self._by_uid.update({item.uid: item.id for item in self.changed.values() if item.uid is not None})
-        return self._by_uid
-
-    def _joined(self, before: Contact, found: Contact) -> Contact:
-        notes = tuple(sorted({*before.notes, *found.notes}, key=str.encode)[:MAX_NOTES])
-        return replace(
-            before,
-            name=self._name(before, found),
-            card=later_card(before.card, found.card) if before.card and found.card else before.card or found.card,
-            relation=later_relation(before.relation, found.relation)
-            if before.relation and found.relation
-            else before.relation or found.relation,
-            notes=notes,
-            attributes=self._attributes(before, found),
-            uid=before.uid if before.uid is not None else found.uid,
-            places=before.places or found.places,
-        )
-
-    def _name(self, before: Contact, found: Contact) -> str:
-        if before.name == found.name:
-            return before.name
-        kept, other = (found.name, before.name) if self._replace else (before.name, found.name)
-        self._report.conflicts.append(Conflict(before.name, before.id, "name", kept, other))
-        return kept
-
-    def _attributes(self, before: Contact, found: Contact) -> dict[str, str]:
-        joined = dict(before.attributes)
-        for name, value in found.attributes.items():
-            known = joined.get(name)
-            if known is None:
-                joined[name] = value
-            elif known != value:
-                kept, other = (value, known) if self._replace else (known, value)
-                self._report.conflicts.append(Conflict(before.name, before.id, name, kept, other))
-                joined[name] = kept
-        if len(joined) > MAX_ATTRIBUTES:
-            error = FormatError("contact-book.malformed", f"a contact has at most {MAX_ATTRIBUTES} attributes")
-            self._report.dropped.append(Dropped(before.name, before.id, error))
-            return dict(before.attributes)
-        return joined

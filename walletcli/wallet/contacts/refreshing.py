@@ -21,10 +21,10 @@ from walletcli.errors import NetworkError, WalletError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
-from walletcli.wallet.contacts.book import read_book, save_book
+from walletcli.wallet.contacts.book import ContactBook, read_book, save_book
 from walletcli.wallet.contacts.contact import Contact, HeldCard, Sighting, Standing
 from walletcli.wallet.contacts.evidence import Evidence, Inquiry, Source
-from walletcli.wallet.contacts.lookup import contact_id_text, find_contact, identified, own_identity
+from walletcli.wallet.contacts.lookup import contact_id_text, find_contact, identified, not_blocked, own_identity
 from walletcli.wallet.contacts.sharing import share_changes
 from walletcli.wallet.contacts.sightings import known_places, with_evidence
 from walletcli.wallet.home import Progress, silent
@@ -144,12 +144,7 @@ def refresh_contacts(
     wallet = session.snapshot().wallet
     identity = own_identity(wallet, who)
     base = read_book(session, identity.index)
-    if whom:
-        chosen = [find_contact(base, name) for name in whom]
-        for contact in chosen:
-            identified(contact)
-    else:
-        chosen = [contact for contact in base if contact.key is not None and not contact.is_blocked]
+    chosen = _chosen(base, whom)
     skipped = len(base) - len(chosen) if not whom else 0
     if not chosen:
         return RefreshReport(0, 0, skipped, (), (), identity.changed)
@@ -164,21 +159,59 @@ def refresh_contacts(
     inquiry.save()
     if offline:
         _raise_offline(found)
-    day = today(time.time())
-    contacts, news, failures, changed = [], [], [], 0
-    for number, (contact, scanned) in enumerate(zip(chosen, found, strict=True), 1):
-        if number % STEP == 0:
-            progress(f"reading what contacts say, {number} of {len(chosen)}")
-        after = _seen(session, identity.index, contact, scanned, day)
-        news += [*_news(contact, after), *_stale(contact, scanned.resolution)]
-        if scanned.error is not None:
-            failures.append(Failure(contact.name, contact.id, scanned.error))
-        changed += _seq(after) != _seq(contact)
-        contacts.append(after)
-    mine = base.with_contacts(contacts)
-    save_book(session, identity.index, base, mine, lambda now: share_changes(session, identity, now))
+    read = _Reading(session, identity.index, progress)
+    contacts = read.all(chosen, found)
+    save_book(
+        session,
+        identity.index,
+        base,
+        base.with_contacts(contacts),
+        lambda now: share_changes(session, identity, now),
+    )
     to_publish = session.snapshot().wallet.by_index(identity.index).changed
-    return RefreshReport(len(chosen), changed, skipped, tuple(news), tuple(failures), to_publish)
+    return RefreshReport(len(chosen), read.changed, skipped, tuple(read.news), tuple(read.failures), to_publish)
+
+
+class _Reading:
+    """Reads what was found of contacts, one by one.
+
+    Attributes:
+        news: what is new.
+        failures: contacts of which nothing usable was found.
+        changed: how many have a newer record than was known.
+    """
+
+    def __init__(self, session: Session, index: int, progress: Progress) -> None:
+        self._session = session
+        self._index = index
+        self._progress = progress
+        self.news: list[News] = []
+        self.failures: list[Failure] = []
+        self.changed = 0
+
+    def all(self, contacts: Sequence[Contact], found: Sequence[Scanned]) -> list[Contact]:
+        """Return the contacts as they are known now."""
+        day, known = today(time.time()), []
+        for number, (contact, scanned) in enumerate(zip(contacts, found, strict=True), 1):
+            after = _seen(self._session, self._index, contact, scanned, day)
+            self.news += [*_news(contact, after), *_stale(contact, scanned.resolution)]
+            if scanned.error is not None:
+                self.failures.append(Failure(contact.name, contact.id, scanned.error))
+            self.changed += _seq(after) != _seq(contact)
+            known.append(after)
+            if number % STEP == 0:
+                self._progress(f"reading what contacts say, {number} of {len(contacts)}")
+        return known
+
+
+def _chosen(book: ContactBook, whom: Sequence[str]) -> list[Contact]:
+    """Return the contacts that are named, or all that are not blocked and have an identity."""
+    if not whom:
+        return [contact for contact in book if contact.key is not None and not contact.is_blocked]
+    chosen = {contact.id: contact for contact in (find_contact(book, name) for name in whom)}
+    for contact in chosen.values():
+        identified(not_blocked(contact))
+    return list(chosen.values())
 
 
 def _where(inquiry: Inquiry, contacts: Sequence[Contact]) -> dict[IdentityId, list[NodeAddress]]:
