@@ -34,5 +34,7 @@ def publish(
     record = "new, signed now" if published.new else "unchanged, stored again"
     stored = [("stored on", relay) for relay in published.relays]
     stored += [("packet only on", relay) for relay in published.stored.packet_only]
+    if published.stored.dht_nodes:
+        stored.append(("on the DHT", f"{published.stored.dht_nodes} nodes"))
     fields = [("did", published.did), ("seq", str(published.seq)), ("record", record), *stored]
     invocation.answer(published.to_json(), pairs(fields))

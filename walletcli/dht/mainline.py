@@ -240,7 +240,8 @@ class _Read:
 
     async def _look(self) -> None:
         results = await asyncio.gather(*(writer.get(self._key, self._offer) for writer in self._writers))
-        if all(answered >= NEAREST for _, answered in results):
+        answered = [count for _, count in results if count]  # an IP version without members has nothing to say
+        if answered and min(answered) >= NEAREST:
             self._end()  # the nearest have answered: there is nothing to wait for in libtorrent's timeouts
         else:
             self._one_less()
