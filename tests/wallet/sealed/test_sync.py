@@ -500,6 +500,40 @@ def test_two_devices_that_put_at_once_both_succeed(first: Session, second: Sessi
     assert got(first, tmp_path, "1 3") == b"1 3"
 
 
+def test_of_two_devices_that_put_one_name_at_once_exactly_one_is_told(
+    first: Session, second: Session, tmp_path: Path
+) -> None:
+    import threading
+
+    synced(first)
+    synced(second)
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+    for attempt in range(3):
+        codes: list[str] = []
+        threads = [
+            threading.Thread(target=_put_one, args=(session, tmp_path / str(number) / f"name {attempt}", codes))
+            for number, session in enumerate((first, second))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(codes) == ["", "data.exists"]
+        winner = tmp_path / str(0 if got(first, tmp_path, f"name {attempt}") == b"0" else 1) / f"name {attempt}"
+        assert got(second, tmp_path, f"name {attempt}") == winner.read_bytes()
+
+
+def _put_one(session: Session, path: Path, codes: list[str]) -> None:
+    path.write_bytes(path.parent.name.encode())
+    try:
+        put_file(session, "alice", str(path))
+    except InputError as error:
+        codes.append(error.code)
+    else:
+        codes.append("")
+
+
 # A provider that lost or holds back
 
 
