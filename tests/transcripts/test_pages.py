@@ -13,7 +13,7 @@ from tests.transcripts.volatile import Bindings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
-PAGES = ("tutorial.md", "howto/contacts.md", "howto/change-provider.md", "howto/sign-offline.md")
+PAGES = ("tutorial.md", "howto/contacts.md", "howto/change-provider.md", "howto/sign-offline.md", "howto/keep-data.md")
 """Pages whose blocks are played."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 _KINDS = {
     "link": r"walletcli:(?:card|relation):[A-Z2-7]+",
-    "date": r"\b20[0-9]{2}-[01][0-9]-[0-3][0-9]\b",
+    "date": r"\b20[0-9]{2}-[01][0-9]-[0-3][0-9](?: [0-2][0-9]:[0-5][0-9])?\b",
     "word": r"(?<![0-9]) *\b1?[0-9]\. [a-z]{3,8}\b",
     "words": r"(?<=words: ) *(?:[a-z]{3,8} ){7}[a-z]{3,8}$",
     "device": r"(?<=\bdevice )[0-9a-f]{16}\b",
