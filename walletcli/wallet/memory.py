@@ -25,23 +25,28 @@ class WalletMemory:
             identity.public_key: identity.record for identity in wallet.identities if identity.record is not None
         }
         self._new: dict[bytes, freshness.Seen] = {}
+        self._read: dict[bytes, freshness.Seen] = {}  # what was decoded and verified already
         self._lock = threading.Lock()
 
     def get(self, public_key: bytes) -> freshness.Seen | None:
         """Return the newest that was seen of the identity with this root key (32 bytes), or None."""
         with self._lock:
-            known = [seen for seen in (self._new.get(public_key), self._stored(public_key)) if seen is not None]
-        own = self._own.get(public_key)
-        if own is not None:
-            known.append(freshness.Seen.of(Record.from_bytes(own)))
+            new, stored = self._new.get(public_key), self._read.get(public_key) or self._stored(public_key)
+            if stored is not None:
+                self._read[public_key] = stored
+        known = [seen for seen in (new, stored) if seen is not None]
         return max(known, key=lambda seen: seen.seq, default=None)
 
     def _stored(self, public_key: bytes) -> freshness.Seen | None:
-        seen = self._wallet.seen.get(public_key)
-        if seen is None:
-            return None
-        record = Record.from_bytes(seen.record) if seen.record is not None else None
-        return freshness.Seen(seen.seq, seen.document_hash, record)
+        """Return the newer of what was remembered of somebody and one's own record."""
+        known = []
+        seen, own = self._wallet.seen.get(public_key), self._own.get(public_key)
+        if seen is not None:
+            record = Record.from_bytes(seen.record) if seen.record is not None else None
+            known.append(freshness.Seen(seen.seq, seen.document_hash, record))
+        if own is not None:
+            known.append(freshness.Seen.of(Record.from_bytes(own)))
+        return max(known, key=lambda item: item.seq, default=None)
 
     def put(self, public_key: bytes, seen: freshness.Seen) -> None:
         """Remember `seen`, unless something newer is remembered already."""
