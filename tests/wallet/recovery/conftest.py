@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.wallet.providers.conftest import host, hosts
 from tests.wallet.recovery.parts import Lost, Net
+
+__all__ = ["host", "hosts"]
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def _about_relays(journal: Journal) -> Iterator[str]:
     first = journal.next_index
     count = len(plan.relays)
     what = f"identities {first} to {journal.last_found + plan.gap}" if first <= journal.last_found + plan.gap else ""
-    again = len(journal.open) + sum(len(entry.answered) < plan.sources for entry in journal.entries)
+    again = len(journal.open) + sum(bool(entry.waits) for entry in journal.entries)
     parts = [part for part in (what, f"{again} of before once more" if again else "") if part]
     yield (
         f"Looked up at {count} {_relays(count)}: {' and '.join(parts) or 'nothing more'}; "

@@ -26,6 +26,7 @@ from walletcli.wallet.sealed.index import CONTACTS, SETTINGS, Kind, Piece
 from walletcli.wallet.sealed.index import Item as SealedItem
 from walletcli.wallet.sealed.owner import Unseal
 from walletcli.wallet.sealed.reading import SealedItems, SeenIndex, fetch_piece, read_index
+from walletcli.wallet.sealed.settings import Settings
 from walletcli.wallet.sealed.slots import Listing
 from walletcli.wallet.state.view import IdentityView
 
@@ -59,7 +60,9 @@ class ReadData:
         lookups: the places that were asked.
         reached: root key (32 bytes) and address of each provider that was logged into.
         contacts: the contact book as it was read and its encoding, or None.
-        settings: the encoded settings, or None.
+        settings: the settings, or None.
+        kit: the exit kit that is at hand, with the day of its last refresh; or None.
+        place_of_kit: path and day of the exit kit as a device of the owner's knew it, or None.
         seen: the index that counts, or None where there is none.
         is_complete: nobody was out of reach who might have something newer.
     """
@@ -69,7 +72,9 @@ class ReadData:
     lookups: list[PlaceLookup] = field(default_factory=list)
     reached: list[tuple[bytes, str]] = field(default_factory=list)
     contacts: tuple[ContactBook, bytes] | None = None
-    settings: bytes | None = None
+    settings: Settings | None = None
+    kit: tuple[str, int] | None = None
+    place_of_kit: tuple[str, int | None] | None = None
     seen: SeenIndex | None = None
     is_complete: bool = True
 
@@ -97,7 +102,7 @@ def read_data(
     Raises:
         VaultError: ``vault.*``, ``agent.*``.
     """
-    data = ReadData()
+    data = ReadData(kit=_newest_kit(kits))
     records = [kit.head.record for kit in kits]
     with bound_places(
         session, identity, dialer, by_root=True, records=records, memory=memory, timeout_s=timeout_s
@@ -113,6 +118,11 @@ def read_data(
         _read_own_items(sealed, data)
         _look_for_files(sealed, data)
     return data
+
+
+def _newest_kit(kits: Sequence[KitRecord]) -> tuple[str, int] | None:
+    newest = max(kits, key=lambda kit: kit.head.day, default=None)
+    return (newest.path, newest.head.day) if newest is not None else None
 
 
 def _writers(identity: IdentityView, records: Sequence[Record]) -> Writers:
@@ -203,8 +213,7 @@ def _read_own_items(sealed: SealedItems, data: ReadData) -> None:
             continue
         day = item.stored_s // _DAY_S
         if name == SETTINGS:
-            data.settings = content
-            data.items.append(Item(SETTINGS, "", place, None, sealed.seen.version, day))
+            _take_settings(content, place, Item(SETTINGS, "", place, None, sealed.seen.version, day), data)
             continue
         try:
             book = ContactBook.from_bytes(content)
@@ -215,6 +224,20 @@ def _read_own_items(sealed: SealedItems, data: ReadData) -> None:
         relations = sum(contact.relation is not None for contact in book)
         data.items.append(Item(CONTACTS, "", place, len(book), sealed.seen.version, day))
         data.items.append(Item("relations", "", place, relations, sealed.seen.version, day))
+
+
+def _take_settings(content: bytes, place: str, item: Item, data: ReadData) -> None:
+    try:
+        data.settings = Settings.from_bytes(content)
+    except FormatError as error:
+        data.missing.append(Missing.of(SETTINGS, error, place=place))
+        return
+    data.items.append(item)
+    known = [device for device in data.settings.devices if device.kit_path]
+    if known:
+        last = max(known, key=lambda device: device.kit_day or 0)
+        data.place_of_kit = last.kit_path, last.kit_day
+        data.items.append(Item("kit", last.kit_path, place, None, None, last.kit_day))
 
 
 def _content(sealed: SealedItems, item: SealedItem, data: ReadData) -> tuple[bytes | None, str]:

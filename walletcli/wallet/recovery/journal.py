@@ -162,6 +162,7 @@ class Entry:
         items: what came back.
         missing: what did not.
         waits: code and message of why its new record is not signed, or not published everywhere; or nothing.
+        is_resealed: what it keeps at its places is sealed to this device as well.
     """
 
     index: int
@@ -172,6 +173,7 @@ class Entry:
     items: tuple[Item, ...] = ()
     missing: tuple[Missing, ...] = ()
     waits: tuple[str, ...] = ()
+    is_resealed: bool = False
     _encoded: list[cbor.Encoded] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def encoded(self) -> cbor.Encoded:
@@ -186,6 +188,7 @@ class Entry:
         devices = [device.to_row() for device in self.devices]
         return [
             self.index, list(self.answered), self.blocked, devices, self.is_read, items, missing, list(self.waits),
+            self.is_resealed,
         ]  # fmt: skip
 
     @classmethod
@@ -201,6 +204,7 @@ class Entry:
             tuple(Item.from_row(item) for item in row.items(5)),
             tuple(Missing.from_row(item) for item in row.items(6)),
             row.texts(7),
+            row.flag(8),
         )
         row.end()
         return entry

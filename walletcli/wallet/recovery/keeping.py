@@ -6,18 +6,21 @@ Spec: docs/spec/recovery.md, "Sealed data".
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts import book as contact_book
 from walletcli.wallet.contacts.book import ContactBook
 from walletcli.wallet.providers import book as provider_book
-from walletcli.wallet.providers.book import ProviderBook, ProviderEntry
+from walletcli.wallet.providers.book import KitChoice, ProviderBook, ProviderEntry, Role
 from walletcli.wallet.recovery.data import ReadData
 from walletcli.wallet.sealed import memory as data_memory
 from walletcli.wallet.sealed.memory import DataMemory
 from walletcli.wallet.sealed.reading import SeenIndex
-from walletcli.wallet.state.changes import Change, PutDrawer
+from walletcli.wallet.sealed.settings import Settings
+from walletcli.wallet.state.changes import Change, PlanPublish, PutDrawer, SetShares
 from walletcli.wallet.state.view import IdentityView
 
 
@@ -33,13 +36,25 @@ def changes_of(session: Session, identity: IdentityView, data: ReadData) -> Iter
         FormatError: ``contact-book.*``, ``provider-book.*``, ``data-memory.*`` for a vault that is damaged.
     """
     index = identity.index
-    contacts, seen, reached = data.contacts, data.seen, data.reached
+    contacts, seen = data.contacts, data.seen
     if contacts is not None:
         yield from _put(session, index, contact_book.DRAWER, lambda before: _contacts(before, *contacts))
     if seen is not None:
         yield from _put(session, index, data_memory.DRAWER, lambda before: _memory(before, seen))
-    if reached:
-        yield from _put(session, index, provider_book.DRAWER, lambda before: _providers(before, reached))
+    if data.reached or data.settings is not None or data.kit is not None:
+        yield from _put(session, index, provider_book.DRAWER, lambda before: _providers(before, data))
+    if data.settings is not None:
+        yield from _settings(identity, data.settings)
+
+
+def _settings(identity: IdentityView, settings: Settings) -> Iterator[Change]:
+    """Give the changes that make the wallet do what the settings say."""
+    contacted = set(settings.contacted) - set(identity.contacted)
+    links = set(settings.accepted_links) - set(identity.accepted_links)
+    if contacted or links:
+        yield PlanPublish(identity.index, tuple(sorted(contacted)), tuple(sorted(links)))
+    if settings.shares and not identity.shares and identity.retired is None:
+        yield SetShares(identity.index, settings.shares)
 
 
 def _put(session: Session, index: int, name: str, change: Callable[[bytes | None], bytes]) -> Iterator[PutDrawer]:
@@ -63,9 +78,19 @@ def _memory(before: bytes | None, seen: SeenIndex) -> bytes:
     return memory.with_seen(seen).to_bytes()
 
 
-def _providers(before: bytes | None, reached: Iterable[tuple[bytes, str]]) -> bytes:
+def _providers(before: bytes | None, data: ReadData) -> bytes:
     book = ProviderBook.from_bytes(before) if before is not None else ProviderBook()
-    for provider, address in reached:
+    known = data.settings.providers if data.settings is not None else ()
+    roles = {item.provider: item.role for item in known}
+    for provider, address in (*data.reached, *((item.provider, item.address) for item in known)):
         if book.get(provider) is None:
-            book = book.with_entry(ProviderEntry(provider, address))
+            book = book.with_entry(ProviderEntry(provider, address, roles.get(provider, Role.MAIN)))
+    kit = data.kit if data.kit is not None else _still_there(data.place_of_kit)
+    if book.kit is None and kit is not None:
+        book = replace(book, kit=KitChoice(*kit))
     return book.to_bytes()
+
+
+def _still_there(place: tuple[str, int | None] | None) -> tuple[str, int | None] | None:
+    """Return the place of the exit kit that a former device knew, if there is a directory there on this machine."""
+    return place if place is not None and os.path.isdir(place[0]) else None

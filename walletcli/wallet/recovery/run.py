@@ -62,6 +62,7 @@ class Run:
     Attributes:
         relays: what each relay was asked in this run.
         places: how places answered in this run.
+        known_relays: relays that wallets on the owner's other devices published to, by the settings that were read.
     """
 
     session: Session
@@ -71,6 +72,7 @@ class Run:
     timeout_s: float = TIMEOUT_S
     relays: dict[str, RelayLookups] = field(default_factory=dict)
     places: list[PlaceLookup] = field(default_factory=list)
+    known_relays: set[str] = field(default_factory=set)
     _changes: list[Change] = field(default_factory=list, init=False)
     _changed_bytes: int = field(default=0, init=False)
     _written_s: float = field(default_factory=time.monotonic, init=False)
@@ -78,11 +80,13 @@ class Run:
     _kits: FoundKits = field(default_factory=FoundKits, init=False)
     _keys: dict[int, bytes] = field(default_factory=dict, init=False)
     _held: dict[int, Record] = field(default_factory=dict, init=False)
+    _unseen: set[int] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self.session = SharedSession(self.session)
         wallet = self.wallet
         self._memory = WalletMemory(wallet)
+        self._unseen = {view.index for view in wallet.identities if view.unseen}
         records = ((view.index, last_record(view)) for view in wallet.identities)
         self._held = {index: record for index, record in records if record is not None}
 
@@ -131,7 +135,7 @@ class Run:
         unsure = [
             entry.index
             for entry in journal.entries
-            if entry.blocked or len(entry.answered) < journal.plan.sources or not failed <= set(entry.answered)
+            if entry.blocked or entry.index in self._unseen or not failed <= set(entry.answered)
         ]
         return sorted({*journal.open, *unsure})
 
@@ -246,6 +250,8 @@ class Run:
     def _keep(self, identity: IdentityView, data: ReadData) -> None:
         """Have what was read put into the vault, beside what is there already."""
         self.places += data.lookups
+        if data.settings is not None:
+            self.known_relays.update(relay for device in data.settings.devices for relay in device.relays)
         for change in changes_of(self.session, identity, data):
             self._change(change, len(change.data or b"") if isinstance(change, PutDrawer) else 0)
         entry = self.journal.found.get(identity.index)

@@ -20,6 +20,8 @@ from walletcli.wallet.state.changes import RevokeDevices
 from walletcli.wallet.state.draft import last_document, needs_document
 from walletcli.wallet.state.view import IdentityView
 
+_NO_ANSWER = frozenset({"host.unreachable", "host.timeout", "network.offline"})
+
 Pause = Callable[[float], object]
 """Waits for so many seconds."""
 
@@ -80,11 +82,11 @@ def _why_wait(entry: Entry, view: IdentityView, sources: int) -> WalletError | N
 
 
 def _addresses(run: Run, index: int) -> list[str]:
-    """Return where a record goes: the relays that answer, and the providers that were reached."""
+    """Return where a record goes: to the relays and the providers that answer."""
     silent = {address for address, relay in run.relays.items() if relay.silent}
-    relays = [address for address in run.journal.plan.relays if address not in silent]
+    silent.update(place.place for place in run.places if place.error in _NO_ANSWER)
     providers = [entry.address for entry in read_book(run.session, index).entries if entry.left_day is None]
-    return list(dict.fromkeys((*relays, *providers)))
+    return [address for address in dict.fromkeys((*run.journal.plan.relays, *providers)) if address not in silent]
 
 
 def _is_settled(view: IdentityView, addresses: Sequence[str]) -> bool:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from walletcli.client.resolution import Outcome, SourceReport
+from walletcli.client.resolution import SourceReport
 from walletcli.net.addresses import NodeAddress
+from walletcli.wallet.recovery.gap_scan import is_failure
 
 
 def independent(addresses: Iterable[str]) -> tuple[str, ...]:
@@ -35,5 +36,4 @@ def independent(addresses: Iterable[str]) -> tuple[str, ...]:
 
 def answered(sources: Iterable[SourceReport]) -> tuple[str, ...]:
     """Return the independent sources that said what they have, were it nothing, or something too old to be taken."""
-    said = [source for source in sources if source.outcome is not Outcome.FAILED or source.seq is not None]
-    return independent(source.address for source in said)
+    return independent(source.address for source in sources if not is_failure(source))

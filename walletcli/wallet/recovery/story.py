@@ -17,9 +17,10 @@ from walletcli.wallet.home import Home, Progress, silent
 from walletcli.wallet.recovery.journal import Journal, JournalFile
 from walletcli.wallet.recovery.plan import Plan
 from walletcli.wallet.recovery.report import Report, report_of
+from walletcli.wallet.recovery.resealing import reseal
 from walletcli.wallet.recovery.run import Run
 from walletcli.wallet.recovery.settle import Pause, settle
-from walletcli.wallet.relays import list_relays
+from walletcli.wallet.relays import add_relay, list_relays
 from walletcli.wallet.route import dialer_for
 
 
@@ -149,8 +150,21 @@ def recover(
     run.read()
     if not offline:
         settle(run, pause)
+        reseal(run)
     run.remember()
+    _add_relays(session.home, (*run.journal.plan.relays, *sorted(run.known_relays)) if run.journal.found else ())
     return report_of(run.journal, run.wallet, run.relays.values(), run.places, offline=offline)
+
+
+def _add_relays(home: Home, relays: Sequence[str]) -> None:
+    """Have the home know the relays of the restore, and those of the lost wallet; as many as there is room for."""
+    known = set(list_relays(home))
+    for relay in relays:
+        if relay not in known:
+            try:
+                add_relay(home, relay)
+            except InputError:
+                continue
 
 
 def last_report(session: Session) -> Report | None:
