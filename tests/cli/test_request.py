@@ -64,6 +64,7 @@ def test_the_digest_is_the_same_on_both_sides_and_in_the_list(
 ) -> None:
     path = ask("--new", "alice")
     there = cold("request", "show", path)["request"]
+    assert there["items"][0]["lines"]
     here = answer("request", "show", path, *password, home=watch)["request"]
     (listed,) = answer("request", "list", *password, home=watch)["requests"]
     assert there["digest"] == here["digest"] == listed["digest"]

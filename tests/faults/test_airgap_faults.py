@@ -177,3 +177,26 @@ def test_a_response_that_found_no_room_is_given_again(alice: Machines) -> None:
     assert run(alice.cold, "approve", request, alice.path()).stdout == "done\n"
     alice.apply(alice.approve(request))
     assert alice.view("alice", alice.cold).record == alice.view("alice").record
+
+
+def test_processes_that_approve_at_once_sign_one_document(alice: Machines) -> None:
+    """Two requests that follow one record, each approved by two processes at the same time."""
+    first = alice.ask(Wish(("alice",), (NewIdentity("bob"),))).path
+    with here(alice.online) as session:
+        set_attribute(session, "alice", "motto", "x")
+    second = alice.ask(Wish(("alice",))).path
+    outs = [(path, alice.path()) for path in (first, second) for _ in range(2)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.airgap_writer", "approve", alice.cold.path, path, out],
+            cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        )
+        for path, out in outs
+    ]  # fmt: skip
+    said = [process.communicate(timeout=60)[0] for process in processes]
+    assert sorted(said) == ["done\n", "done\n", "request.stale\n", "request.stale\n"]
+    done = [out for (_, out), text in zip(outs, said, strict=True) if text == "done\n"]
+    assert said[0] == said[1]
+    assert len({Path(out).read_bytes() for out in done}) == 1
+    alice.apply(done[0])
+    assert alice.view("alice").record == alice.view("alice", alice.cold).record

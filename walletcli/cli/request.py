@@ -163,10 +163,8 @@ def cancel(invocation: Invocation, request_id: str) -> None:
 def answer_made(invocation: Invocation, made: Made) -> None:
     """Answer with a request that was made, and say what comes next."""
     from walletcli.cli.request_page import head_lines
-    from walletcli.wallet.airgap.review import request_json
 
-    lines = head_lines(made.request, ("file", made.path))
-    invocation.answer({"request": request_json(made.request), "file": made.path}, lines)
+    invocation.answer(made.to_json(), head_lines(made.request, ("file", made.path)))
     if not invocation.json:
         name = safe(made.path)
         note(f"Next: carry {name} to the machine with the root keys, and there: walletcli request approve FILE --out …")

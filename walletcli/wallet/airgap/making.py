@@ -20,6 +20,7 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap.book import Context, RequestBook, Waiting
+from walletcli.wallet.airgap.review import Review
 from walletcli.wallet.airgap.waiting import cancel_request, change_book, require_watch
 from walletcli.wallet.files import refuse_existing, write_file
 from walletcli.wallet.home import Progress, silent
@@ -97,12 +98,21 @@ class Made:
     """A request that was made.
 
     Attributes:
-        request: the request; it waits for its answer.
+        review: what the request would do; it waits for its answer.
         path: of the file.
     """
 
-    request: RequestFile
+    review: Review
     path: str
+
+    @property
+    def request(self) -> RequestFile:
+        """The request."""
+        return self.review.request
+
+    def to_json(self) -> dict[str, object]:
+        """Return the request with what it asks for in plain language, and where it is."""
+        return {"request": self.review.to_json(), "file": self.path}
 
 
 def make_request(
@@ -323,4 +333,4 @@ def _made(
     except WalletError:
         cancel_request(session, request.request_id.hex())
         raise
-    return Made(request, os.path.abspath(path))
+    return Made(Review.from_row(request, session.review_request(request.to_bytes())), os.path.abspath(path))
