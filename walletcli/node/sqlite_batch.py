@@ -31,12 +31,11 @@ _BY_TAG: Final = (
 _HAS_TAG: Final = "SELECT 1 FROM packet_index WHERE tag = ?"
 _INSERT: Final = "INSERT INTO packet(id, tag, key, stored_s, document, payload) VALUES(?, ?, ?, ?, ?, ?)"
 _UPDATE: Final = "UPDATE packet SET stored_s = ?, document = ?, payload = ? WHERE id = ?"
-_FIND_DOCUMENT: Final = "SELECT id, expires_s, length(body), identity FROM document WHERE tag = ? AND hash = ?"
-_INSERT_DOCUMENT: Final = "INSERT INTO document(tag, hash, identity, expires_s, body) VALUES(?, ?, ?, ?, ?)"
+_FIND_DOCUMENT: Final = "SELECT id, expires_s, length(body), identity, claim FROM document WHERE tag = ? AND hash = ?"
+_INSERT_DOCUMENT: Final = "INSERT INTO document(tag, hash, identity, expires_s, body, claim) VALUES(?, ?, ?, ?, ?, ?)"
 _SET_EXPIRY: Final = "UPDATE document SET expires_s = ? WHERE id = ?"
 _OLDEST_DOCUMENTS: Final = (
-    "SELECT id, length(body), hash FROM document "
-    "WHERE expires_s IS NOT NULL AND expires_s <= ? ORDER BY expires_s LIMIT ?"
+    "SELECT id, length(body) FROM document WHERE expires_s IS NOT NULL AND expires_s <= ? ORDER BY expires_s LIMIT ?"
 )
 _QUEUE: Final = (
     "INSERT INTO outbox(sink, key, queued_s, due_s, attempts) VALUES(?1, ?2, ?3, ?3, 0) "
@@ -148,19 +147,20 @@ class Batch:
             self._cursor.execute(_UPDATE, (self._now_s, put.document_hash, put.payload, row_id))
             if old_document is not None:
                 self._unreference(old_document, key)
-        if put.document_hash is None or self._reference(put.document_hash, key):
-            self._hosting.named(key, put.document_hash, self._now_s)
+        if put.document_hash is None:
+            self._hosting.named(key, None, self._now_s)
+        else:
+            self._reference(put.document_hash, key)
         if put.forward and self._sinks:
             self._queue(key)
         return Outcome.STORED
 
-    def _document(self, document_hash: bytes, identity: bytes) -> tuple[int, int | None, int] | None:
-        """Return row id, expiry and size of the document if it is there and this identity's."""
+    def _document(self, document_hash: bytes, identity: bytes) -> tuple[int, int | None, int, bytes | None] | None:
+        """Return row id, expiry, size and claim of the document if it is there and this identity's."""
         row = self._cursor.execute(_FIND_DOCUMENT, (tag_of(document_hash), document_hash)).get
         if row is None or row[3] != identity:
             return None
-        found: tuple[int, int | None, int] = row[:3]  # as the query's columns are
-        return found
+        return row[0], row[1], row[2], row[4]
 
     def _unreference(self, document_hash: bytes, identity: bytes) -> None:
         """Start a document's last hour."""
@@ -173,17 +173,17 @@ class Batch:
             self._count("unreferenced_bytes", found[2])
             self._bound_unreferenced()
 
-    def _reference(self, document_hash: bytes, identity: bytes) -> bool:
-        """Keep the document that a packet names; return whether it is there."""
+    def _reference(self, document_hash: bytes, identity: bytes) -> None:
+        """Keep the document that a packet names, and let what it says of hosting take effect."""
         found = self._document(document_hash, identity)
         if found is None:
             self._count("pending", 1)
-            return False
+            return
         if found[1] is not None:
             self._cursor.execute(_SET_EXPIRY, (None, found[0]))
             self._count("unreferenced", -1)
             self._count("unreferenced_bytes", -found[2])
-        return True
+        self._hosting.named(identity, found[3], self._now_s)
 
     # documents
 
@@ -191,19 +191,20 @@ class Batch:
         if self._document(put.document_hash, put.identity) is not None:
             return Outcome.SAME
         cursor = self._cursor
+        claim = put.claim.to_bytes() if put.claim is not None else None
         named = self._find(put.identity)
         is_named = named is not None and named[2] == put.document_hash
         expires_s = None if is_named else self._now_s + UNREFERENCED_S
         cursor.execute(
-            _INSERT_DOCUMENT, (tag_of(put.document_hash), put.document_hash, put.identity, expires_s, put.body)
+            _INSERT_DOCUMENT, (tag_of(put.document_hash), put.document_hash, put.identity, expires_s, put.body, claim)
         )
         self._count("documents", 1)
         self._count("document_bytes", len(put.body))
-        if put.claim is not None:
-            self._hosting.keep_claim(put.document_hash, put.claim)
+        if claim is not None:
+            self._hosting.count_claim()
         if is_named:
             self._count("pending", -1)
-            self._hosting.named(put.identity, put.document_hash, self._now_s)
+            self._hosting.named(put.identity, claim, self._now_s)
             if put.forward:
                 self._queue(put.identity)
         else:
@@ -223,12 +224,9 @@ class Batch:
 
     def _evict(self, until_s: int, limit: int) -> int:
         """Delete unreferenced documents that expire by `until_s`, the earliest first; return how many."""
-        rows = cast(
-            "list[tuple[int, int, bytes]]", self._cursor.execute(_OLDEST_DOCUMENTS, (until_s, limit)).fetchall()
-        )
-        for row_id, size, document_hash in rows:
+        rows = cast("list[tuple[int, int]]", self._cursor.execute(_OLDEST_DOCUMENTS, (until_s, limit)).fetchall())
+        for row_id, size in rows:
             self._cursor.execute("DELETE FROM document WHERE id = ?", (row_id,))
-            self._hosting.drop_claim(document_hash)
             self._count("documents", -1)
             self._count("document_bytes", -size)
             self._count("unreferenced", -1)

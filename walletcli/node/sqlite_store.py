@@ -52,7 +52,7 @@ CREATE TABLE packet(
 CREATE TABLE packet_index(tag INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(tag, id)) WITHOUT ROWID;
 CREATE TABLE document(
     id INTEGER PRIMARY KEY, tag INTEGER NOT NULL, hash BLOB NOT NULL, identity BLOB NOT NULL,
-    expires_s INTEGER, body BLOB NOT NULL
+    expires_s INTEGER, claim BLOB, body BLOB NOT NULL
 );
 CREATE INDEX document_tag ON document(tag);
 CREATE INDEX document_expiry ON document(expires_s) WHERE expires_s IS NOT NULL;
@@ -339,7 +339,8 @@ def open_writer(path: Path) -> apsw.Connection:
         writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         writer.execute("COMMIT")
     elif version == 1 and writer.execute("PRAGMA application_id").get == APPLICATION_ID:
-        writer.execute(f"BEGIN IMMEDIATE; {tables.SCHEMA}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+        writer.execute("BEGIN IMMEDIATE; ALTER TABLE document ADD COLUMN claim BLOB")
+        writer.execute(f"{tables.SCHEMA}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
     elif version != SCHEMA_VERSION or writer.execute("PRAGMA application_id").get != APPLICATION_ID:
         raise StorageError("storage.version", f"{path.name} is not a store of this version", "update walletcli")
     writer.execute("PRAGMA synchronous = FULL")

@@ -256,7 +256,7 @@ def assert_consistent(store: SqliteStore) -> None:
     from walletcli.node.hosting.tables import is_consistent
 
     assert is_consistent(reader)
-    orphans = "SELECT count(*) FROM blob WHERE host NOT IN (SELECT id FROM hosted UNION SELECT host FROM trash)"
+    orphans = "SELECT count(*) FROM blob WHERE host NOT IN (SELECT host FROM hosted UNION SELECT host FROM trash)"
     assert reader.execute(orphans).get == 0
     contents = "SELECT count(*) FROM blob_part WHERE id / 256 NOT IN (SELECT content FROM blob)"
     assert reader.execute(contents).get == 0
@@ -336,6 +336,13 @@ def test_other_keys_grants_are_let_go_of(store: SqliteStore) -> None:
     assert (first.state, second.state) == (Kept.LEAVING, Kept.BOUND)
     write(store, Disown(SIGNER))
     assert_consistent(store)
+    again = record_of(1, 1, None)[1]
+    assert isinstance(again, PutPacket)
+    again.seq, again.payload = 2, bytes(64) + (2).to_bytes(8, "big") + bytes(100)
+    write(store, again, *record_of(3, 1, claim(signer=b"o" * 32)))
+    first = store.hosted(key(1))
+    assert first is not None
+    assert (first.state, store.hosted(key(3))) == (Kept.LEAVING, None)
 
 
 def test_deleted_data_is_cleared_away_a_little_at_a_time(store: SqliteStore) -> None:
@@ -421,6 +428,7 @@ def test_store_of_the_version_before_gets_the_tables(tmp_path: Path) -> None:
     with apsw.Connection(str(path)) as old:
         for name in TABLES:
             old.execute(f"DROP TABLE {name}")
+        old.execute("ALTER TABLE document DROP COLUMN claim")
         old.execute("PRAGMA user_version = 1")
     old.close()
     again = SqliteStore(path)

@@ -23,6 +23,7 @@ from walletcli.node.hosting.kept import (
     UseInvitation,
 )
 from walletcli.node.hosting.tables import PARTS, find_blob, find_hosted, find_rule
+from walletcli.node.sqlite_tail import tag_of
 from walletcli.node.store import Outcome
 
 DAY_S: Final = 86_400
@@ -32,22 +33,20 @@ _AT_ONCE: Final = 100
 _CLEAR_BYTES: Final = 8 << 20
 """How much deleted content one sweep clears away; one blob at least."""
 
-_PUT_CLAIM: Final = "INSERT OR REPLACE INTO claim VALUES(?, ?, ?, ?, ?, ?, ?)"
-_CLAIM: Final = "SELECT digest, signer, quota, retention, max_blob, not_after FROM claim WHERE document = ?"
-_BIND: Final = "INSERT INTO hosted VALUES(?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)"
+_BIND: Final = "INSERT INTO hosted VALUES(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)"
 _REBIND: Final = (
     "UPDATE hosted SET state = ?, due_s = ?, quota = ?, retention = ?, max_blob = ?, digest = ?, signer = ? "
-    "WHERE key = ?"
+    "WHERE id = ?"
 )
-_LEAVE: Final = "UPDATE hosted SET state = 2, due_s = ? + retention * 86400 WHERE key = ?"
+_LEAVE: Final = "UPDATE hosted SET state = 2, due_s = ? + retention * 86400 WHERE id = ?"
 _DISOWN: Final = (
     "UPDATE hosted SET state = 2, due_s = ? + retention * 86400 WHERE state = 1 AND signer != ? RETURNING 1"
 )
-_DUE: Final = "SELECT key, state, id, blobs, used FROM hosted WHERE due_s <= ? ORDER BY due_s LIMIT ?"
+_DUE: Final = "SELECT id, state, host, blobs, used FROM hosted WHERE due_s <= ? ORDER BY due_s LIMIT ?"
 _PUT_BLOB: Final = "INSERT OR REPLACE INTO blob VALUES(?, ?, ?, ?, ?, ?)"
 _PUT_PART: Final = "INSERT INTO blob_part VALUES(?, ?)"
 _DROP_PARTS: Final = "DELETE FROM blob_part WHERE id BETWEEN ? AND ?"
-_COUNT_BLOB: Final = "UPDATE hosted SET used = used + ?, blobs = blobs + ? WHERE key = ?"
+_COUNT_BLOB: Final = "UPDATE hosted SET used = used + ?, blobs = blobs + ? WHERE id = ?"
 _USE: Final = "UPDATE invitation SET used = used + 1 WHERE digest = ?"
 
 
@@ -67,6 +66,7 @@ class HostBatch:
         self._count = count
         self._stored_count = stored_count
         self._has_claims = stored_count("claims") > 0
+        self._signer: bytes | None = None
         last_part = cursor.execute("SELECT max(id) FROM blob_part").get
         self._last_content = last_part // PARTS if last_part is not None else 0
 
@@ -92,52 +92,51 @@ class HostBatch:
 
     # how identities stand
 
-    def keep_claim(self, document_hash: bytes, claim: Claim) -> None:
-        """Remember the grant that a document holds."""
-        terms = claim.terms
-        row = (document_hash, claim.grant_digest, claim.signer, terms.quota_bytes, terms.retention_days)
-        self._cursor.execute(_PUT_CLAIM, (*row, terms.max_blob_bytes, claim.not_after_day))
+    def count_claim(self) -> None:
+        """Count a document with a claim."""
         self._count("claims", 1)
         self._has_claims = True
 
-    def drop_claim(self, document_hash: bytes) -> None:
-        """Forget the grant of a document that is deleted."""
-        self._cursor.execute("DELETE FROM claim WHERE document = ?", (document_hash,))
-
-    def named(self, key: bytes, document_hash: bytes | None, now_s: int) -> None:
+    def named(self, key: bytes, claim: bytes | None, now_s: int) -> None:
         """Let an identity's state follow its record.
 
         Args:
             key: the identity's, 32 bytes.
-            document_hash: of the document that its packet names, which the store has; None if it names none.
+            claim: stored with the document that its packet names; None if that has none, or none is named.
             now_s: Unix seconds.
         """
-        if not self._has_claims:  # nobody was ever bound here: that saves two look-ups for each packet
+        if not self._has_claims:  # nobody was ever bound here: that saves a look-up for each packet
             return
-        claim = self._cursor.execute(_CLAIM, (document_hash,)).get if document_hash is not None else None
         hosted = find_hosted(self._cursor, key)
-        if claim is not None and claim[5] * DAY_S > now_s and find_rule(self._cursor, key) is not Rule.BLOCKED:
-            self._bind(key, hosted, claim)
+        found = Claim.from_bytes(claim) if claim is not None else None
+        if found is not None and self._counts(key, found, now_s):
+            self._bind(key, hosted, found)
         elif hosted is not None and hosted.state is Kept.BOUND:
-            self._leave(key, now_s)
+            self._leave(hosted, now_s)
 
-    def _bind(self, key: bytes, hosted: Hosted | None, claim: tuple[bytes, bytes, int, int, int, int]) -> None:
-        digest, signer, quota, retention, max_blob, not_after = claim
-        due_s = not_after * DAY_S
+    def _counts(self, key: bytes, claim: Claim, now_s: int) -> bool:
+        """Tell whether a claim binds today."""
+        if claim.not_after_day * DAY_S <= now_s or claim.signer != (self._signer or claim.signer):
+            return False
+        return find_rule(self._cursor, key) is not Rule.BLOCKED
+
+    def _bind(self, key: bytes, hosted: Hosted | None, claim: Claim) -> None:
+        terms, due_s = claim.terms, claim.not_after_day * DAY_S
+        given = (due_s, terms.quota_bytes, terms.retention_days, terms.max_blob_bytes, claim.grant_digest)
         if hosted is None:
-            row = (key, self._next_host(), Kept.BOUND.value, due_s, quota, retention, max_blob, digest, signer)
-            self._cursor.execute(_BIND, row)
+            self._cursor.execute(_BIND, (tag_of(key), key, self._next_host(), Kept.BOUND.value, *given, claim.signer))
             self._count("hosted", 1)
             return
-        self._cursor.execute(_REBIND, (Kept.BOUND.value, due_s, quota, retention, max_blob, digest, signer, key))
+        self._cursor.execute(_REBIND, (Kept.BOUND.value, *given, claim.signer, hosted.row_id))
         if hosted.state is Kept.LEAVING:
             self._count("leaving", -1)
 
-    def _leave(self, key: bytes, now_s: int) -> None:
-        self._cursor.execute(_LEAVE, (now_s, key))
+    def _leave(self, hosted: Hosted, now_s: int) -> None:
+        self._cursor.execute(_LEAVE, (now_s, hosted.row_id))
         self._count("leaving", 1)
 
     def _disown(self, write: Disown, now_s: int) -> None:
+        self._signer = write.signer
         gone = self._cursor.execute(_DISOWN, (now_s, write.signer)).fetchall()
         self._count("leaving", len(gone))
 
@@ -145,7 +144,7 @@ class HostBatch:
         """Have an identity leave, whatever its record says: the operator has blocked it."""
         hosted = find_hosted(self._cursor, key)
         if hosted is not None and hosted.state is Kept.BOUND:
-            self._leave(key, now_s)
+            self._leave(hosted, now_s)
 
     def _next_host(self) -> int:
         """Return a number that was not given out before."""
@@ -168,7 +167,7 @@ class HostBatch:
         more_bytes, more_blobs = size - (stored.size_bytes if stored is not None else 0), int(stored is None)
         if stored is not None:
             self._drop_content(stored.content_id)
-        self._cursor.execute(_COUNT_BLOB, (more_bytes, more_blobs, put.key))
+        self._cursor.execute(_COUNT_BLOB, (more_bytes, more_blobs, hosted.row_id))
         self._count("blob_bytes", more_bytes)
         self._count("blobs", more_blobs)
         return Outcome.STORED
@@ -210,7 +209,9 @@ class HostBatch:
         if hosted is None or not hosted.blobs:
             return
         self._discard(hosted.host_id, hosted.blobs, hosted.used_bytes)
-        self._cursor.execute("UPDATE hosted SET id = ?, used = 0, blobs = 0 WHERE key = ?", (self._next_host(), key))
+        self._cursor.execute(
+            "UPDATE hosted SET host = ?, used = 0, blobs = 0 WHERE id = ?", (self._next_host(), hosted.row_id)
+        )
 
     def _discard(self, host_id: int, blobs: int, used_bytes: int) -> None:
         self._count("blobs", -blobs)
@@ -239,12 +240,13 @@ class HostBatch:
     # by the clock
 
     def _end_what_is_due(self, now_s: int) -> None:
-        rows = cast("list[tuple[bytes, int, int, int, int]]", self._cursor.execute(_DUE, (now_s, _AT_ONCE)).fetchall())
-        for key, state, host_id, blobs, used in rows:
+        rows = cast("list[tuple[int, int, int, int, int]]", self._cursor.execute(_DUE, (now_s, _AT_ONCE)).fetchall())
+        for row_id, state, host_id, blobs, used in rows:
             if Kept(state) is Kept.BOUND:
-                self._leave(key, now_s)
+                self._cursor.execute(_LEAVE, (now_s, row_id))
+                self._count("leaving", 1)
                 continue
-            self._cursor.execute("DELETE FROM hosted WHERE key = ?", (key,))
+            self._cursor.execute("DELETE FROM hosted WHERE id = ?", (row_id,))
             self._discard(host_id, blobs, used)
             self._count("hosted", -1)
             self._count("leaving", -1)

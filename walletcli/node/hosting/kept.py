@@ -5,6 +5,7 @@ Spec: docs/spec/hosting.md.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
@@ -16,6 +17,8 @@ MAX_BLOBS: Final = 65_536
 
 PART_BYTES: Final = 262_144
 """A blob's content is kept, and read, in parts of so many bytes."""
+
+_CLAIM: Final = struct.Struct(">32s32sQHII")
 
 
 class Kept(Enum):
@@ -52,12 +55,25 @@ class Claim:
     terms: Terms
     not_after_day: int
 
+    def to_bytes(self) -> bytes:
+        """Encode for the store: 82 bytes."""
+        terms = self.terms
+        numbers = (terms.quota_bytes, terms.retention_days, terms.max_blob_bytes, self.not_after_day)
+        return _CLAIM.pack(self.grant_digest, self.signer, *numbers)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Claim:
+        """Decode what `to_bytes` wrote."""
+        digest, signer, quota, retention, max_blob, not_after = _CLAIM.unpack(data)
+        return cls(digest, signer, Terms(quota, retention, max_blob), not_after)
+
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
     """An identity that the store hosts.
 
     Attributes:
+        row_id: the store's number for it.
         host_id: the store's number for what it holds of it; a new one when it has had everything deleted.
         state: bound or leaving.
         due_s: when the grant ends, or, for one that is leaving, when its data goes; Unix seconds.
@@ -67,6 +83,7 @@ class Hosted:
         blobs: how many, deleted ones included.
     """
 
+    row_id: int
     host_id: int
     state: Kept
     due_s: int
@@ -149,7 +166,7 @@ class UseInvitation:
 
 @dataclass(slots=True)
 class Disown:
-    """Let go of what other keys of this node have granted.
+    """Let go of what other keys of this node have granted, and take no such grant from here on.
 
     Attributes:
         signer: the key whose grants count, 32 bytes.

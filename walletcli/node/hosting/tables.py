@@ -3,8 +3,9 @@
 Every statement is read to its end (``get``): one that is left open keeps its snapshot, and with it the log from being
 started anew.
 
-Rows of one identity's blobs lie together, in the order in which they are listed; content lies in the order of arrival,
-in parts. So a PUT touches one page of the list and pages at the end, however many identities there are.
+Hosted identities lie in the order of arrival, found by an index over six bytes of the key, as packets do. Rows of one
+identity's blobs lie together, in the order in which they are listed; content lies in the order of arrival, in parts. So
+a bind and a PUT touch few pages, however many identities there are.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ import apsw
 
 from walletcli.core.grant import Terms
 from walletcli.node.hosting.kept import Hosted, Kept, Rule, StoredBlob
+from walletcli.node.sqlite_tail import tag_of
 
-TABLES: Final = ("claim", "hosted", "blob", "blob_part", "trash", "invitation", "invited", "access")
+TABLES: Final = ("hosted", "blob", "blob_part", "trash", "invitation", "invited", "access")
 """Their names."""
 
 ORDERS: Final = {
-    "claim": "document",
-    "hosted": "key",
     "blob": "host, id",
     "trash": "host",
     "invitation": "digest",
@@ -31,15 +31,12 @@ ORDERS: Final = {
 """By what the rows of each are ordered, where that is not their number."""
 
 SCHEMA: Final = """
-CREATE TABLE claim(
-    document BLOB PRIMARY KEY, digest BLOB NOT NULL, signer BLOB NOT NULL, quota INTEGER NOT NULL,
-    retention INTEGER NOT NULL, max_blob INTEGER NOT NULL, not_after INTEGER NOT NULL
-) WITHOUT ROWID;
 CREATE TABLE hosted(
-    key BLOB PRIMARY KEY, id INTEGER NOT NULL, state INTEGER NOT NULL, due_s INTEGER NOT NULL,
-    quota INTEGER NOT NULL, retention INTEGER NOT NULL, max_blob INTEGER NOT NULL, digest BLOB NOT NULL,
-    used INTEGER NOT NULL, blobs INTEGER NOT NULL, signer BLOB NOT NULL
-) WITHOUT ROWID;
+    id INTEGER PRIMARY KEY, tag INTEGER NOT NULL, key BLOB NOT NULL, host INTEGER NOT NULL, state INTEGER NOT NULL,
+    due_s INTEGER NOT NULL, quota INTEGER NOT NULL, retention INTEGER NOT NULL, max_blob INTEGER NOT NULL,
+    digest BLOB NOT NULL, used INTEGER NOT NULL, blobs INTEGER NOT NULL, signer BLOB NOT NULL
+);
+CREATE INDEX hosted_tag ON hosted(tag);
 CREATE INDEX hosted_due ON hosted(due_s);
 CREATE TABLE blob(
     host INTEGER NOT NULL, id BLOB NOT NULL, version INTEGER NOT NULL, manifest BLOB NOT NULL,
@@ -58,7 +55,10 @@ CREATE TABLE access(key BLOB PRIMARY KEY, rule INTEGER NOT NULL) WITHOUT ROWID;
 PARTS: Final = 256
 """Numbers kept free for the parts of each content: 2^26 bytes in parts of `kept.PART_BYTES`."""
 
-_HOSTED: Final = "SELECT id, state, due_s, quota, retention, max_blob, digest, used, blobs FROM hosted WHERE key = ?"
+_HOSTED: Final = (
+    "SELECT id, host, state, due_s, quota, retention, max_blob, digest, used, blobs FROM hosted "
+    "WHERE tag = ? AND key = ?"
+)
 _BLOB: Final = "SELECT version, manifest, content, size FROM blob WHERE host = ? AND id = ?"
 _PART: Final = "SELECT data FROM blob_part WHERE id = ?"
 _MANIFESTS: Final = "SELECT manifest FROM blob WHERE host = ? AND id > ? ORDER BY id LIMIT ?"
@@ -67,11 +67,11 @@ _RULE: Final = "SELECT rule FROM access WHERE key = ?"
 
 def find_hosted(cursor: apsw.Cursor, key: bytes) -> Hosted | None:
     """Return how an identity is hosted, or None."""
-    row = cursor.execute(_HOSTED, (key,)).get
+    row = cursor.execute(_HOSTED, (tag_of(key), key)).get
     if row is None:
         return None
-    host_id, state, due_s, quota, retention, max_blob, digest, used, blobs = row
-    return Hosted(host_id, Kept(state), due_s, Terms(quota, retention, max_blob), digest, used, blobs)
+    row_id, host_id, state, due_s, quota, retention, max_blob, digest, used, blobs = row
+    return Hosted(row_id, host_id, Kept(state), due_s, Terms(quota, retention, max_blob), digest, used, blobs)
 
 
 def find_blob(cursor: apsw.Cursor, host_id: int, blob_id: bytes) -> StoredBlob | None:
@@ -99,7 +99,8 @@ def find_rule(cursor: apsw.Cursor, key: bytes) -> Rule | None:
 
 
 _WRONG_SUMS: Final = """
-SELECT 1 FROM hosted LEFT JOIN (SELECT host, sum(size) AS size, count(*) AS number FROM blob GROUP BY host) ON host = id
+SELECT 1 FROM hosted LEFT JOIN (SELECT host, sum(size) AS size, count(*) AS number FROM blob GROUP BY host) AS kept
+ON kept.host = hosted.host
 WHERE used != ifnull(size, 0) OR blobs != ifnull(number, 0) LIMIT 1
 """
 _WRONG_CONTENT: Final = """
