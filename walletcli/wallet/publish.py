@@ -21,6 +21,7 @@ from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.linkability import Link, accepted_keys, find_links
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.providers.book import ProviderBook, read_book
+from walletcli.wallet.providers.links import bound_entries
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.changes import Adopt, MarkStored, PlanPublish
@@ -147,8 +148,8 @@ def publish_addresses(session: Session, who: str, relays: Sequence[str] = ()) ->
     """
     if relays:
         return chosen_relays(session.home, relays)
-    book = read_book(session, find(session.snapshot().wallet, who).index)
-    providers = [entry.address for entry in book.entries if entry.left_day is None]
+    identity = find(session.snapshot().wallet, who)
+    providers = [entry.address for entry in bound_entries(identity, read_book(session, identity.index))]
     return chosen_relays(None, [*list_relays(session.home), *providers])
 
 

@@ -14,6 +14,7 @@ from walletcli.net.tcp import TcpDialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity
 from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, change_book, read_book
+from walletcli.wallet.providers.links import bound_entries
 from walletcli.wallet.providers.places import Places, ProviderPlace, bound_places
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.relays import add_relay
@@ -127,6 +128,32 @@ def test_a_binding_that_does_not_hold_is_listed_with_the_reason(
         assert only(places).place is None
         assert only(places).error is not None
         assert only(places).error.code == "grant.expired"  # type: ignore[union-attr]
+
+
+def test_a_book_that_another_device_has_overtaken_does_not_mislead(
+    session: Session, alice: IdentityView, hosts: Callable[..., Host]
+) -> None:
+    new, kit, gone = hosts("new"), hosts("kit"), hosts("gone")
+    bind(session, new.address, kit=kit.address)
+    stale = ProviderBook().with_entry(ProviderEntry(gone.key, gone.address))
+    change_book(session, alice.index, lambda _: stale.with_entry(ProviderEntry(kit.key, kit.address, Role.KIT)))
+    entries = bound_entries(view_of(session), read_book(session, alice.index))
+    assert [(entry.provider, entry.address, entry.role) for entry in entries] == [
+        (new.key, new.address, Role.MAIN),
+        (kit.key, kit.address, Role.KIT),
+    ]
+    assert set(publish_identity(session, "alice").relays) == {new.address, kit.address}
+    with places_of(session) as places:
+        assert [(item.provider, item.role) for item in places.usable] == [(new.key, Role.MAIN), (kit.key, Role.KIT)]
+
+
+def test_one_bound_provider_is_the_main_one_whatever_the_book_says(
+    session: Session, alice: IdentityView, host: Host
+) -> None:
+    bind(session, host.address)
+    change_book(session, alice.index, lambda _: ProviderBook((ProviderEntry(host.key, host.address, Role.KIT),)))
+    with places_of(session) as places:
+        assert [item.role for item in places.usable] == [Role.MAIN]
 
 
 def test_a_wallet_without_a_book_takes_the_first_binding_for_the_main_one(

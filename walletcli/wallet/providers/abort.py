@@ -17,8 +17,8 @@ from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.providers.book import ProviderBook, Role, change_book, read_book
-from walletcli.wallet.providers.grants import decided_grants
 from walletcli.wallet.providers.journal import Journal, Stage
+from walletcli.wallet.providers.links import bound_entries, decided_grants
 from walletcli.wallet.providers.places import access_to
 from walletcli.wallet.publish import sign_next, store_record
 from walletcli.wallet.relays import chosen_relays, list_relays
@@ -158,11 +158,8 @@ class _Abort:
         texts = [*self.relay_texts] or list_relays(self.session.home)
         relays = chosen_relays(None, texts) if texts else []
         new = NodeAddress.from_text(journal.address)
-        bound = [
-            NodeAddress.from_text(entry.address)
-            for entry in read_book(self.session, self.index).entries
-            if entry.left_day is None and entry.provider != journal.new
-        ]
+        entries = bound_entries(self.identity, read_book(self.session, self.index))
+        bound = [NodeAddress.from_text(entry.address) for entry in entries if entry.provider != journal.new]
         targets = list(dict.fromkeys([*relays, *bound]))
         record, _ = sign_next(self.session, self.index, [*relays, new], self.dialer, progress=self.progress)
         if not targets:

@@ -24,7 +24,7 @@ from walletcli.wallet.linkability import Link
 from walletcli.wallet.providers.book import KitChoice, ProviderBook, ProviderEntry, Role, change_book, read_book
 from walletcli.wallet.providers.exit_kits import refresh_kit, remembered_versions
 from walletcli.wallet.providers.grants import held_binding, remember_provider, request_grant, with_grants
-from walletcli.wallet.providers.links import kit_link, provider_link
+from walletcli.wallet.providers.links import bound_entries, kit_link, provider_link
 from walletcli.wallet.providers.overview import ProviderOverview, overview_of
 from walletcli.wallet.providers.places import access_to, bound_places
 from walletcli.wallet.publish import plan_publish, publish_identity, refuse_during_migration
@@ -224,15 +224,9 @@ class _Run:
         if address.node is None:  # only now it is known who is there
             links = list(provider_link(self.session, identity, provider))
             plan_publish(self.session, identity.label, [address], self.wish.accept_link, links)
-        main = next(
-            (
-                entry
-                for entry in read_book(self.session, self.index).entries
-                if entry.role is Role.MAIN and entry.left_day is None and entry.provider != provider
-            ),
-            None,
-        )
-        if role is Role.MAIN and main is not None:
+        bound = bound_entries(identity, read_book(self.session, self.index))
+        main = next((entry for entry in bound if entry.role is Role.MAIN), None)
+        if role is Role.MAIN and main is not None and main.provider != provider:
             raise InputError(
                 "provider.bound-elsewhere",
                 f"{identity.label!r} is bound to {main.address} already",
@@ -245,7 +239,7 @@ class _Run:
         before = self.identity.record
         shortfall: WalletError | None = None
         relays = [address.to_text() for address in _relays(self.session, self.wish)]
-        relays += [entry.address for entry in read_book(self.session, self.index).entries if entry.left_day is None]
+        relays += [entry.address for entry in bound_entries(self.identity, read_book(self.session, self.index))]
         try:
             stored = publish_identity(
                 self.session, who, relays, self.wish.accept_link, dialer=self.dialer, progress=self.progress

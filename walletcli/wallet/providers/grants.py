@@ -18,7 +18,7 @@ from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress
 from walletcli.wallet.providers.book import ProviderEntry, Role, change_book
-from walletcli.wallet.providers.links import read_grant
+from walletcli.wallet.providers.links import decided_grants, read_grant
 from walletcli.wallet.providers.places import Access
 from walletcli.wallet.publish import sign_next, store_record
 from walletcli.wallet.state.draft import last_document, today
@@ -98,14 +98,6 @@ def held_binding(identity: IdentityView, provider: bytes) -> Binding | None:
             if binding.is_valid:
                 return binding
     return None
-
-
-def decided_grants(identity: IdentityView) -> tuple[bytes, ...]:
-    """Return the grants that the next document will have."""
-    if identity.bindings is not None:
-        return identity.bindings
-    document = last_document(identity)
-    return document.bindings if document is not None else ()
 
 
 def with_grants(

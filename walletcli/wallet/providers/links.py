@@ -1,6 +1,6 @@
-"""What a binding or an exit kit would tie to other identities of this wallet.
+"""What ties an identity to its providers, and through them or an exit kit to other identities of this wallet.
 
-Spec: docs/security/threat-model.md, "Unlinked"; docs/spec/providers.md, "Binding".
+Spec: docs/security/threat-model.md, "Unlinked"; docs/spec/providers.md, "Finding a provider" and "Binding".
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from walletcli.core.identity_id import IdentityId
 from walletcli.errors import FormatError, StorageError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.linkability import Link, named
-from walletcli.wallet.providers.book import ProviderBook, read_book
+from walletcli.wallet.providers.addresses import evidence_of, known_addresses
+from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, read_book
 from walletcli.wallet.state.draft import last_document
 from walletcli.wallet.state.view import IdentityView
 
@@ -79,6 +80,49 @@ def providers_of(identity: IdentityView, book: ProviderBook) -> set[bytes]:
         if grant is not None:
             found.add(grant.provider)
     return found
+
+
+def decided_grants(identity: IdentityView) -> tuple[bytes, ...]:
+    """Return the grants that the next document will have."""
+    if identity.bindings is not None:
+        return identity.bindings
+    document = last_document(identity)
+    return document.bindings if document is not None else ()
+
+
+def roles_of(providers: Sequence[bytes], book: ProviderBook) -> list[Role]:
+    """Return what each bound provider is for.
+
+    That is what the book says. Where it says nothing (after a restore, or because another device has bound it) the
+    first one is the main one, if no other is: whoever makes a document puts that first.
+
+    Args:
+        providers: root keys in the order of the document; empty for a binding that cannot be read.
+        book: of the identity.
+    """
+    known = [
+        entry.role if (entry := book.get(key)) is not None and entry.left_day is None else None for key in providers
+    ]
+    if Role.MAIN not in known and known:
+        known[0] = Role.MAIN
+    return [role if role is not None else Role.KIT for role in known]
+
+
+def bound_entries(identity: IdentityView, book: ProviderBook) -> list[ProviderEntry]:
+    """Return the providers that the next document of an identity binds it to, as far as an address is known.
+
+    The book alone does not tell: another device may have bound others, or left some.
+    """
+    grants = [grant for data in decided_grants(identity) if (grant := read_grant(data)) is not None]
+    roles = roles_of([grant.provider for grant in grants], book)
+    found: dict[bytes, ProviderEntry] = {}
+    for grant, role in zip(grants, roles, strict=True):
+        entry = book.get(grant.provider)
+        named = entry.address if entry is not None else None
+        addresses = known_addresses(grant.provider, named, [evidence_of(grant)])
+        if addresses:
+            found.setdefault(grant.provider, ProviderEntry(grant.provider, addresses[0].to_text(), role))
+    return sorted(found.values(), key=lambda entry: entry.role)
 
 
 def read_grant(data: bytes) -> Grant | None:

@@ -124,7 +124,7 @@ def migrate(
 def _done_before(run: MigrationRun) -> Migrated:
     """Return what the last migration came to, for it has brought the identity where it is to go."""
     book, identity = run.book, run.identity
-    there = main_entry(book)
+    there = main_entry(identity, book)
     assert there is not None
     assert book.last is not None
     left = [entry for entry in book.entries if entry.left_day is not None]

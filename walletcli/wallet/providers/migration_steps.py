@@ -23,9 +23,9 @@ from walletcli.wallet.home import Progress
 from walletcli.wallet.providers.addresses import known_addresses
 from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, change_book, read_book
 from walletcli.wallet.providers.exit_kits import refresh_kit, remembered_versions
-from walletcli.wallet.providers.grants import decided_grants, held_binding, request_grant, with_grants
+from walletcli.wallet.providers.grants import held_binding, request_grant, with_grants
 from walletcli.wallet.providers.journal import Journal, Stage
-from walletcli.wallet.providers.links import provider_link, read_grant
+from walletcli.wallet.providers.links import bound_entries, decided_grants, provider_link, read_grant
 from walletcli.wallet.providers.migration_data import DataMove, advance, evidence_in, no_journal
 from walletcli.wallet.providers.move_report import MoveReport
 from walletcli.wallet.providers.naming import named_provider
@@ -129,7 +129,7 @@ class MigrationRun:
                 f"begin one with: walletcli provider migrate {identity.label} ADDRESS",
             )
         address = NodeAddress.from_text(self.wish.address)
-        there = main_entry(book)
+        there = main_entry(identity, book)
         if there is None or not _is_at(there, address):
             return False
         if book.last is None or held_binding(identity, there.provider) is None:
@@ -237,14 +237,14 @@ class MigrationRun:
         if journal.stage is not Stage.COPIED:
             return
         record = self._record()
-        self._publish(record, journal)
+        self._publish(record)
         self._tell_old(record, journal)
         advance(self.session, self.index, Stage.TOLD, self._fetched_again())
 
-    def _publish(self, record: Record, journal: Journal) -> None:
-        """Store the record on the relays, and at all providers but the one that is left."""
-        entries = [entry for entry in self.book.entries if entry.left_day is None and entry.provider != journal.old]
-        targets = list(dict.fromkeys([*self.relays, *(NodeAddress.from_text(entry.address) for entry in entries)]))
+    def _publish(self, record: Record) -> None:
+        """Store the record on the relays, and at all providers that it names."""
+        bound = [NodeAddress.from_text(entry.address) for entry in bound_entries(self.identity, self.book)]
+        targets = list(dict.fromkeys([*self.relays, *bound]))
         try:
             self.stored = store_record(self.session, self.index, record, targets, self.dialer, progress=self.progress)
         except PublishedShortError as error:
@@ -314,9 +314,9 @@ class MigrationRun:
         return journal.report
 
 
-def main_entry(book: ProviderBook) -> ProviderEntry | None:
-    """Return the main provider that is remembered, or None."""
-    return next((item for item in book.entries if item.role is Role.MAIN and item.left_day is None), None)
+def main_entry(identity: IdentityView, book: ProviderBook) -> ProviderEntry | None:
+    """Return the main provider of an identity, as far as an address is known."""
+    return next((entry for entry in bound_entries(identity, book) if entry.role is Role.MAIN), None)
 
 
 def _is_at(entry: ProviderEntry, address: NodeAddress) -> bool:

@@ -29,6 +29,7 @@ from walletcli.wallet.access.session import Session
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.providers.addresses import evidence_of, known_addresses, look_up_provider
 from walletcli.wallet.providers.book import ProviderBook, Role, read_book
+from walletcli.wallet.providers.links import roles_of
 from walletcli.wallet.relays import chosen_relays
 from walletcli.wallet.state.draft import last_document, last_record, today
 from walletcli.wallet.state.view import IdentityView
@@ -320,18 +321,7 @@ def kit_place(book: ProviderBook, writers: Writers) -> DirectoryPlace | None:
 
 
 def in_order(bindings: Sequence[Binding], book: ProviderBook) -> list[tuple[Binding, Role]]:
-    """Return bindings with their roles, the main one first.
-
-    A role is what the book says. A wallet that has just been restored has no book: then the first binding is the main
-    one, as whoever made the document put it first.
-    """
-    found: list[tuple[Binding, Role]] = []
-    has_main = any(entry.role is Role.MAIN and entry.left_day is None for entry in book.entries)
-    for binding in bindings:
-        entry = book.get(binding.grant.provider) if binding.grant is not None else None
-        if entry is not None and entry.left_day is None:
-            role = entry.role
-        else:
-            role, has_main = (Role.KIT if has_main else Role.MAIN), True
-        found.append((binding, role))
+    """Return bindings with their roles, the main one first."""
+    providers = [binding.grant.provider if binding.grant is not None else b"" for binding in bindings]
+    found = list(zip(bindings, roles_of(providers, book), strict=True))
     return sorted(found, key=lambda item: item[1])

@@ -22,8 +22,8 @@ from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, change_book, read_book
 from walletcli.wallet.providers.exit_kits import listed_versions, live_versions, remembered_versions
-from walletcli.wallet.providers.grants import decided_grants, with_grants
-from walletcli.wallet.providers.links import read_grant
+from walletcli.wallet.providers.grants import with_grants
+from walletcli.wallet.providers.links import bound_entries, decided_grants, read_grant
 from walletcli.wallet.providers.naming import named_provider
 from walletcli.wallet.providers.overview import host_json
 from walletcli.wallet.providers.places import Places, access_to, bound_places, open_provider, writers_of
@@ -221,7 +221,7 @@ class _Leaving:
 
     def publish(self, relays: Sequence[str], *, accept_link: bool) -> None:
         """Sign the document without the grant, and store it wherever the identity's records go."""
-        bound = [item.address for item in read_book(self.session, self.index).entries if item.left_day is None]
+        bound = [entry.address for entry in bound_entries(self.identity, read_book(self.session, self.index))]
         texts = list(relays) or [*list_relays(self.session.home), *bound]
         targets = chosen_relays(None, texts) if texts else []
         asked = targets or ([NodeAddress.from_text(self.entry.address)] if self.entry is not None else [])

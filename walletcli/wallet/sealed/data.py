@@ -19,6 +19,7 @@ from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.providers.book import read_book
+from walletcli.wallet.providers.links import bound_entries
 from walletcli.wallet.publish import plan_publish
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.sealed.access import KitRefresh, OpenData, open_data
@@ -190,7 +191,7 @@ def plan_contact(session: Session, identity: IdentityView, accept_link: bool) ->
     Raises:
         InputError: ``link.would-link``.
     """
-    addresses = [entry.address for entry in read_book(session, identity.index).entries if entry.left_day is None]
+    addresses = [entry.address for entry in bound_entries(identity, read_book(session, identity.index))]
     plan_publish(session, identity.label, [NodeAddress.from_text(text) for text in addresses], accept_link)
 
 

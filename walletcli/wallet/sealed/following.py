@@ -19,8 +19,7 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.home import Progress
 from walletcli.wallet.memory import WalletMemory
-from walletcli.wallet.providers.grants import decided_grants
-from walletcli.wallet.providers.links import read_grant
+from walletcli.wallet.providers.links import decided_grants, read_grant
 from walletcli.wallet.providers.places import bound_places, current_bindings
 from walletcli.wallet.providers.renewal import Renewal, ends_soon, renew_grants
 from walletcli.wallet.publish import publish_identity, store_record
