@@ -15,6 +15,7 @@ from tests.vectors import (
     cases_contact,
     cases_document,
     cases_packet,
+    cases_provider,
     cases_record,
     cases_request,
     cases_sealed,
@@ -30,6 +31,7 @@ MAKERS: dict[str, Callable[[], dict[str, object]]] = {
     "sealed.json": cases_sealed.make,
     "contact.json": cases_contact.make,
     "request.json": cases_request.make,
+    "provider.json": cases_provider.make,
 }
 """What makes each file."""
 
