@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.node.hosting.people import Person, blob_id, sealed
-from tests.node.local import LocalNode, eventually, exchange, read_to_end
+from tests.node.hosting.people import Person, blob_id, sealed, sign_as
+from tests.node.local import LocalNode, eventually, exchange, read_to_end, running
 from walletcli.core.blob import join_blob, split_blob
 from walletcli.node import http
 from walletcli.node.clock import Clock
@@ -347,3 +349,16 @@ def test_node_with_limits_says_when_to_come_back(local: Local, alice: Person) ->
     assert 60 <= int(answer.headers["retry-after"]) <= 100
     answer = alice.ask(node, "GET", f"/blob/{blob_id(1).hex()}", **token)
     assert (answer.status, answer.code) == (429, "limits.bytes")
+
+
+def test_loop_of_the_standard_library_does_the_same(tmp_path: Path, alice: Person) -> None:
+    with running(tmp_path / "node", OPEN, limits=False, loop_factory=asyncio.new_event_loop) as node:
+        alice.bind(node.address)
+        content = sealed(2 << 20)
+        with alice.client(node.address) as client:
+            client.login(sign_as(alice.phone))
+            client.put_blob(alice.manifest(1, content), content, 0)
+            found = client.get_blob(blob_id(1), alice.writers)
+        assert found is not None
+        assert found.content == content
+        assert node.service._budget.taken_bytes == 0
