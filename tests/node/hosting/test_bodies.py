@@ -15,7 +15,7 @@ import pytest
 from tests.node.hosting.people import Person, blob_id, sealed, sign_as
 from tests.node.local import LocalNode, eventually, exchange, read_to_end, running
 from walletcli.core.blob import join_blob, split_blob
-from walletcli.node import http
+from walletcli.node import http, incoming
 from walletcli.node.clock import Clock
 from walletcli.node.config import Limits
 from walletcli.node.hosting import budget
@@ -113,8 +113,8 @@ def test_client_that_asks_first_is_told_to_go_on(host: LocalNode, bound: Person)
 def test_body_that_stops_coming_is_given_up_and_its_room_is_free_again(
     host: LocalNode, bound: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "BODY_S", 0.2)
-    monkeypatch.setattr(http, "MIN_BYTES_PER_S", 1 << 30)
+    monkeypatch.setattr(incoming, "BODY_S", 0.2)
+    monkeypatch.setattr(incoming, "MIN_BYTES_PER_S", 1 << 30)
     with socket.create_connection(("127.0.0.1", host.port), timeout=15) as sock:
         sock.sendall(head(bound, host, LONG) + bytes(1000))
         eventually(lambda: host.service._budget.taken_bytes == LONG, "the room")
@@ -123,12 +123,12 @@ def test_body_that_stops_coming_is_given_up_and_its_room_is_free_again(
 
 
 def test_longer_body_has_more_time(host: LocalNode, bound: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "BODY_S", 0.2)
-    monkeypatch.setattr(http, "MIN_BYTES_PER_S", 1)
+    monkeypatch.setattr(incoming, "BODY_S", 0.2)
+    monkeypatch.setattr(incoming, "MIN_BYTES_PER_S", 1)
     with socket.create_connection(("127.0.0.1", host.port), timeout=15) as sock:
         sock.sendall(head(bound, host, LONG))
         eventually(lambda: host.service._budget.taken_bytes == LONG, "the room")
-        (connection,) = [item for item in host.service.server._connections if item._in_body]
+        (connection,) = [item for item in host.service.server._connections if item._incoming.in_body]
         assert connection.deadline - host.service._clock.now > LONG / 2
     eventually(lambda: host.service._budget.taken_bytes == 0, "the room's return")
 
