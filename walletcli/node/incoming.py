@@ -200,7 +200,7 @@ class Incoming:
         keep_alive = self.parser.should_keep_alive()
         if keep_alive and b"connection" in self._headers:
             keep_alive = self.parser.get_http_version() == "1.1"  # 1.0 would want to be told
-        body, room = self._take_body()
+        body, room = self._take_body() if self._limit is not None else (b"", None)
         self._reader.completes(
             Request(self._method, self._target, self._headers, body, self._who_asks(), keep_alive, room)
         )
@@ -215,8 +215,7 @@ class Incoming:
         """Return the whole body and the room that it takes."""
         pieces, limit = self._body, self._limit
         self._body, self._limit = [], None
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        return body, limit.room if limit is not None else None
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces), limit.room if limit is not None else None
 
 
 def _too_long(limit: BodyLimit) -> Refused:
