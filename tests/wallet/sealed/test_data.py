@@ -122,7 +122,7 @@ def test_a_list_can_be_had_while_nobody_answers(bound: Session, file: Callable[.
     host.stop()
     found = list_data(bound, "alice")
     assert found.source is not None  # the exit kit
-    assert [item.name for item in found.seen.index.items] == ["letter.txt"]
+    assert [item.name for item in found.seen.index.of_kind(Kind.FILE)] == ["letter.txt"]
 
 
 def test_a_dead_provider_is_made_up_for_by_the_exit_kit(
@@ -292,7 +292,7 @@ def test_a_provider_that_was_put_back_to_an_old_copy_is_named_and_the_kit_is_use
     shutil.copytree(tmp_path / "backup", host.node.directory)
     host.restart()
     found = list_data(bound, "alice")
-    assert [item.name for item in found.seen.index.items] == ["one.txt", "two.txt"]
+    assert [item.name for item in found.seen.index.of_kind(Kind.FILE)] == ["one.txt", "two.txt"]
     assert [fault.error.code for fault in found.faults] == ["blob.old-version"]
     assert host.address in found.faults[0].error.message
     assert got(bound, tmp_path, "two.txt") == LARGE
