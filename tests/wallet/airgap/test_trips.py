@@ -281,7 +281,10 @@ def test_a_root_signs_a_card(alice: Machines) -> None:
 def test_a_root_signs_a_contact_list_that_its_owner_reads(alice: Machines) -> None:
     with here(alice.online) as session:
         made = make_request(session, Wish(statements=(export_wish(session, "alice"),)), alice.path(), offline=True)
-    (item,) = alice.apply(alice.approve(made.path), out=str(alice.directory)).items
+    answer, taken = alice.approve(made.path), alice.directory / "a file"
+    taken.touch()
+    assert refusal(lambda: alice.apply(answer, out=str(taken))).code == "storage.failed"
+    (item,) = alice.apply(answer, out=str(alice.directory / "new" / "place")).items  # and so it was not lost
     file = read_export_file(Path(item.statement or "").read_bytes())
     assert isinstance(file, SealedExport)
     export, sign1 = verify_export(file.open(TREE.recovery_secret(0, 0)).export)
