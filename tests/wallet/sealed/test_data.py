@@ -300,6 +300,33 @@ def test_a_provider_that_was_put_back_to_an_old_copy_is_named_and_the_kit_is_use
     assert host.address in error.message
 
 
+LIES: dict[str, Callable[..., object]] = {
+    "data.withheld": lambda *_, **__: None,
+    "host.too-much": lambda *_, **__: _raise("host.too-much"),
+    "host.timeout": lambda *_, **__: _raise("host.timeout"),
+    "host.bad-answer": lambda *_, **__: _raise("host.bad-answer"),
+}
+"""What a provider may do in place of giving a blob, by the error that it ends in."""
+
+
+def _raise(code: str) -> object:
+    raise NetworkError(code, "it answered badly", "do not rely on it")
+
+
+@pytest.mark.parametrize("code", LIES)
+def test_whatever_a_provider_gives_instead_the_kit_is_read_and_nothing_is_written_there(
+    bound: Session, file: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    put_file(bound, "alice", file(content=LARGE))
+    monkeypatch.setattr(HostClient, "get_blob", LIES[code])
+    assert got(bound, tmp_path) == LARGE
+    found = list_data(bound, "alice")
+    assert [fault.error.code for fault in found.faults] == [code]
+    before = read_memory(bound, view_of(bound).index)
+    fails(code, lambda: put_file(bound, "alice", file("other.txt")))
+    assert read_memory(bound, view_of(bound).index) == before
+
+
 def test_a_provider_that_lost_everything_is_named(
     session: Session, alice: IdentityView, hosts: Callable[..., Host], file: Callable[..., str]
 ) -> None:
