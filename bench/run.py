@@ -32,7 +32,6 @@ MEASUREMENTS = {
     "get": "bench.relay:get",
     "million": "bench.million:million",
     "migration": "bench.migration:migration",
-    "sealed": "bench.sealed:sealed",
     "blob-put": "bench.hosting:blob_put",
     "hosted": "bench.hosting:hosted",
     "dht-put": "bench.dht:put",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -29,7 +30,7 @@ def search_options(function: Function) -> Function:
     options = (
         click.option("--relay", "relays", metavar="URL", multiple=True,
                      help="Ask this relay, and publish there; your list of relays if none is named."),
-        click.option("--kit", "kits", metavar="DIR", multiple=True, type=click.Path(exists=True, file_okay=False),
+        click.option("--kit", "kits", metavar="DIR", multiple=True,
                      help="Read this exit kit, or all that are in this directory."),
         click.option("--gap", type=int, metavar="N", help="Search until N identities in a row are unknown (20)."),
         click.option("--together/--apart", "together", default=None,
@@ -99,7 +100,7 @@ def go_on(invocation: Invocation, session: Session, file: JournalFile, done: str
     report = recover(session, file, offline=invocation.offline, progress=invocation.step)
     status = wallet_status(invocation.home).with_facts(session.facts())
     identities = [summary.to_json() for summary in session.summaries()]
-    answer = {"wallet": status.to_json(), "identities": identities, **report.to_json()}
+    answer = {"wallet": replace(status, restore=report).to_json(), "identities": identities, **report.to_json()}
     lines = ["", *_lines(report)] if file.journal.plan.looks_up else []
     invocation.answer(answer, [done, *status_lines(status), *lines])
     if not file.journal.plan.looks_up and not invocation.json:
@@ -122,14 +123,9 @@ def _raise_if_incomplete(report: Report) -> None:
         parts.append(f"{len(report.waiting)} wait to be signed or published")
     if not report.finished:
         parts.append("the search did not come to its end")
-    raise PartialError("recovery.incomplete", f"not everything is restored: {', '.join(parts)}", _how_to_go_on(report))
-
-
-def _how_to_go_on(report: Report) -> str:
-    """Return the hint: the same look-up once more brings no further who waits for other sources."""
-    if report.waiting and all(item.entry.waits[0] == "recovery.sources" for item in report.waiting):
-        return "name more with: walletcli wallet recover --relay URL; or accept fewer sources with --sources N"
-    return "go on with: walletcli wallet recover"
+    raise PartialError(
+        "recovery.incomplete", f"not everything is restored: {', '.join(parts)}", "go on with: walletcli wallet recover"
+    )
 
 
 def _lines(report: Report) -> Iterator[str]:
@@ -153,9 +149,14 @@ def _lines(report: Report) -> Iterator[str]:
         yield from table([("LABEL", "WHAT", "WHERE", "WHY"), *rows])
     if report.lookups:
         yield ""
-        yield "Asked:"
-        asked = [[str(row[name]) for name in ("where", "what", "asked", "found", "failed")] for row in report.lookups]
-        yield from table([("WHERE", "FOR", "ASKED", "FOUND", "FAILED"), *asked])
+        yield from lookup_lines(report.lookups)
+
+
+def lookup_lines(lookups: Sequence[dict[str, object]]) -> Iterator[str]:
+    """Return who was asked, and how they answered."""
+    yield "Asked:"
+    asked = [[str(row[name]) for name in ("where", "what", "asked", "found", "failed")] for row in lookups]
+    yield from table([("WHERE", "FOR", "ASKED", "FOUND", "FAILED"), *asked])
 
 
 def _fields(item: RestoredIdentity) -> list[tuple[str, str]]:
@@ -163,7 +164,7 @@ def _fields(item: RestoredIdentity) -> list[tuple[str, str]]:
     fields = [("label", view.label), ("did", item.did)]
     if view.retired is not None:
         fields.append(("state", "retired"))
-    fields += [(part.kind, _told(part)) for part in entry.items if part.kind != "label"]
+    fields += [(part.kind, item_text(part)) for part in entry.items if part.kind != "label"]
     fields += [("device revoked", name) for name in item.revoked]
     if entry.waits:
         fields.append(("waits", entry.waits[1]))
@@ -172,7 +173,7 @@ def _fields(item: RestoredIdentity) -> list[tuple[str, str]]:
     return fields
 
 
-def _told(item: Item) -> str:
+def item_text(item: Item) -> str:
     """Return an item in words: what, how much, from where, how old."""
     parts = [item.name] if item.name else []
     if item.count is not None:

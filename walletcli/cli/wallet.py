@@ -136,6 +136,38 @@ def recover(invocation: Invocation, /, yes: bool, **options: Any) -> None:
         restoring.go_on(invocation, session, file, "Recovered.")
 
 
+@wallet.command("drill", unlocks=True, example="walletcli wallet drill --words")
+@click.option("--words", "ask_words", is_flag=True, help="Ask for the words, and check that they bring all this back.")
+@_mnemonic_file
+@_language
+@_passphrase
+@_passphrase_file
+@click.option("--relay", "relays", metavar="URL", multiple=True, help="Ask this relay instead of your list.")
+@click.option("--accept-link", is_flag=True, help="Go ahead where relays could see that identities belong together.")
+@pass_invocation
+def drill(
+    invocation: Invocation, ask_words: bool, mnemonic_file: SecretFile | None, language: str | None, passphrase: bool,
+    passphrase_file: SecretFile | None, relays: tuple[str, ...], accept_link: bool,
+) -> None:  # fmt: skip
+    """Rehearse the loss of this device, and of each provider."""
+    from walletcli.cli.drill_page import drill_lines, raise_if_lossy
+    from walletcli.cli.word_entry import read_mnemonic
+    from walletcli.wallet.recovery.drill import Words
+    from walletcli.wallet.recovery.drill import drill as rehearse
+    from walletcli.wallet.restore import require_words
+
+    with invocation.session() as session:
+        require_words(session)
+        words = None
+        if ask_words or mnemonic_file is not None:
+            text = read_mnemonic(invocation, mnemonic_file, language)
+            words = Words(text, language, _passphrase_of(invocation, passphrase, passphrase_file))
+        found = rehearse(session, words, relays, accept_link=accept_link, offline=invocation.offline,
+                         progress=invocation.step)  # fmt: skip
+    invocation.answer(found.to_json(), drill_lines(found))
+    raise_if_lossy(found)
+
+
 @wallet.command("verify-backup", unlocks=True, example="walletcli wallet verify-backup")
 @_mnemonic_file
 @_language

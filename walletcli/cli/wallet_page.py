@@ -8,8 +8,14 @@ from walletcli.cli.output import pairs
 from walletcli.cli.times import for_people, instant_text
 
 if TYPE_CHECKING:
+    from walletcli.wallet.recovery.drill_log import DrillState
+    from walletcli.wallet.recovery.report import Report
     from walletcli.wallet.sealed.overview import SyncState
+    from walletcli.wallet.state.wallet_view import WalletFacts
     from walletcli.wallet.status import WalletStatus
+
+MAX_NAMED = 5
+"""Most identities that are named in a line."""
 
 
 def status_lines(status: WalletStatus) -> list[str]:
@@ -28,7 +34,38 @@ def status_lines(status: WalletStatus) -> list[str]:
             ("check value", facts.check.hex() or "not known yet"),
             ("identities", str(facts.identity_count)),
         ]
-    return pairs([*fields, ("relays", str(status.relays)), *(_sync_field(state) for state in status.sync)])
+    fields += [("relays", str(status.relays)), *(_sync_field(state) for state in status.sync)]
+    if status.restore is not None and not status.restore.is_complete:
+        fields.append(("restore", _restore(status.restore)))
+    if status.drill is not None or (status.facts is not None and _has_what_to_lose(status.facts)):
+        fields.append(("drill", _drill(status.drill)))
+    return pairs(fields)
+
+
+def _has_what_to_lose(facts: WalletFacts) -> bool:
+    return not facts.watch and facts.identity_count > 0
+
+
+def _restore(report: Report) -> str:
+    """Return what is left of a restore."""
+    left = [f"{len(report.not_found)} did not come back"] if report.not_found else []
+    left += [f"{len(report.waiting)} wait"] if report.waiting else []
+    return f"not complete{': ' if left else ''}{', '.join(left)}; go on with: walletcli wallet recover"
+
+
+def _drill(state: DrillState | None) -> str:
+    """Return when the losses were rehearsed, and what has changed since."""
+    if state is None:
+        return "never; rehearse a loss with: walletcli wallet drill"
+    log = state.log
+    parts = [f"passed {instant_text(log.passed_s)}" if log.passed_s is not None else "never passed"]
+    if not log.passed:
+        parts.append(f"{instant_text(log.tried_s)} it found {log.missing} that would be lost")
+    changed = [f"{item.identity.label} ({', '.join(item.what)})" for item in state.changed]
+    if changed:
+        more = f" and {len(changed) - MAX_NAMED} more" if len(changed) > MAX_NAMED else ""
+        parts.append(f"changed since: {', '.join(changed[:MAX_NAMED])}{more}")
+    return "; ".join(parts)
 
 
 def _sync_field(state: SyncState) -> tuple[str, str]:

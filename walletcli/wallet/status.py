@@ -12,6 +12,8 @@ from walletcli.wallet.state.wallet_view import WalletFacts
 if TYPE_CHECKING:
     from walletcli.vault.slots import SlotInfo
     from walletcli.wallet.access.session import Session
+    from walletcli.wallet.recovery.drill_log import DrillState
+    from walletcli.wallet.recovery.report import Report
     from walletcli.wallet.sealed.overview import SyncState
 
 
@@ -57,6 +59,8 @@ class WalletStatus:
         slots: what opens it.
         relays: how many relays it knows.
         sync: how the last synchronization of each identity went; empty while it is locked.
+        restore: what the restore that made it has brought so far; None if it was made otherwise, or is locked.
+        drill: when a loss was rehearsed, and what has changed since; None if it never was, or while it is locked.
     """
 
     home: str
@@ -67,6 +71,8 @@ class WalletStatus:
     slots: tuple[SlotView, ...]
     relays: int
     sync: tuple[SyncState, ...] = ()
+    restore: Report | None = None
+    drill: DrillState | None = None
 
     def with_facts(self, facts: WalletFacts) -> WalletStatus:
         """Return the same with what the open wallet says."""
@@ -82,6 +88,8 @@ class WalletStatus:
             "slots": [slot.to_json() for slot in self.slots],
             "relays": self.relays,
             "sync": [state.to_json() for state in self.sync],
+            "restore": self.restore.summary() if self.restore is not None else None,
+            "drill": self.drill.to_json() if self.drill is not None else None,
             **(self.facts.to_json() if self.facts is not None else {}),
         }
 
@@ -106,22 +114,25 @@ def wallet_status(home: Home, password: PasswordSource | None = None) -> WalletS
     agent = live_agent(home)
     if agent is not None:
         with agent:
-            expires_in_s = agent.status().expires_in_s
-            return WalletStatus(home.path, True, True, expires_in_s, agent.facts(), slots, relay_count, _sync(agent))
-    facts: WalletFacts | None = None
-    sync: tuple[SyncState, ...] = ()
-    if password is not None:
-        from walletcli.wallet.access.opening import open_here
+            found = WalletStatus(home.path, True, True, agent.status().expires_in_s, None, slots, relay_count)
+            return _with_what_is_inside(found, agent)
+    found = WalletStatus(home.path, True, False, None, None, slots, relay_count)
+    if password is None:
+        return found
+    from walletcli.wallet.access.opening import open_here
 
-        with open_here(home, password) as session:
-            facts, sync = session.facts(), _sync(session)
-    return WalletStatus(home.path, True, False, None, facts, slots, relay_count, sync)
+    with open_here(home, password) as session:
+        return _with_what_is_inside(found, session)
 
 
-def _sync(session: Session) -> tuple[SyncState, ...]:
+def _with_what_is_inside(status: WalletStatus, session: Session) -> WalletStatus:
+    from walletcli.wallet.recovery.drill_log import drill_state
+    from walletcli.wallet.recovery.story import last_report
     from walletcli.wallet.sealed.overview import sync_states
 
-    return sync_states(session)
+    facts = session.facts()
+    restore = last_report(session) if facts.restored else None
+    return replace(status, facts=facts, sync=sync_states(session), restore=restore, drill=drill_state(session))
 
 
 def _slots(home: Home) -> tuple[SlotView, ...]:

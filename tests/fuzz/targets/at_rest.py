@@ -11,6 +11,7 @@ from walletcli.vault.header import Header
 from walletcli.vault.padding import SMALLEST_STEP_BYTES
 from walletcli.vault.slots import FactorRecord, Slot
 from walletcli.wallet.access import messages, wire
+from walletcli.wallet.recovery.drill_log import DrillLog, Mark
 from walletcli.wallet.recovery.journal import Entry, FormerDevice, Item, Journal, Missing
 from walletcli.wallet.recovery.plan import Plan
 from walletcli.wallet.state import changes
@@ -67,6 +68,23 @@ def check_recovery_journal(data: bytes) -> bool:
         return False
     assert journal.to_bytes() == data
     return True
+
+
+def check_drill_log(data: bytes) -> bool:
+    """One encoding per log."""
+    try:
+        log = DrillLog.from_bytes(data)
+    except WalletError:
+        return False
+    assert log.to_bytes() == data
+    return True
+
+
+def drill_logs() -> list[bytes]:
+    """Return the log of a drill that found something, and of one that passed."""
+    entropy = fixed_entropy("drill")
+    marks = tuple(Mark(index, entropy(16), entropy(16), entropy(16), entropy(16), index) for index in (0, 3))
+    return [DrillLog(1_700_000_000, 2).to_bytes(), DrillLog(1_700_000_100, 1, 1_700_000_000, marks).to_bytes()]
 
 
 def recovery_journals() -> list[bytes]:
@@ -197,6 +215,7 @@ def check_agent_error(data: bytes) -> bool:
 TARGETS = [
     Target("vault-header", check_vault_header, vault_headers, 2048),
     Target("wallet-state", check_wallet_state, wallet_states),
+    Target("drill-log", check_drill_log, drill_logs),
     Target("recovery-journal", check_recovery_journal, recovery_journals, 2048),
     Target("agent-request", check_agent_request, agent_requests, 1024),
     Target("agent-answer", check_agent_answer, agent_answers, 1024),

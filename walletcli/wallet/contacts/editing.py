@@ -88,9 +88,7 @@ def unset_of_contact(session: Session, identity: IdentityView, who: str, name: s
             return replace(contact, notes=())
         if name not in contact.attributes:
             raise InputError(
-                "attribute.unknown",
-                f"nothing called {name!r} is known of the contact",
-                "see: walletcli contact show WHO",
+                "attribute.unknown", f"nothing called {name!r} is known of the contact", "see: walletcli contact show"
             )
         return replace(contact, attributes={key: text for key, text in contact.attributes.items() if key != name})
 

@@ -264,7 +264,7 @@ def _look_for_files(sealed: SealedItems, data: ReadData) -> None:
     left = list(files)
     reasons: dict[str, Missing] = {}
     for place in sealed.places:
-        check = _Check(place)
+        check = Check(place)
         for file in list(left):
             fault = check.fault(file)
             if fault is None:
@@ -276,7 +276,7 @@ def _look_for_files(sealed: SealedItems, data: ReadData) -> None:
     data.missing += [reasons[file.name] for file in left]
 
 
-class _Check:
+class Check:
     """Tells whether a place has a file: of a provider by its signed manifests, of a directory by reading it.
 
     Args:

@@ -29,7 +29,7 @@ MAX_SOURCES: Final = 16
 MAX_RELAYS: Final = 100
 """Most relays of a plan."""
 
-MAX_KITS: Final = 1000
+MAX_KITS: Final = 10_000
 """Most directories of exit kits."""
 
 MAX_SPREAD_S: Final = 30 * 86_400

@@ -116,6 +116,15 @@ class Report:
         """Whether nothing is left that another run could bring."""
         return self.finished and not self.not_found and not self.waiting
 
+    def summary(self) -> dict[str, object]:
+        """Return whether it is complete, and how much is there, is not, and waits."""
+        return {
+            "complete": self.is_complete,
+            "restored": len(self.restored),
+            "not_found": len(self.not_found),
+            "waiting": len(self.waiting),
+        }
+
     def to_json(self) -> dict[str, object]:
         """Return restored, not_found, lookups, and how far the search went."""
         return {

@@ -100,6 +100,10 @@ class Run:
         """The public half of the wallet, read anew."""
         return self.session.snapshot().wallet
 
+    def has_kit(self, index: int) -> bool:
+        """Tell whether an exit kit that was named holds this identity; known after the search."""
+        return index in self._kits.by_index
+
     def search(self, relays: Sequence[NodeAddress]) -> None:
         """Find the identities: those that were not found before, then on from where the search stood.
 
@@ -345,7 +349,7 @@ def _described(entry: Entry, view: IdentityView) -> Entry:
         error = VerificationError(
             "recovery.no-label",
             "its record has no section of its owner's that these words open",
-            f"give it a label with: walletcli identity rename {view.label_word} LABEL",
+            "give it a label with: walletcli identity rename",
         )
         missing.append(Missing.of("label", error, place=place))
     items.append(Item("label", view.label, place, None, version, day))
