@@ -99,3 +99,11 @@ def test_an_agent_is_told_how_often_or_not_at_all(answer: Answer, bound: Path, p
     for option in (("--sync-between", "1h", "2h"), ("--no-sync",)):
         assert not answer("wallet", "unlock", *option, *password, home=bound)["agent"]["already"]
         answer("wallet", "lock", home=bound)
+
+
+def test_options_that_come_too_late_are_not_passed_over_in_silence(cli: Cli, bound: Path, password: Password) -> None:
+    cli("wallet", "unlock", "--no-sync", *password, home=bound)
+    late = cli("wallet", "unlock", "--timeout", "5m", home=bound)
+    assert (late.code, late.stdout) == (0, "Unlocked for 15 minutes.\n")
+    assert "walletcli wallet lock" in late.stderr
+    cli("wallet", "lock", home=bound)

@@ -218,6 +218,10 @@ def unlock(
     interval = None if no_sync or invocation.offline else Interval(*sync_between)
     agent = with_password(invocation, lambda password: start(invocation.home, password, timeout, at_most, interval))
     invocation.answer({"agent": agent.to_json()}, [f"Unlocked for {for_people(agent.expires_in_s)}."])
+    if agent.already and not invocation.json:
+        note(
+            "It was unlocked before, and stays as it was. For other times: walletcli wallet lock, then unlock it again"
+        )
 
 
 @wallet.command("lock", example="walletcli wallet lock")
