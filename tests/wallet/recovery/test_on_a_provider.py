@@ -14,6 +14,8 @@ from tests.wallet.recovery.parts import Lost, go
 from walletcli.net.tcp import TcpDialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import read_book, save_book
+from walletcli.wallet.providers.migrate import MigrateWish, migrate
+from walletcli.wallet.providers.move_report import Outcome
 from walletcli.wallet.recovery.report import Report
 from walletcli.wallet.relays import add_relay, list_relays
 from walletcli.wallet.sealed.access import open_data
@@ -128,3 +130,23 @@ def test_what_the_owner_did_meanwhile_stays(machine: Machine, host: Host, tmp_pa
         report = go(session, relays=[host.url])
         assert report.is_complete, report.to_json()
         assert len(read_book(session, 0)) == 8
+
+
+def test_a_restore_comes_to_its_end_after_a_move_back_to_a_provider_of_before(
+    machine: Machine, hosts: Callable[..., Host], host: Host, tmp_path: Path
+) -> None:
+    """What the lost device has signed there is still right, though no record names that device any more."""
+    relay, before = hosts("relay"), hosts("before")
+    with machine.open() as session:
+        machine.create(session, "alice", before.address, kit=True, friends=5, relations=2, files=FILES)
+        migrate(session, "alice", MigrateWish(host.address))
+    machine.lose()
+    host.stop()
+    with Lost(tmp_path).begin(relay.url, sources=1, kits=[str(tmp_path / "kits")]) as session:
+        assert missing(go(session, timeout_s=2.0)) == {("provider", "host.unreachable")}
+        moved = migrate(session, "alice", MigrateWish(before.address))
+        assert {item.outcome for item in moved.report.items} == {Outcome.THERE}
+        report = go(session, timeout_s=2.0)
+        assert report.is_complete, report.to_json()
+        assert {item["name"] for item in items(report, "file")} == set(FILES)
+        assert len(read_file(session, "photo.jpg")) == FILES["photo.jpg"]

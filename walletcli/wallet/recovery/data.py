@@ -24,9 +24,11 @@ from walletcli.wallet.recovery.found import KitRecord
 from walletcli.wallet.recovery.journal import Item, Missing
 from walletcli.wallet.sealed.index import CONTACTS, SETTINGS, Kind, Piece
 from walletcli.wallet.sealed.index import Item as SealedItem
+from walletcli.wallet.sealed.memory import read_memory
 from walletcli.wallet.sealed.owner import Unseal
 from walletcli.wallet.sealed.reading import SealedItems, SeenIndex, fetch_piece, read_index
 from walletcli.wallet.sealed.settings import Settings
+from walletcli.wallet.sealed.settling import pinning
 from walletcli.wallet.sealed.slots import Listing
 from walletcli.wallet.state.view import IdentityView
 
@@ -110,7 +112,10 @@ def read_data(
         found = [*_providers(places, data), *_directories(kits, places.writers or _writers(identity, records))]
         if not found and not places.providers:
             return data
-        sealed = _newest(found, lambda blob, context: session.unseal_as_root(identity.index, blob, context), data)
+        before = read_memory(session, identity.index).seen
+        sealed = _newest(
+            found, lambda blob, context: session.unseal_as_root(identity.index, blob, context), data, before
+        )
         if sealed is None:
             _all_missing(data)
             return data
@@ -150,16 +155,21 @@ def _directories(kits: Sequence[KitRecord], writers: Writers) -> list[Place]:
     return [DirectoryPlace(kit.path, writers) for kit in kits]
 
 
-def _newest(found: Sequence[Place], unseal: Unseal, data: ReadData) -> SealedItems | None:
-    """Read the index of every place, and take the newest; what is wrong at a place is noted."""
+def _newest(found: Sequence[Place], unseal: Unseal, data: ReadData, before: SeenIndex | None) -> SealedItems | None:
+    """Read the index of every place, and take the newest; what is wrong at a place is noted.
+
+    The index that was read before is right whoever has signed it: the records that still named that device may be gone
+    by now, for this restore has replaced them.
+    """
     indices: list[tuple[SeenIndex, Place]] = []
+    remembered = [before] if before is not None else []
     for place in found:
         lookup = next((item for item in data.lookups if item.place == place.name), None)
         if lookup is None:
             lookup = PlaceLookup(place.name, is_kit=True)
             data.lookups.append(lookup)
         try:
-            seen = read_index(place, unseal)
+            seen = read_index(place.believing(pinning(place.writers, remembered)), unseal)
         except WalletError as error:
             lookup.error = error.code
             data.missing.append(Missing.of("index", error, place=place.name))
