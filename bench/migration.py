@@ -42,8 +42,8 @@ def migration() -> list[Row]:
     """Move an identity back and forth, and copy its blobs plainly in between."""
     with tempfile.TemporaryDirectory(dir="/tmp") as directory, ExitStack() as stack:
         root = Path(directory)
-        nodes = {name: stack.enter_context(_node(root / name)) for name in NAMES}
-        urls = {name: _url(node) for name, node in nodes.items()}
+        nodes = {name: stack.enter_context(node_for(root / name)) for name in NAMES}
+        urls = {name: url_of(node) for name, node in nodes.items()}
         _worker("prepare", root, urls)
         plain, moved, growth = [], [], []
         for number in range(ROUNDS):
@@ -77,13 +77,15 @@ def migration() -> list[Row]:
     ]
 
 
-def _node(directory: Path) -> Server:
+def node_for(directory: Path) -> Server:
+    """Start a node that hosts anybody, in a new directory."""
     subprocess.run(python("-m", "walletcli", "node", "init", str(directory)), check=True, capture_output=True)
     options = ["--no-limits", "--hosting", "open", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]
     return Server(python("-m", "walletcli", "--json", "node", "run", str(directory), *options), directory)
 
 
-def _url(node: Server) -> str:
+def url_of(node: Server) -> str:
+    """Return where a node serves in clear."""
     addresses: list[str] = json.loads(node.ready_line)["addresses"]
     return next(text for text in addresses if text.startswith("http://"))
 

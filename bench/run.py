@@ -32,6 +32,7 @@ MEASUREMENTS = {
     "get": "bench.relay:get",
     "million": "bench.million:million",
     "migration": "bench.migration:migration",
+    "sealed": "bench.sealed:sealed",
     "blob-put": "bench.hosting:blob_put",
     "hosted": "bench.hosting:hosted",
     "dht-put": "bench.dht:put",

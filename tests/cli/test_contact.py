@@ -108,6 +108,18 @@ def test_a_link_or_a_file_may_come_from_a_pipe(pair: tuple[Side, Side], tmp_path
     assert not bob.says("add", "-", stdin=(tmp_path / "x").read_bytes())["new"]
 
 
+def test_what_comes_after_adding_is_named_for_the_identity_that_was_meant(
+    pair: tuple[Side, Side], tmp_path: Path
+) -> None:
+    alice, bob = pair
+    card = str(tmp_path / "bob.card")
+    bob.says("card", "--out", card)
+    alice.answer("identity", "create", "my work", home=alice.home)
+    added = alice.shows("add", card, "--as", "alice", "--name", "Bob B.")
+    assert added.stderr.splitlines()[-1] == "Next: walletcli contact verify 'Bob B.' --as alice"
+    assert alice.shows("verify", "Bob B.", "--as", "alice", "--yes").code == 0
+
+
 def test_what_is_shown_of_an_identity_as_a_code_adds_it(pair: tuple[Side, Side]) -> None:
     alice, bob = pair
     drawn = drawn_code(alice.cli("identity", "show", "alice", "--qr", home=alice.home).stdout)

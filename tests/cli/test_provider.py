@@ -169,7 +169,8 @@ def test_unbind_and_export(
 ) -> None:
     answer("provider", "bind", "alice", node.address, "--no-kit", *password, home=wallet)
     exported = answer("provider", "export", "alice", str(tmp_path / "out"), *password, home=wallet)
-    assert (exported["did"], exported["provider"], exported["items"]) == (alice, node.did, [])
+    assert (exported["did"], exported["provider"]) == (alice, node.did)
+    assert [item["blob"] == "0" * 32 for item in exported["items"]] == [True, False], "the index, and the settings"
     error = answer("provider", "unbind", "alice", "http://127.0.0.1:1", *password, home=wallet, code=3)["error"]
     assert error["code"] == "provider.unknown"
     left = answer("provider", "unbind", "alice", node.did, "--forget", *password, home=wallet)

@@ -42,6 +42,28 @@ def test_no_generated_page_is_left_over() -> None:
     assert kept == {name for name in generated_files() if name.split("/")[0] in ("man", "completions")}
 
 
+def test_commands_that_hints_name_are_given_with_all_that_they_need() -> None:
+    verbs = {page.path[1:]: page.command for page in VERBS}
+    hints = [
+        line.rsplit("| ", 2)[1]
+        for line in (DOCS / "reference" / "errors.md").read_text().splitlines()
+        if line[:3] == "| `"
+    ]
+    nouns = {path[0] for path in verbs} - {"node"}  # "a walletcli node" is none of them
+    wrong = []
+    for hint in hints:
+        for text in re.findall(r"(?<!')walletcli ((?:[a-z-]+ ?)+[^,;:`()|]*)", hint):
+            words = text.split()
+            path = next((tuple(words[:count]) for count in (2, 1) if tuple(words[:count]) in verbs), None)
+            if path is not None:
+                needed = sum(part.required for part in verbs[path].params)
+                wrong += [hint] if len(words) - len(path) < needed else []
+            elif words[0] in nouns:
+                wrong.append(hint)
+    assert len(hints) > 300
+    assert wrong == []
+
+
 def test_every_verb_has_a_schema_and_every_schema_a_verb() -> None:
     verbs = {"-".join(page.path[1:]) for page in VERBS}
     assert {path.stem for path in SCHEMAS.glob("*.json")} == verbs | SHARED

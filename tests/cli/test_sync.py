@@ -39,7 +39,7 @@ def test_without_a_published_identity_there_is_nothing_to_do(
 ) -> None:
     answer("identity", "create", "alice", *password, home=wallet)
     assert answer("sync", *password, home=wallet) == {"identities": []}
-    assert cli("sync", *password, home=wallet).stdout == "no identity has been published yet\n"
+    assert cli("sync", *password, home=wallet).stdout == "no identity to bring in step\n"
 
 
 def test_what_fails_is_in_the_answer_and_the_exit_code(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -234,6 +234,44 @@ def test_another_device_that_writes_meanwhile_wins_if_it_is_newer() -> None:
     assert (numbers(report.same), numbers(report.copied)) == ([1], [2])
     assert target.held[blob_id(1)].content == b"other"
     assert target.held[blob_id(2)].content == b"third"
+
+
+@dataclass
+class Left(Memory):
+    """A provider of before: a device that has been removed since has stored there."""
+
+    writers: Writers = WRITERS
+
+    def believing(self, writers: Writers) -> Left:
+        return replace(self, writers=writers)
+
+    def leave(self, number: int, version: int) -> None:
+        anyone = replace(WRITERS, anyone=True)
+        signed = anyone.verified(manifest(blob_id(number), b"left", version, signer="mallory"), self.name)
+        self.held[blob_id(number)] = checked_blob(signed, b"left", self.name)
+
+    def manifests(self) -> Iterator[Listed]:
+        for name in sorted(self.held):
+            try:
+                yield self.writers.verified(self.held[name].manifest.data, self.name)
+            except VerificationError as error:
+                yield ItemFault(name, error, self.name)
+
+    def get(self, blob_id: bytes, expected: SignedManifest | None = None) -> Blob | None:
+        if blob_id in self.held:
+            self.writers.verified(self.held[blob_id].manifest.data, self.name)
+        return self.held.get(blob_id)
+
+
+def test_what_a_removed_device_has_left_at_the_target_is_replaced() -> None:
+    source, target = filled(1, 2), Left()
+    source.add(1, b"newer", 5)
+    target.leave(1, 4)
+    target.leave(3, 1)  # nobody asks for it
+    report = copy(source, target)
+    assert (numbers(report.copied), report.failed, report.stopped) == ([1, 2], [], None)
+    assert target.held[blob_id(1)].content == b"newer"
+    assert target.held[blob_id(3)].content == b"left"
 
 
 def test_an_interrupt_ends_it_at_once_and_the_next_run_goes_on() -> None:

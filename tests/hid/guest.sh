@@ -21,11 +21,12 @@ tests() {
     done
     mkdir -m 700 /run/tester && chown nobody:nogroup /run/tester
     HOME=/run/tester XDG_RUNTIME_DIR=/run/tester TMPDIR=/run/tester \
-        setpriv --reuid nobody --regid nogroup --clear-groups --no-new-privs --bounding-set -all \
-        .venv/bin/python -m pytest tests/hid/guest_peers.py tests/hid/guest_stories.py -q -p no:cacheprovider -x "$@"
+        setpriv --reuid nobody --regid nogroup --groups plugdev --no-new-privs --bounding-set -all \
+        .venv/bin/python -m pytest tests/hid/guest_peers.py tests/hid/guest_stories.py -q -o addopts=-ra \
+        --import-mode=importlib -p no:cacheprovider -p no:xdist -p no:hypothesispytest "$@"
 }
 
 tests "$@"
 echo "GUEST-RC $?"
 echo o >/proc/sysrq-trigger
-while :; do read -r -t 1 <> <(:); done # nothing from disk: it may be gone already
+while :; do :; done # nothing from disk: it may be gone already

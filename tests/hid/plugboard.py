@@ -6,12 +6,16 @@ One line of JSON is asked, one is answered. A key keeps its secrets by its name,
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import shutil
 import socket
 import socketserver
+import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from tests.hid.uhid import GadgetKey, UhidKey
@@ -23,25 +27,28 @@ _kept: dict[str, dict[str, Any]] = {}
 _lock = threading.RLock()
 
 
-def plug(name: str, way: str, mode: int = 0o666, lie: str | None = None, **options: Any) -> str:
-    """Plug a key in; return the path of its hidraw device."""
+def plug(name: str, way: str, mode: int | None = 0o666, pin: str | None = None, **options: Any) -> str:
+    """Plug a key in; return the path of its hidraw device. `mode` None leaves its permissions to the system."""
+    if pin is not None:
+        options["pin"] = hashlib.sha256(pin.encode()).digest()[:16]
     made = {"uhid": UhidKey, "gadget": GadgetKey}[way](f"Test Key {name}", f"serial-{name}", **options)
     authenticator = made.device.authenticator
     for field, value in _kept.get(name, {}).items():
         setattr(authenticator, field, value)
-    made.device.lie = lie
-    os.chmod(made.node, mode)
+    if mode is not None:
+        os.chmod(made.node, mode)
     _keys[name] = made
     return str(made.node)
 
 
 def unplug(name: str) -> None:
     """Pull a key out."""
-    key = _keys.pop(name, None)
-    if key is not None:
-        authenticator = key.device.authenticator
-        _kept[name] = {field: getattr(authenticator, field) for field in ("seed", "pin", "tries")}
-        key.unplug()
+    with _lock:  # a key may be pulled out by itself, while it waits for a touch
+        key = _keys.pop(name, None)
+        if key is not None:
+            authenticator = key.device.authenticator
+            _kept[name] = {field: getattr(authenticator, field) for field in ("seed", "pin", "tries")}
+            key.unplug()
 
 
 def forget() -> None:
@@ -62,13 +69,30 @@ def pull_when_touched(name: str) -> None:
     _keys[name].device.on_touch = lambda: unplug(name)
 
 
-def state(name: str) -> dict[str, Any]:
-    """Return what happened to a key."""
-    device = _keys[name].device
-    return {"requests": device.requests, "tries": device.authenticator.tries, "has_pin": bool(device.authenticator.pin)}
+def touch(name: str) -> None:
+    """Touch a key once."""
+    _keys[name].device.touch()
 
 
-COMMANDS = {function.__name__: function for function in (plug, unplug, forget, tell, pull_when_touched, state)}
+def use_udev_rules(rules: str) -> None:
+    """Start udev with these rules alone."""
+    for directory in ("/lib/udev/rules.d", "/etc/udev/rules.d", "/run/udev/rules.d"):
+        shutil.rmtree(directory, ignore_errors=True)  # of the guest's own layer, which is thrown away
+    directory = Path("/run/udev/rules.d")
+    directory.mkdir(parents=True)
+    (directory / "70-rules-under-test.rules").write_text(rules)
+    subprocess.run(["/lib/systemd/systemd-udevd", "--daemon"], check=True, stdin=subprocess.DEVNULL, timeout=60)
+
+
+def settle_udev() -> None:
+    """Wait until udev has done what there was to do."""
+    subprocess.run(["udevadm", "settle", "--timeout=60"], check=True, stdin=subprocess.DEVNULL, timeout=90)
+
+
+COMMANDS = {
+    function.__name__: function
+    for function in (plug, unplug, forget, tell, pull_when_touched, touch, use_udev_rules, settle_udev)
+}
 
 
 class Asked(socketserver.StreamRequestHandler):

@@ -23,6 +23,7 @@ TIME_LIMIT_S = int(os.environ.get("HID_TIME_LIMIT_S", "900"))
 
 MEMORY_MIB = 1536
 META_PACKAGE = "linux-image-amd64"
+SUMMARY = re.compile(r"^=* ?((\d+ (passed|failed|errors?|skipped)[, ]*)+ in [\d.]+s.*?) ?=*$")
 VERDICT = re.compile(r"^GUEST-RC (\d+)\s*$")
 UNPACKED = [
     "./boot/vmlinuz-*",
@@ -121,8 +122,8 @@ def _tool(name: str) -> str:
     return path
 
 
-def boot(tree: Path, version: str, packed: Path, arguments: Sequence[str]) -> int:
-    """Run the guest, show what it says, and return its exit code; 1 if it did not say any."""
+def boot(tree: Path, version: str, packed: Path, arguments: Sequence[str]) -> tuple[int, str]:
+    """Run the guest and show what it says; return its exit code (1 if it did not say any) and the tests' last line."""
     shared = "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"
     words = " ".join(["console=ttyS0 quiet loglevel=3 panic=-1 rdinit=/init --", str(ROOT), str(tree), *arguments])
     command = [
@@ -138,7 +139,7 @@ def boot(tree: Path, version: str, packed: Path, arguments: Sequence[str]) -> in
 
     alarm = threading.Timer(TIME_LIMIT_S, process.kill)
     alarm.start()
-    code = None
+    code, summary = None, "no tests were done"
     try:
         for raw in process.stdout:
             line = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1bc|\r", "", raw.decode(errors="replace")).rstrip()
@@ -148,12 +149,13 @@ def boot(tree: Path, version: str, packed: Path, arguments: Sequence[str]) -> in
                 code = int(verdict.group(1))
             elif line:
                 print(line, flush=True)
+                summary = match.group(1) if (match := SUMMARY.match(line)) else summary
     finally:
         alarm.cancel()
         process.kill()
         process.wait()
         log.close()
-    return 1 if code is None else code
+    return (1 if code is None else code), summary
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -161,10 +163,11 @@ def main(arguments: Sequence[str]) -> int:
     started = time.monotonic()
     tree, version = kernel()
     packed = initramfs(tree, version)
-    code = boot(tree, version, packed, arguments)
+    code, summary = boot(tree, version, packed, arguments)
     if code:
         print(f"the guest failed (exit code {code}); all that it said is in {WORK / 'guest.log'}")
-    print(f"guest done in {time.monotonic() - started:.0f} s", flush=True)
+    print(f"guest done in {time.monotonic() - started:.0f} s")
+    print(f"=== {summary} ===", flush=True)
     return code
 
 

@@ -40,6 +40,7 @@ class UhidKey:
     def __init__(self, name: str, serial: str, **options: Any) -> None:
         before = nodes()
         self.device = Device(self._send, **options)
+        self._open = threading.Lock()
         self.descriptor = os.open("/dev/uhid", os.O_RDWR | os.O_CLOEXEC)
         head = struct.pack("<I128s64s64s", _CREATE2, name.encode(), b"tests/hid", serial.encode())
         head += struct.pack("<HHIIII", len(REPORT_DESCRIPTOR), _BUS_USB, VENDOR, PRODUCT, 0x100, 0)
@@ -51,15 +52,18 @@ class UhidKey:
 
     def unplug(self) -> None:
         self._ending.set()
+        self.device.leave()
         with contextlib.suppress(OSError):
             os.write(self.descriptor, struct.pack("<I", _DESTROY))
-        if threading.current_thread() is not self._thread:
-            self._thread.join(WAIT_S)
-        os.close(self.descriptor)
+        self._thread.join(WAIT_S)
+        with self._open:  # a thread that still answers must not write to a number that is another file's by then
+            os.close(self.descriptor)
+        wait_for(lambda: not os.path.exists(self.node))
 
     def _send(self, packet: bytes) -> None:
-        with contextlib.suppress(OSError):
-            os.write(self.descriptor, struct.pack("<IH", _INPUT2, len(packet)) + packet)
+        with self._open, contextlib.suppress(OSError):
+            if not self._ending.is_set():
+                os.write(self.descriptor, struct.pack("<IH", _INPUT2, len(packet)) + packet)
 
     def _run(self) -> None:
         while not self._ending.is_set():
@@ -88,6 +92,7 @@ class GadgetKey:
     def __init__(self, name: str, serial: str, **options: Any) -> None:
         before = nodes()
         self.device = Device(self._send, **options)
+        self._open = threading.Lock()
         root = self.ROOT
         for part in ("strings/0x409", "configs/c.1", "functions/hid.usb0"):
             (root / part).mkdir(parents=True, exist_ok=True)
@@ -117,11 +122,13 @@ class GadgetKey:
     def unplug(self) -> None:
         """Pull the cable."""
         self._ending.set()
+        self.device.leave()
         with contextlib.suppress(OSError):
             (self.ROOT / "UDC").write_text("\n")
-        if threading.current_thread() is not self._thread:
-            self._thread.join(WAIT_S)
-        os.close(self.descriptor)
+        self._thread.join(WAIT_S)
+        with self._open:
+            os.close(self.descriptor)
+        wait_for(lambda: not os.path.exists(self.node))
         root = self.ROOT
         with contextlib.suppress(OSError):
             (root / "configs/c.1/hid.usb0").unlink()
@@ -131,14 +138,17 @@ class GadgetKey:
 
     def _send(self, packet: bytes) -> None:
         end = time.monotonic() + WAIT_S
-        while not self._ending.is_set() and time.monotonic() < end:
-            try:
-                os.write(self.descriptor, packet)
-                return
-            except BlockingIOError:
-                select.select([], [self.descriptor], [], 0.2)
-            except OSError:
-                return
+        while time.monotonic() < end:
+            with self._open:
+                if self._ending.is_set():
+                    return
+                try:
+                    os.write(self.descriptor, packet)
+                    return
+                except BlockingIOError:
+                    select.select([], [self.descriptor], [], 0.01)
+                except OSError:
+                    return
 
     def _run(self) -> None:
         while not self._ending.is_set():

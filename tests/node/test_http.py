@@ -16,7 +16,7 @@ import pytest
 from tests.client.records import foreign_packet, identity
 from tests.node.local import WAIT_S, LocalNode, eventually, exchange, read_to_end, running
 from walletcli.core.packet import SignedPacket
-from walletcli.node import http, server
+from walletcli.node import http, incoming, server
 from walletcli.node.run import new_loop
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -211,8 +211,9 @@ def connections(node: LocalNode) -> list[http.Connection]:
 @pytest.fixture
 def impatient(local: Callable[..., LocalNode], monkeypatch: pytest.MonkeyPatch) -> LocalNode:
     """A node whose deadlines are all half a second."""
-    for name in ("HEAD_S", "BODY_S", "IDLE_S", "WRITE_S", "LINGER_S"):
+    for name in ("HEAD_S", "IDLE_S", "WRITE_S", "LINGER_S"):
         monkeypatch.setattr(http, name, 0.5)
+    monkeypatch.setattr(incoming, "BODY_S", 0.5)
     monkeypatch.setattr(server, "HANDSHAKE_S", 0.5)
     return local()
 

@@ -1,4 +1,4 @@
-"""Makes the vector files of the formats of core; ``python -m tests.vectors.make_vectors`` writes them.
+"""Makes the vector files of the formats of core and of sealed data: ``python -m tests.vectors.make_vectors``.
 
 They are the same in every run: keys and entropy follow from names, signatures are deterministic. What a case must end
 in is written down with it, not computed; the tests compare.
@@ -15,9 +15,11 @@ from tests.vectors import (
     cases_contact,
     cases_document,
     cases_packet,
+    cases_provider,
     cases_record,
     cases_request,
     cases_sealed,
+    cases_sealed_data,
 )
 
 HERE = Path(__file__).parent
@@ -28,8 +30,10 @@ MAKERS: dict[str, Callable[[], dict[str, object]]] = {
     "document.json": cases_document.make,
     "record.json": cases_record.make,
     "sealed.json": cases_sealed.make,
+    "sealed-data.json": cases_sealed_data.make,
     "contact.json": cases_contact.make,
     "request.json": cases_request.make,
+    "provider.json": cases_provider.make,
 }
 """What makes each file."""
 

@@ -49,8 +49,8 @@ def due(last_s: dict[int, int | None], interval: Interval = INTERVAL) -> dict[in
     [
         (0, 7200, 21_600),
         (3600, 3600, 18_000),
-        (30_000, 60, 300),
-        (None, 60, 300),
+        (30_000, 120, 600),
+        (None, 120, 600),
         (-50_000, 7200, 21_600),
     ],
 )
@@ -107,32 +107,32 @@ def sleeper(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Schedule]
 def test_one_runs_at_a_time_and_what_is_due_meanwhile_is_put_off(sleeper: Callable[..., Schedule]) -> None:
     schedule = sleeper()
     schedule.plan({0: None, 1: None}, NOW_S, WALL_S)
-    later_s = NOW_S + 400
+    later_s = NOW_S + 700
     schedule.tick(later_s)
     pid = schedule.child_pid
     assert pid is not None
     first, second = sorted(due_s - later_s for due_s in schedule._due.values())
-    assert 60 <= first <= 300
+    assert 120 <= first <= 600
     assert 7200 <= second <= 21_600
-    schedule.tick(later_s + 350)
+    schedule.tick(later_s + 650)
     assert schedule.child_pid == pid
 
 
 def test_what_hangs_is_killed_and_its_turn_comes_again(sleeper: Callable[..., Schedule]) -> None:
     schedule = sleeper()
     schedule.plan({0: None}, NOW_S, WALL_S)
-    schedule.tick(NOW_S + 400)
+    schedule.tick(NOW_S + 700)
     pid = schedule.child_pid
     assert pid is not None
-    schedule.tick(NOW_S + 400 + 21_601)
-    eventually(lambda: (schedule.tick(NOW_S + 400 + 21_602), schedule.child_pid != pid)[1])
+    schedule.tick(NOW_S + 700 + 21_601)
+    eventually(lambda: (schedule.tick(NOW_S + 700 + 21_602), schedule.child_pid != pid)[1])
     assert schedule.child_pid is not None  # the next turn had come
 
 
 def test_the_end_ends_what_is_at_work(sleeper: Callable[..., Schedule]) -> None:
     schedule = sleeper()
     schedule.plan({0: None}, NOW_S, WALL_S)
-    schedule.tick(NOW_S + 400)
+    schedule.tick(NOW_S + 700)
     pid = schedule.child_pid
     assert pid is not None
     schedule.end()

@@ -113,7 +113,8 @@ def add(
         added = add_contact(
             session, inquiry_of(invocation, session, owner, relays), introduction, name, accept_link=accept_link
         )
-    following = f"Next: walletcli contact verify {shlex.quote(added.contact.name)}"
+    whose = f" --as {shlex.quote(owner)}" if owner is not None else ""
+    following = f"Next: walletcli contact verify {shlex.quote(added.contact.name)}{whose}"
     tell(invocation, added.warnings, following if added.contact.compared_day is None else "")
     answer = {"contact": document(added.contact), "new": added.is_new, "checks": list(added.why)}
     invocation.answer({**answer, "warnings": list(added.warnings), "asked": list(added.asked)}, lines(added.contact))

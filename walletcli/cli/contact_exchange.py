@@ -123,7 +123,7 @@ def _answer_shared(invocation: Invocation, shared: Shared, identity: IdentityVie
     from walletcli.cli.contact_page import document, lines, tell
 
     warnings = [f"everybody reads {name!r} anyway: it is in the public profile" for name in shared.public]
-    following = f"Next: walletcli publish {identity.label}" if shared.to_publish else ""
+    following = f"Next: walletcli publish {identity.label_word}" if shared.to_publish else ""
     tell(invocation, warnings, following)
     answer = {"contact": document(shared.contact), "public": list(shared.public), "devices": shared.devices}
     invocation.answer({**answer, "to_publish": shared.to_publish}, lines(shared.contact))

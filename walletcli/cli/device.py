@@ -89,7 +89,7 @@ def revoke(
     answer = {**revoked.to_json(), "published": published.to_json() if published is not None else None}
     invocation.answer(answer, pairs(fields))
     if published is None and not invocation.json:
-        note(f"Next: walletcli publish {revoked.identity.label}")
+        note(f"Next: walletcli publish {revoked.identity.label_word}")
 
 
 def _days(device: Device) -> str:

@@ -132,7 +132,7 @@ def retire(invocation: Invocation, who: str, reason: str, yes: bool) -> None:
         view = retire_identity(session, who, reason)
     _answer(invocation, view)
     if not invocation.json:
-        note(f"Next: walletcli publish {view.label}")
+        note(f"Next: walletcli publish {view.label_word}")
 
 
 def _confirmed(invocation: Invocation, question: str) -> bool:

@@ -85,7 +85,12 @@ def _overview_rows(found: ProviderOverview, *, asked: bool = True) -> list[Row]:
         rows += _kit_rows(kit)
     if asked and not found.kits:
         rows.append(
-            ("exit kit", "none, as you decided" if found.kit_decided else "none: decide with --kit or --no-kit")
+            (
+                "exit kit",
+                "none, as you decided"
+                if found.kit_decided
+                else "none: decide with provider bind, and --kit or --no-kit",
+            )
         )
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -143,7 +144,7 @@ def apply(invocation: Invocation, file: str, out: str | None) -> None:
         applied = apply_response(session, file, out)
     invocation.answer(applied.to_json(), applied_lines(applied))
     if applied.to_publish and not invocation.json:
-        note("Next: " + "; ".join(f"walletcli publish {label}" for label in applied.to_publish))
+        note("Next: " + "; ".join(f"walletcli publish {shlex.quote(label)}" for label in applied.to_publish))
 
 
 @request.command("cancel", unlocks=True, example="walletcli request cancel 3f2a91c4")

@@ -30,7 +30,7 @@ def search_options(function: Function) -> Function:
     options = (
         click.option("--relay", "relays", metavar="URL", multiple=True,
                      help="Ask this relay, and publish there; your list of relays if none is named."),
-        click.option("--kit", "kits", metavar="DIR", multiple=True,
+        click.option("--kit", "kits", metavar="DIR", multiple=True, type=click.Path(exists=True, file_okay=False),
                      help="Read this exit kit, or all that are in this directory."),
         click.option("--gap", type=int, metavar="N", help="Search until N identities in a row are unknown (20)."),
         click.option("--together/--apart", "together", default=None,
@@ -123,9 +123,14 @@ def _raise_if_incomplete(report: Report) -> None:
         parts.append(f"{len(report.waiting)} wait to be signed or published")
     if not report.finished:
         parts.append("the search did not come to its end")
-    raise PartialError(
-        "recovery.incomplete", f"not everything is restored: {', '.join(parts)}", "go on with: walletcli wallet recover"
-    )
+    raise PartialError("recovery.incomplete", f"not everything is restored: {', '.join(parts)}", _how_to_go_on(report))
+
+
+def _how_to_go_on(report: Report) -> str:
+    """Return the hint: the same look-up once more brings no further who waits for other sources."""
+    if report.waiting and all(item.entry.waits[0] == "recovery.sources" for item in report.waiting):
+        return "name more with: walletcli wallet recover --relay URL; or accept fewer sources with --sources N"
+    return "go on with: walletcli wallet recover"
 
 
 def _lines(report: Report) -> Iterator[str]:

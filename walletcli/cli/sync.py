@@ -41,8 +41,10 @@ def sync(invocation: Invocation, /, whom: tuple[str, ...], spread: int | None, a
         )  # fmt: skip
     for report in done.reports:
         _warn(report)
+    for label in done.held:
+        warn(f"{label}: restored, and not looked up far enough yet; go on with: walletcli wallet recover")
     lines = [line for report in done.reports for line in _lines(report)]
-    invocation.answer(done.to_json(), lines or ["no identity has been published yet"])
+    invocation.answer(done.to_json(), lines or ["no identity to bring in step"])
     if (shortfall := done.shortfall) is not None:
         raise shortfall
 

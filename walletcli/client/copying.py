@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from walletcli.client.manifests import Blob, ItemFault, SignedManifest
@@ -109,20 +109,34 @@ def copy(
     """
     report = CopyReport(source.name, target.name)
     there: dict[bytes, SignedManifest] = {}
+    left: dict[bytes, int] = {}
     unknown: WalletError | None = None
     try:
-        there = {item.blob_id: item for item in target.manifests() if isinstance(item, SignedManifest)}
+        there, left = _at_target(target)
     except WalletError as error:
         unknown = error
     listed = list(_listed(source, report))
     if unknown is None:
-        _Copy(source, target, there, report, progress).run(list(_to_do(listed, there, report)))
+        _Copy(source, target, there, left, report, progress).run(list(_to_do(listed, there, report)))
     else:
         report.failed += [ItemFault(item.blob_id, unknown, target.name) for item in listed]
         report.stopped = unknown
     if wanted is not None:
         _note_missing(wanted, listed, there, report)
     return report
+
+
+def _at_target(target: Place) -> tuple[dict[bytes, SignedManifest], dict[bytes, int]]:
+    """Return what a target has, and the versions of what is there by nobody who is trusted: that is to be replaced.
+
+    Such blobs are left at a provider of before, by a device that has been removed since.
+    """
+    listed = list(target.manifests())
+    there = {item.blob_id: item for item in listed if isinstance(item, SignedManifest)}
+    if not any(isinstance(item, ItemFault) and item.error.code == "blob.writer" for item in listed):
+        return there, {}
+    anyones = target.believing(replace(target.writers, anyone=True)).manifests()
+    return there, {item.blob_id: item.version for item in anyones if isinstance(item, SignedManifest)}
 
 
 def _listed(source: Place, report: CopyReport) -> Iterator[SignedManifest]:
@@ -176,12 +190,14 @@ class _Copy:
         source: Place,
         target: Place,
         there: Mapping[bytes, SignedManifest],
+        left: Mapping[bytes, int],
         report: CopyReport,
         progress: Progress | None,
     ) -> None:
         self._source = source
         self._target = target
         self._there = there
+        self._left = left
         self._report = report
         self._progress = progress
         self._fetched: queue.Queue[tuple[SignedManifest, Blob | WalletError | BaseException]] = queue.Queue(1)
@@ -264,7 +280,7 @@ class _Copy:
         item = blob.manifest
         known = self._there.get(item.blob_id)
         try:
-            self._put(blob, known.version if known is not None else 0)
+            self._put(blob, known.version if known is not None else self._left.get(item.blob_id, 0))
         except (NetworkError, StorageError, FormatError, VerificationError) as error:
             self._report.failed.append(ItemFault(item.blob_id, error, self._target.name))
             self._failures = self._failures + 1 if error.code in _GONE else 0

@@ -258,7 +258,7 @@ def _is_held(held: SignedPacket, packet: SignedPacket, address: str) -> bool:
         raise VerificationError(
             "publish.newer-exists",
             f"{address} has a newer packet of this identity (seq {held.seq}, this one has {packet.seq})",
-            "resolve the identity and look at it: another device of yours published it, or somebody has its root key",
+            "if another device of yours published it, take it over: walletcli sync; else somebody has its root key",
         )
     if held.seq == packet.seq and held.value != packet.value:
         raise VerificationError(

@@ -82,12 +82,12 @@ class ConnectionLimits:
         per_address: most at once from one address.
     """
 
-    __slots__ = ("_open", "_per_address", "in_all", "total")
+    __slots__ = ("_open", "in_all", "per_address", "total")
 
     def __init__(self, in_all: int, per_address: int) -> None:
         self.in_all = in_all
         self.total = 0
-        self._per_address = per_address
+        self.per_address = per_address
         self._open: Counter[bytes] = Counter()
 
     def open(self, bucket: bytes | None) -> bool:
@@ -99,7 +99,7 @@ class ConnectionLimits:
         if self.total >= self.in_all:
             return False
         if bucket is not None:
-            if self._open[bucket] >= self._per_address:
+            if self._open[bucket] >= self.per_address:
                 return False
             self._open[bucket] += 1
         self.total += 1

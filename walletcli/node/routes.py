@@ -72,6 +72,7 @@ class Routes:
         self._hosting = host_routes
         self._loop = loop
         self._turn: list[tuple[Request, Connection]] = []
+        self._has_long = False
 
     def body_limit(
         self, method: bytes, target: bytes, headers: dict[bytes, bytes], client: Client, length_bytes: int | None
@@ -96,6 +97,8 @@ class Routes:
         if not self._turn:
             self._loop.call_soon(self._serve)
         self._turn.append((request, connection))
+        if request.room is not None:
+            self._has_long = True
 
     def _serve(self) -> None:
         turn = self._take_turn()
@@ -113,14 +116,15 @@ class Routes:
 
     def _take_turn(self) -> list[tuple[Request, Connection]]:
         """Return the requests that are served now, in the order in which they came."""
-        size = long = 0
-        for request, _ in self._turn[:MAX_TURN]:
-            size += 1
-            long += request.room is not None
-            if long == MAX_LONG:
-                break
+        size = MAX_TURN
+        if self._has_long:
+            size = long = 0
+            while size < min(MAX_TURN, len(self._turn)) and long < MAX_LONG:
+                long += self._turn[size][0].room is not None
+                size += 1
         turn = self._turn[:size]
         del self._turn[:size]
+        self._has_long = self._has_long and bool(self._turn)
         return turn
 
     def _serve_packets(self, asked: list[Asked], serve: Callable[[Sequence[Asked]], None]) -> None:

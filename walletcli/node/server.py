@@ -101,6 +101,11 @@ class Server:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         self._limits.in_all = max(1, min(self._limits.in_all, soft - _SPARE_FILES))
 
+    def set_limits(self, in_all: int, per_address: int) -> None:
+        """Allow other numbers of connections from here on; those that are open stay."""
+        self._limits.in_all, self._limits.per_address = in_all, per_address
+        self._allow_files()
+
     @property
     def open_connections(self) -> int:
         """How many connections are open, handshakes included."""

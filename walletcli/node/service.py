@@ -224,6 +224,8 @@ class Service:
         limits = config.limits if self._has_limits else None
         self.gate.set_bounds(limits, config.storage)
         self._budget.set_limits(limits)
+        if limits is not None:
+            self.server.set_limits(limits.connections, limits.connections_per_address)
         self._provider.settings = config.hosting
         log.info("node.configured")
 

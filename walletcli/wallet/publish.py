@@ -163,7 +163,7 @@ def refuse_during_migration(identity: IdentityView, book: ProviderBook) -> None:
         raise InputError(
             "migration.under-way",
             f"a migration of {identity.label!r} to another provider is under way",
-            f"go on with: walletcli provider migrate {identity.label}; or give it up with --abort",
+            f"go on with: walletcli provider migrate {identity.label_word}; or give it up with --abort",
         )
 
 

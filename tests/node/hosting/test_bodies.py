@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.node.hosting.people import Person, blob_id, sealed
-from tests.node.local import LocalNode, eventually, exchange, read_to_end
+from tests.node.hosting.people import Person, blob_id, sealed, sign_as
+from tests.node.local import LocalNode, eventually, exchange, read_to_end, running
 from walletcli.core.blob import join_blob, split_blob
-from walletcli.node import http
+from walletcli.node import http, incoming
 from walletcli.node.clock import Clock
 from walletcli.node.config import Limits
 from walletcli.node.hosting import budget
@@ -111,8 +113,8 @@ def test_client_that_asks_first_is_told_to_go_on(host: LocalNode, bound: Person)
 def test_body_that_stops_coming_is_given_up_and_its_room_is_free_again(
     host: LocalNode, bound: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "BODY_S", 0.2)
-    monkeypatch.setattr(http, "MIN_BYTES_PER_S", 1 << 30)
+    monkeypatch.setattr(incoming, "BODY_S", 0.2)
+    monkeypatch.setattr(incoming, "MIN_BYTES_PER_S", 1 << 30)
     with socket.create_connection(("127.0.0.1", host.port), timeout=15) as sock:
         sock.sendall(head(bound, host, LONG) + bytes(1000))
         eventually(lambda: host.service._budget.taken_bytes == LONG, "the room")
@@ -121,12 +123,12 @@ def test_body_that_stops_coming_is_given_up_and_its_room_is_free_again(
 
 
 def test_longer_body_has_more_time(host: LocalNode, bound: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "BODY_S", 0.2)
-    monkeypatch.setattr(http, "MIN_BYTES_PER_S", 1)
+    monkeypatch.setattr(incoming, "BODY_S", 0.2)
+    monkeypatch.setattr(incoming, "MIN_BYTES_PER_S", 1)
     with socket.create_connection(("127.0.0.1", host.port), timeout=15) as sock:
         sock.sendall(head(bound, host, LONG))
         eventually(lambda: host.service._budget.taken_bytes == LONG, "the room")
-        (connection,) = [item for item in host.service.server._connections if item._in_body]
+        (connection,) = [item for item in host.service.server._connections if item._incoming.in_body]
         assert connection.deadline - host.service._clock.now > LONG / 2
     eventually(lambda: host.service._budget.taken_bytes == 0, "the room's return")
 
@@ -347,3 +349,16 @@ def test_node_with_limits_says_when_to_come_back(local: Local, alice: Person) ->
     assert 60 <= int(answer.headers["retry-after"]) <= 100
     answer = alice.ask(node, "GET", f"/blob/{blob_id(1).hex()}", **token)
     assert (answer.status, answer.code) == (429, "limits.bytes")
+
+
+def test_loop_of_the_standard_library_does_the_same(tmp_path: Path, alice: Person) -> None:
+    with running(tmp_path / "node", OPEN, limits=False, loop_factory=asyncio.new_event_loop) as node:
+        alice.bind(node.address)
+        content = sealed(2 << 20)
+        with alice.client(node.address) as client:
+            client.login(sign_as(alice.phone))
+            client.put_blob(alice.manifest(1, content), content, 0)
+            found = client.get_blob(blob_id(1), alice.writers)
+        assert found is not None
+        assert found.content == content
+        assert node.service._budget.taken_bytes == 0

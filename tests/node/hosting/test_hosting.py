@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.conftest import NodeProcess
-from tests.node.hosting.people import Person, blob_id, sealed, sign_as
+from tests.node.hosting.people import Person, Remote, blob_id, sealed, sign_as
 from walletcli.client.host_answers import HostState
 
 
@@ -31,3 +33,41 @@ def test_identity_is_bound_stores_lists_reads_and_deletes(node: NodeProcess) -> 
         assert list(client.blobs(alice.writers)) == []
         status = client.status()
         assert (status.state, status.used_bytes, status.blobs) == (HostState.BOUND, 0, 0)
+
+
+def test_metrics_and_the_status_page_say_how_much_is_hosted(node: NodeProcess) -> None:
+    alice, bob = Person("counted alice"), Person("counted bob")
+    asked = Remote(node)
+    for one in (alice, bob):
+        one.bind(node.address)
+        assert one.put(asked, 1, sealed(100_000)).status == 204
+        assert one.ask(asked, "GET", f"/blob/{blob_id(1).hex()}").status == 200
+    bob.bindings = ()
+    bob.publish(node.address)
+    assert asked.ask("POST", "/host/login", b"").status == 400
+    assert asked.ask("POST", "/host/grant", b"").status == 400
+    numbers = {
+        family.name: family.samples[0].value
+        for family in text_string_to_metric_families(asked.ask("GET", "/metrics").body.decode())
+    }
+    assert {name: numbers[f"walletcli_node_{name}"] for name in WANTED} == WANTED
+    page = asked.ask("GET", "/").body.decode()
+    assert "<dt>identities</dt><dd>2, of them 1 leaving</dd>" in page
+    assert "<dt>for</dt><dd>anybody</dd>" in page
+
+
+WANTED = {
+    "grants": 2,
+    "grants_refused": 1,
+    "logins": 4,
+    "logins_refused": 1,
+    "blobs_received": 2,
+    "blob_bytes_received": 200_000,
+    "blobs_given": 2,
+    "blob_bytes_given": 200_000,
+    "hosted": 2,
+    "hosted_leaving": 1,
+    "blobs": 2,
+    "blob_bytes": 200_000,
+    "trash": 0,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,29 @@ def test_policy_changes_on_a_running_node_and_a_broken_file_changes_nothing(loca
     eventually(lambda: node.ask("GET", "/identity").status == 429, "the new limit")
     file.write_text('[hosting]\npolicy = "open"\n')
     eventually(lambda: b"open" in node.ask("GET", "/host").body, "the policy before")
+
+
+def test_number_of_connections_changes_on_a_running_node(local: Local) -> None:
+    node = local("node", "[limits]\nconnections_per_address = 1\n")
+    file = node.directory / "node.toml"
+    with socket.create_connection(("127.0.0.1", node.port)):
+        eventually(lambda: node.service.server.open_connections == 1, "the connection")
+        assert node.ask("GET", "/identity").code == "limits.connections"
+        file.write_text("[limits]\nconnections_per_address = 2\n")
+        eventually(lambda: node.ask("GET", "/identity").status == 200, "the new limit")
+
+
+def test_record_that_comes_from_a_source_counts_like_one_that_is_put(local: Local, alice: Person) -> None:
+    other = local("other")
+    node = local("node", f'sources = ["{other.url}"]\n[hosting]\npolicy = "open"\n')
+    alice.publish(node.address)
+    with alice.client(node.address) as client:
+        grant = client.request_grant(sign_as(alice.phone), today=today())
+    alice.bindings = (grant.data,)
+    alice.publish(other.address)
+    node.call(lambda: node.service._sources._not_before.clear())  # type: ignore[union-attr]
+    assert node.ask("GET", f"/{identity(alice.name).z32}").status == 200
+    eventually(lambda: state(node, alice).state is HostState.BOUND, "the binding")
 
 
 def test_binding_made_by_a_key_that_the_node_has_replaced_is_leaving(local: Local, alice: Person) -> None:

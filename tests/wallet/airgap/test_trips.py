@@ -104,6 +104,26 @@ def test_each_identity_signs_for_itself_and_for_no_other(alice: Machines) -> Non
     assert keys[0] not in file.signed[1]
 
 
+def test_identities_of_one_trip_share_nothing_that_goes_public(machines: Machines) -> None:
+    machines.trip(Wish(new=(NewIdentity("a"), NewIdentity("b"))))
+    views = [machines.view(label) for label in ("a", "b")]
+    documents = [document_of(view.record) for view in views]
+    parts = [
+        {
+            document.identity,
+            document.seq,
+            document.hash,
+            *document.sections,
+            *(key for device in document.delegations for key in (device.signing_key, device.sealing_key)),
+        }
+        for document in documents
+    ]
+    assert not parts[0] & parts[1]
+    for view, other in zip(views, reversed(views), strict=True):
+        for secret in (other.public_key, other.device_signing_key, other.device_sealing_key, other.recovery_key):
+            assert secret not in (view.record or b"")
+
+
 def test_what_is_signed_is_what_a_publish_would_have_signed(alice: Machines) -> None:
     with here(alice.online) as session:
         set_attribute(session, "alice", "name", "Alice B.")
@@ -261,7 +281,10 @@ def test_a_root_signs_a_card(alice: Machines) -> None:
 def test_a_root_signs_a_contact_list_that_its_owner_reads(alice: Machines) -> None:
     with here(alice.online) as session:
         made = make_request(session, Wish(statements=(export_wish(session, "alice"),)), alice.path(), offline=True)
-    (item,) = alice.apply(alice.approve(made.path), out=str(alice.directory)).items
+    answer, taken = alice.approve(made.path), alice.directory / "a file"
+    taken.touch()
+    assert refusal(lambda: alice.apply(answer, out=str(taken))).code == "storage.failed"
+    (item,) = alice.apply(answer, out=str(alice.directory / "new" / "place")).items  # and so it was not lost
     file = read_export_file(Path(item.statement or "").read_bytes())
     assert isinstance(file, SealedExport)
     export, sign1 = verify_export(file.open(TREE.recovery_secret(0, 0)).export)

@@ -14,6 +14,16 @@ from walletcli.wallet.identities import create_identity
 from walletcli.wallet.state.view import IdentityView
 
 
+@pytest.fixture(autouse=True)
+def empty_at_first(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a provider hold nothing after a bind, so that a test counts what it has put there itself.
+
+    What a bind stores of the wallet's own is tried in test_first_sync.py.
+    """
+    if request.path.name != "test_first_sync.py":
+        monkeypatch.setattr("walletcli.wallet.providers.bind._Run._first_sync", lambda run: None)
+
+
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[Callable[..., Host]]:
     """Start nodes that host anybody; `settings` are lines of the hosting section, `addresses` those of its record."""

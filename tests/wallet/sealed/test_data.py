@@ -122,7 +122,7 @@ def test_a_list_can_be_had_while_nobody_answers(bound: Session, file: Callable[.
     host.stop()
     found = list_data(bound, "alice")
     assert found.source is not None  # the exit kit
-    assert [item.name for item in found.seen.index.items] == ["letter.txt"]
+    assert [item.name for item in found.seen.index.of_kind(Kind.FILE)] == ["letter.txt"]
 
 
 def test_a_dead_provider_is_made_up_for_by_the_exit_kit(
@@ -292,12 +292,39 @@ def test_a_provider_that_was_put_back_to_an_old_copy_is_named_and_the_kit_is_use
     shutil.copytree(tmp_path / "backup", host.node.directory)
     host.restart()
     found = list_data(bound, "alice")
-    assert [item.name for item in found.seen.index.items] == ["one.txt", "two.txt"]
+    assert [item.name for item in found.seen.index.of_kind(Kind.FILE)] == ["one.txt", "two.txt"]
     assert [fault.error.code for fault in found.faults] == ["blob.old-version"]
     assert host.address in found.faults[0].error.message
     assert got(bound, tmp_path, "two.txt") == LARGE
     error = fails("blob.old-version", lambda: put_file(bound, "alice", file("three.txt")))
     assert host.address in error.message
+
+
+LIES: dict[str, Callable[..., object]] = {
+    "data.withheld": lambda *_, **__: None,
+    "host.too-much": lambda *_, **__: _raise("host.too-much"),
+    "host.timeout": lambda *_, **__: _raise("host.timeout"),
+    "host.bad-answer": lambda *_, **__: _raise("host.bad-answer"),
+}
+"""What a provider may do in place of giving a blob, by the error that it ends in."""
+
+
+def _raise(code: str) -> object:
+    raise NetworkError(code, "it answered badly", "do not rely on it")
+
+
+@pytest.mark.parametrize("code", LIES)
+def test_whatever_a_provider_gives_instead_the_kit_is_read_and_nothing_is_written_there(
+    bound: Session, file: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    put_file(bound, "alice", file(content=LARGE))
+    monkeypatch.setattr(HostClient, "get_blob", LIES[code])
+    assert got(bound, tmp_path) == LARGE
+    found = list_data(bound, "alice")
+    assert [fault.error.code for fault in found.faults] == [code]
+    before = read_memory(bound, view_of(bound).index)
+    fails(code, lambda: put_file(bound, "alice", file("other.txt")))
+    assert read_memory(bound, view_of(bound).index) == before
 
 
 def test_a_provider_that_lost_everything_is_named(

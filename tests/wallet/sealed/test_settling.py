@@ -73,6 +73,16 @@ def test_what_is_nowhere_is_named_and_the_rest_is_whole(old: DirectoryPlace, new
     assert read_items([new], owner("laptop").unseal, seen).seen.version == settled.seen.version
 
 
+def test_a_higher_epoch_is_followed_though_it_follows_nothing_that_was_seen(
+    old: DirectoryPlace, new: DirectoryPlace
+) -> None:
+    seen = seen_at(old)
+    settled = settle(owner(), new, [seen])
+    assert settled.seen.version == seen.version + 1
+    assert settled.seen.index.replaces is None
+    assert read_items([new], owner("laptop").unseal, seen).seen.version == settled.seen.version
+
+
 def test_without_leave_to_lose_nothing_is_written(old: DirectoryPlace, new: DirectoryPlace) -> None:
     seen = seen_at(old)
     forget_piece(old, "large", 1)

@@ -381,6 +381,7 @@ def test_a_device_that_was_revoked_reads_nothing_that_is_written_afterwards(
     first: Session, second: Session, host: Host, tmp_path: Path
 ) -> None:
     put(first, tmp_path, "before", b"before")
+    know(first, "Bob")
     synced(first)
     synced(second)
     synced(first)
@@ -390,10 +391,10 @@ def test_a_device_that_was_revoked_reads_nothing_that_is_written_afterwards(
     publish_identity(first, "alice", [host.address])
     report = synced(first)
     assert report.data is not None
-    assert set(report.data.sent) == {SETTINGS}
+    assert set(report.data.sent) == {CONTACTS, SETTINGS}
     put(first, tmp_path, "after", b"after")
     index = list_data(first, "alice").seen.index
-    for name in ("after", SETTINGS):
+    for name in ("after", CONTACTS, SETTINGS):
         found = index.get(Kind.FILE, name) or index.get(Kind.SYSTEM, name)
         assert found is not None
         assert view_of(second).device_sealing_key not in found.recipients
@@ -605,6 +606,31 @@ def test_another_device_keeps_everything_when_the_data_was_put_back_to_less(
     synced(first)
     assert known(first) == {"Bob", "Carol"}
     assert got(second, tmp_path, "more") == b"x"
+
+
+def test_a_device_that_had_more_keeps_it_when_another_one_put_the_data_back(
+    first: Session, second: Session, host: Host, tmp_path: Path
+) -> None:
+    know(first, "Bob")
+    put(first, tmp_path, "one", b"one")
+    synced(first)
+    synced(second)
+    know(second, "Carol")
+    synced(second)
+    item = list_data(first, "alice", offline=True).seen.index.get(Kind.FILE, "one")
+    assert item is not None
+    (tmp_path / "kit" / "blobs" / item.pieces[0].blob_id.hex()).unlink()
+    host.wipe()
+    host.restart()
+    publish_identity(first, "alice", [host.address])
+    synced(first, put_back=True, accept_loss=True)  # it has not seen what the second had stored
+    assert failures(sync_identity(second, "alice")) == [("data", "blob.old-version")]
+    for name in ("Dave", "Erin", "Frank"):
+        know(first, name)
+        synced(first)
+    synced(second)
+    synced(first)
+    assert known(first) == known(second) == {"Bob", "Carol", "Dave", "Erin", "Frank"}
 
 
 def _replace(directory: Path, copy: Path) -> None:

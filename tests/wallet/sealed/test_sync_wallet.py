@@ -9,6 +9,9 @@ import pytest
 from tests.wallet.parts import HonestRelay
 from walletcli.core import cbor
 from walletcli.errors import FormatError, NetworkError
+from walletcli.net.addresses import NodeAddress
+from walletcli.net.stream import Stream
+from walletcli.net.tcp import TcpDialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity
 from walletcli.wallet.publish import publish_identity
@@ -126,3 +129,27 @@ def test_how_it_went_is_remembered(three: Session, relay: HonestRelay) -> None:
     assert [fault.step for fault in after.faults] == ["record"]
     log_failure(three, 0, NetworkError("network.offline", "nothing"))
     assert read_log(three)[0].done_s == entry.done_s
+
+
+class Recording:
+    """Opens connections over TCP, and remembers on whose behalf."""
+
+    def __init__(self) -> None:
+        self.asked: list[str | None] = []
+        self._dialer = TcpDialer()
+
+    def dial(self, address: NodeAddress, for_identity: str | None, deadline_s: float) -> Stream:
+        self.asked.append(for_identity)
+        return self._dialer.dial(address, for_identity, deadline_s)
+
+
+def test_each_connection_is_of_one_identity_and_none_is_opened_for_nobody(three: Session, relay: HonestRelay) -> None:
+    from walletcli.wallet.relays import add_relay
+
+    add_relay(three.home, relay.url)
+    dialer = Recording()
+    done = sync_wallet(three, spread_s=0, dialer=dialer)
+    assert None not in dialer.asked
+    order = [report.did for report in done.reports]
+    assert list(dict.fromkeys(dialer.asked)) == order, "one identity after the other, never interleaved"
+    assert dialer.asked == sorted(dialer.asked, key=lambda did: order.index(str(did)))

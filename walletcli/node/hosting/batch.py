@@ -30,7 +30,7 @@ DAY_S: Final = 86_400
 _AT_ONCE: Final = 100
 """How many identities one sweep looks at, and how many blobs of deleted data it clears away."""
 
-_CLEAR_BYTES: Final = 8 << 20
+_CLEAR_BYTES: Final = 4 << 20
 """How much deleted content one sweep clears away; one blob at least."""
 
 _BIND: Final = "INSERT INTO hosted VALUES(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)"

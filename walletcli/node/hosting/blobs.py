@@ -100,17 +100,20 @@ class Blobs:
 
     # reading
 
-    def page(self, session: Session, after: bytes | None, limit: int) -> bytes:
+    def page(self, session: Session, client: Client, after: bytes | None, limit: int) -> bytes:
         """Answer ``GET /host/KEY/blobs``; raises StorageError.
 
         Args:
             session: who asks.
+            client: from where.
             after: the blob id (16 bytes) that the page begins behind, or None.
             limit: most manifests.
         """
         hosted = self._gate.store.hosted(session.key)
         found = self._gate.store.manifests(hosted.host_id, after, min(limit, PAGE_ITEMS)) if hosted is not None else []
-        return self._gate.answers.text(200, write_page(found), CBOR_TYPE)
+        body = write_page(found)
+        refusal = self._budget.refuse_blob(client, session.key, len(body))
+        return self._refused(refusal) if refusal is not None else self._gate.answers.text(200, body, CBOR_TYPE)
 
     def get(self, session: Session, request: Request, connection: Connection, blob_id: bytes) -> bytes | None:
         """Answer ``GET /host/KEY/blob/ID``; None for one that goes out in parts. Raises StorageError."""

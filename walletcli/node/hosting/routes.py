@@ -115,7 +115,7 @@ class HostRoutes:
         if rest == b"":
             return self._blobs.status(session) if method == b"GET" else self._blobs.forget(session, connection)
         if rest == _BLOBS:
-            return self._page(session, query)
+            return self._page(session, request.client, query)
         blob_id = _id(rest[len(_BLOB) :])
         if blob_id is None:
             return self._gate.answers.error(400, "blob.id", "a blob's id is 32 lower-case hexadecimal digits")
@@ -123,7 +123,7 @@ class HostRoutes:
             return self._blobs.get(session, request, connection, blob_id)
         return self._blobs.put(session, request, connection, blob_id)
 
-    def _page(self, session: Session, query: bytes) -> bytes:
+    def _page(self, session: Session, client: Client, query: bytes) -> bytes:
         after, limit = None, PAGE_ITEMS
         for part in query.split(b"&") if query else ():
             name, _, value = part.partition(b"=")
@@ -135,7 +135,7 @@ class HostRoutes:
             return self._gate.answers.error(
                 400, "request.query", f"after=ID and limit=1 to {PAGE_ITEMS} are known here"
             )
-        return self._blobs.page(session, after, limit)
+        return self._blobs.page(session, client, after, limit)
 
     def _session(self, key_text: bytes, headers: dict[bytes, bytes]) -> Session | Refusal:
         """Return who is asking, if the token is good and its key may still act for the identity."""

@@ -452,7 +452,11 @@ class Keeper:
                 raise
         if self._has_root:
             return self._unseal_as_root(identity.index, sealed, context, identity.recovery_generation)
-        raise VerificationError("sealed.not-for-you", "it is not sealed to this device")
+        raise VerificationError(
+            "sealed.not-for-you",
+            "it is not sealed to this device",
+            "if this device is new, let one that can read it go first, with: walletcli sync; then try again",
+        )
 
     @property
     def _has_root(self) -> bool:

@@ -31,7 +31,7 @@ def check_signing(request: PacketRequest, identity: IdentityView, now_s: float) 
         raise SignerError(
             "identity.unseen",
             "this wallet was restored and does not know yet what the identity has published",
-            "publish with a relay that answers: the newest record is looked up first",
+            "look it up first: walletcli wallet recover --relay URL; or accept fewer sources with --sources N",
         )
     document, previous = request.document, request.previous
     _check_seq(document, previous, now_s)

@@ -28,10 +28,10 @@ DEFAULT_MAX_S: Final = 6 * 3600.0
 LONGEST_S: Final = 30 * 86_400.0
 """Longest time that can be chosen, in seconds."""
 
-FIRST_MIN_S: Final = 60.0
+FIRST_MIN_S: Final = 120.0
 """How many seconds after the wallet was unlocked something is done, at the earliest, that should have been done."""
 
-FIRST_MAX_S: Final = 300.0
+FIRST_MAX_S: Final = 600.0
 """How many seconds afterwards, at the latest."""
 
 HANG_S: Final = 6 * 3600.0

@@ -22,7 +22,7 @@ from walletcli.core.relation import Relation, RelationFile
 from walletcli.core.request_file import CreateItem, EnrolItem, PublishItem, RequestFile, SignItem
 from walletcli.core.response import MAX_FILE_BYTES, Response, ResponseFile
 from walletcli.core.short_record import from_short, to_short
-from walletcli.errors import InputError, UsageError, VerificationError
+from walletcli.errors import InputError, StorageError, UsageError, VerificationError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap.book import Context, RequestBook, Waiting
 from walletcli.wallet.airgap.review import KINDS, request_json
@@ -144,10 +144,21 @@ def _write_statements(session: Session, file: ResponseFile, out: str | None) -> 
             "response.out", "the response holds a signed statement, which needs a place", "name a directory with --out"
         )
     paths = {}
+    if contents:
+        _make_directory(out or "")
     for number, (name, content) in contents.items():
         paths[number] = os.path.abspath(os.path.join(out or "", f"item-{number}.{name}"))
         write_file(paths[number], content, replace=False)
     return paths
+
+
+def _make_directory(out: str) -> None:
+    try:
+        os.makedirs(out, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            "storage.failed", f"cannot make the directory {out}: {error.strerror}", "name another one with --out"
+        ) from error
 
 
 def _statement_file(wallet: WalletView, waiting: Waiting, taken: _Taken) -> tuple[str, bytes]:

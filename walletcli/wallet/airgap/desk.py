@@ -62,7 +62,7 @@ def approve(
         raise SignerError(
             "request.digest",
             "the request is not the one whose digest was given",
-            "look at it with `walletcli request show`, and compare both machines",
+            "look at it with `walletcli request show FILE`, and compare both machines",
         )
     preparer = Preparer(state, tree, request, now_s, entropy)
     state, file = cold.approve(preparer, asked.items, asked.accepted, hold)

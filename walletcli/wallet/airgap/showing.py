@@ -48,7 +48,7 @@ def check_digest(review: Review, given: str) -> None:
         raise SignerError(
             "request.digest",
             "the request is not the one whose digest was given",
-            "look at it with `walletcli request show`, and compare both machines",
+            "look at it with `walletcli request show FILE`, and compare both machines",
         )
 
 

@@ -140,7 +140,7 @@ def own_record(identity: IdentityView) -> Record:
         raise InputError(
             "record.none",
             f"nothing has been signed of {identity.label!r} yet, so nobody could check who signs for it",
-            f"walletcli publish {identity.label}",
+            f"walletcli publish {identity.label_word}",
         )
     return Record.from_bytes(identity.record)
 
@@ -168,7 +168,9 @@ def _chosen(identity: IdentityView, names: Sequence[str], display_name: str | No
     for name in names:
         if name not in known:
             raise InputError(
-                "attribute.unknown", f"the identity has no attribute {name!r}", "see: walletcli identity show"
+                "attribute.unknown",
+                f"the identity has no attribute {name!r}",
+                f"see: walletcli identity show {identity.label_word}",
             )
         attributes[name] = known[name]
     if display_name is not None:

@@ -88,7 +88,9 @@ def unset_of_contact(session: Session, identity: IdentityView, who: str, name: s
             return replace(contact, notes=())
         if name not in contact.attributes:
             raise InputError(
-                "attribute.unknown", f"nothing called {name!r} is known of the contact", "see: walletcli contact show"
+                "attribute.unknown",
+                f"nothing called {name!r} is known of the contact",
+                "see: walletcli contact show WHO",
             )
         return replace(contact, attributes={key: text for key, text in contact.attributes.items() if key != name})
 

@@ -59,7 +59,9 @@ def share_with(session: Session, inquiry: Inquiry, who: str, names: Sequence[str
     for name in names:
         if name not in known:
             raise InputError(
-                "attribute.unknown", f"the identity has no attribute {name!r}", "see: walletcli identity show"
+                "attribute.unknown",
+                f"the identity has no attribute {name!r}",
+                f"see: walletcli identity show {identity.label_word}",
             )
     base = read_book(session, identity.index)
     contact = _refreshed(session, inquiry, not_blocked(find_contact(base, who)))

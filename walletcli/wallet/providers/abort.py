@@ -126,13 +126,15 @@ class _Abort:
         journal = read_book(self.session, self.index).journal
         if journal is None:
             raise InputError(
-                "migration.none", f"no migration of {identity.label!r} is under way", "see: walletcli provider status"
+                "migration.none",
+                f"no migration of {identity.label!r} is under way",
+                f"see: walletcli provider status {identity.label_word}",
             )
         if journal.stage is Stage.TOLD:
             raise InputError(
                 "migration.too-late",
                 f"others have been told that {identity.label!r} has moved",
-                f"complete it with: walletcli provider migrate {identity.label}; then move back",
+                f"complete it with: walletcli provider migrate {identity.label_word}; then move back",
             )
         return journal
 

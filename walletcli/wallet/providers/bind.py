@@ -246,6 +246,7 @@ class _Run:
             ).stored
         except PublishedShortError as error:
             shortfall, stored = error, error.stored
+        shortfall = self._first_sync() or shortfall
         identity = self.identity
         self.progress("making the exit kit")
         with bound_places(self.session, identity, self.dialer) as places:
@@ -256,6 +257,28 @@ class _Run:
         stopped = [report.stopped for report in reports if report.stopped is not None]
         shortfall = stopped[0] if stopped else shortfall
         return Bound(overview, stored, identity.record != before, tuple(reports), shortfall)
+
+    def _first_sync(self) -> WalletError | None:
+        """Store the wallet's own items at a provider that has none yet; return why that failed, or None.
+
+        With them there, the words alone bring back what stands nowhere else, from the first day on.
+        """
+        from walletcli.wallet.sealed.access import open_data
+        from walletcli.wallet.sealed.locking import data_lock
+        from walletcli.wallet.sealed.memory import read_memory
+        from walletcli.wallet.sealed.sync import SyncWish, sync_data
+
+        if read_memory(self.session, self.index).seen is not None:
+            return None
+        try:
+            with (
+                data_lock(self.session.home, self.index),
+                open_data(self.session, self.identity, self.dialer) as data,
+            ):
+                sync_data(data, SyncWish(), is_newest=True, progress=self.progress)
+        except WalletError as error:
+            return error
+        return None
 
 
 def _decide(session: Session, index: int, granted: Sequence[Granted], kit: KitChoice | None) -> None:

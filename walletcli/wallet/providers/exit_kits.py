@@ -20,6 +20,7 @@ from walletcli.errors import StorageError, WalletError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.providers.book import KitChoice, ProviderBook, Role, change_book, read_book
 from walletcli.wallet.providers.places import Places
+from walletcli.wallet.sealed.index import Kind
 from walletcli.wallet.sealed.memory import read_memory
 from walletcli.wallet.state.draft import today
 from walletcli.wallet.state.view import IdentityView
@@ -183,6 +184,20 @@ def remembered_versions(session: Session, index: int) -> dict[bytes, int] | None
     if seen is None:
         return None
     return {INDEX_ID: seen.version, **{blob_id: version for blob_id, (version, _) in seen.index.pins.items()}}
+
+
+def blobs_in_vault(session: Session, index: int) -> dict[bytes, int]:
+    """Return id and version of blobs that are no loss: the index, and the wallet's own items, which the vault has.
+
+    Args:
+        session: the open wallet.
+        index: of the identity.
+    """
+    seen = read_memory(session, index).seen
+    if seen is None:
+        return {}
+    own = {piece.blob_id: piece.version for item in seen.index.of_kind(Kind.SYSTEM) for piece in item.pieces}
+    return {INDEX_ID: seen.version, **own}
 
 
 def _newest(places: Places, wanted: Mapping[bytes, int] | None) -> dict[bytes, int] | None:

@@ -212,5 +212,5 @@ def no_journal(identity: IdentityView) -> InputError:
     return InputError(
         "migration.none",
         f"another process has ended the migration of {identity.label!r} meanwhile",
-        "see: walletcli provider status",
+        f"see: walletcli provider status {identity.label_word}",
     )

@@ -126,7 +126,7 @@ class MigrationRun:
             raise InputError(
                 "migration.none",
                 f"no migration of {identity.label!r} is under way",
-                f"begin one with: walletcli provider migrate {identity.label} ADDRESS",
+                f"begin one with: walletcli provider migrate {identity.label_word} ADDRESS",
             )
         address = NodeAddress.from_text(self.wish.address)
         there = main_entry(identity, book)
@@ -192,7 +192,7 @@ class MigrationRun:
             raise InputError(
                 "migration.aborting",
                 f"the migration of {identity.label!r} is being aborted",
-                f"complete that with: walletcli provider migrate {identity.label} --abort",
+                f"complete that with: walletcli provider migrate {identity.label_word} --abort",
             )
         if self.wish.address is None:
             return
@@ -337,5 +337,5 @@ def _same(identity: IdentityView, address: NodeAddress) -> InputError:
     return InputError(
         "migration.same",
         f"{identity.label!r} is bound to {address.to_text()} already",
-        "name another provider, or see: walletcli provider status",
+        f"name another provider, or see: walletcli provider status {identity.label_word}",
     )

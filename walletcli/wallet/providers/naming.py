@@ -40,7 +40,7 @@ def named_provider(identity: IdentityView, book: ProviderBook, text: str | None)
         raise InputError(
             "provider.unknown",
             f"{identity.label!r} has no provider {text}",
-            f"see: walletcli provider list {identity.label}",
+            f"see: walletcli provider list {identity.label_word}",
         )
     return found[0]
 
@@ -57,5 +57,5 @@ def main_provider(identity: IdentityView, book: ProviderBook) -> bytes:
     raise InputError(
         "provider.none",
         f"{identity.label!r} is bound to no provider",
-        f"bind it with: walletcli provider bind {identity.label} ADDRESS --kit PLACE",
+        f"bind it with: walletcli provider bind {identity.label_word} ADDRESS --kit PLACE",
     )

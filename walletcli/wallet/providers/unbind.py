@@ -21,7 +21,7 @@ from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, change_book, read_book
-from walletcli.wallet.providers.exit_kits import listed_versions, live_versions, remembered_versions
+from walletcli.wallet.providers.exit_kits import blobs_in_vault, listed_versions, live_versions, remembered_versions
 from walletcli.wallet.providers.grants import with_grants
 from walletcli.wallet.providers.links import bound_entries, decided_grants, read_grant
 from walletcli.wallet.providers.naming import named_provider
@@ -123,7 +123,7 @@ def unbind_provider(
             progress("looking whether everything is at another place as well")
             with bound_places(session, identity, route) as places:
                 remembered = wanted if wanted is not None else remembered_versions(session, identity.index)
-                _check_copies(places, key, remembered)
+                _check_copies(places, key, remembered, blobs_in_vault(session, identity.index))
         _decide(session, identity.index, key)
     leaving = _Leaving(session, identity.index, key, route, progress)
     leaving.publish(relays, accept_link=accept_link)
@@ -137,8 +137,16 @@ def is_decided(identity: IdentityView, provider: bytes) -> bool:
     )
 
 
-def _check_copies(places: Places, provider: bytes, wanted: Mapping[bytes, int] | None) -> None:
+def _check_copies(
+    places: Places, provider: bytes, wanted: Mapping[bytes, int] | None, in_vault: Mapping[bytes, int]
+) -> None:
     """Check that nothing is lost with a provider.
+
+    Args:
+        places: open.
+        provider: the one that is left.
+        wanted: id and version of what there should be, or None if that is not known.
+        in_vault: id and version of what the vault has anyway.
 
     Raises:
         InputError: ``provider.last-copy``.
@@ -160,6 +168,7 @@ def _check_copies(places: Places, provider: bytes, wanted: Mapping[bytes, int] |
             _merge(held, listed_versions(places.kit))
     if not asked and wanted is None:
         raise _last_copy("the provider cannot be asked what it holds")
+    there = {blob_id: version for blob_id, version in there.items() if in_vault.get(blob_id, 0) < version}
     missing = sum(1 for blob_id, version in there.items() if held.get(blob_id, 0) < version)
     if missing:
         raise _last_copy(f"{missing} of {len(there)} blobs are nowhere else in their newest version")

@@ -155,7 +155,7 @@ def _named(listed: DeviceList, name: str) -> Device:
         raise InputError(
             "device.unknown",
             f"the last document of {listed.identity.label!r} names no device {text}",
-            f"see: walletcli device list {listed.identity.label}",
+            f"see: walletcli device list {listed.identity.label_word}",
         )
     if len(found) > 1:
         raise InputError("device.ambiguous", f"{len(found)} devices begin with {text}", "give more of its digits")

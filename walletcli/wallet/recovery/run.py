@@ -349,7 +349,7 @@ def _described(entry: Entry, view: IdentityView) -> Entry:
         error = VerificationError(
             "recovery.no-label",
             "its record has no section of its owner's that these words open",
-            "give it a label with: walletcli identity rename",
+            f"give it a label with: walletcli identity rename {view.label_word} LABEL",
         )
         missing.append(Missing.of("label", error, place=place))
     items.append(Item("label", view.label, place, None, version, day))

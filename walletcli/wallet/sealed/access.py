@@ -144,7 +144,7 @@ class OpenData:
         """Return what an index by an unknown signer means."""
         if error.code != "blob.writer":
             return error
-        label = self.identity.label
+        label, word = self.identity.label, self.identity.label_word
         listing = Listing.of(self.main())
         found = listing.manifests.get(INDEX_ID)
         if found is not None and found.signer in self.former_devices():
@@ -152,13 +152,13 @@ class OpenData:
                 "data.by-removed-device",
                 f"the newest index (version {found.version}) was stored by the device {found.signer.hex()[:8]}, which "
                 "has been removed since",
-                f"if it still was yours then: walletcli sync {label} --accept-removed; else --put-back brings back "
+                f"if it still was yours then: walletcli sync {word} --accept-removed; else --put-back brings back "
                 "what was seen before",
             )
         return VerificationError(
             "data.unknown-device",
             f"the index of the sealed data is signed by a device that the record of {label!r} here does not name",
-            f"walletcli sync {label}: another device of yours may have been added",
+            f"walletcli sync {word}: another device of yours may have been added",
         )
 
     def writer(self) -> DataWriter:
@@ -203,5 +203,5 @@ def no_provider(identity: IdentityView) -> InputError:
     return InputError(
         "data.no-provider",
         f"{identity.label!r} is bound to no provider that could keep its data",
-        f"walletcli provider bind {identity.label} ADDRESS",
+        f"walletcli provider bind {identity.label_word} ADDRESS",
     )

@@ -410,5 +410,5 @@ def remove_file(
 
 def _unknown(identity: IdentityView, name: str) -> InputError:
     return InputError(
-        "data.unknown", f"{identity.label!r} keeps no file {name!r}", f"see: walletcli data list {identity.label}"
+        "data.unknown", f"{identity.label!r} keeps no file {name!r}", f"see: walletcli data list {identity.label_word}"
     )

@@ -172,7 +172,7 @@ class SealedItems:
             item = self.index.get(kind, name)
             if item is None:
                 raise VerificationError(
-                    "data.missing", f"there is no item {name!r} any more", "see: walletcli data list"
+                    "data.missing", f"there is no item {name!r} any more", "see: walletcli data list ID"
                 )
             try:
                 for part in self._parts(item):

@@ -33,9 +33,11 @@ class WalletSync:
 
     Attributes:
         reports: in the order in which they were visited.
+        held: labels of identities that were left out: restored, and too few sources have been asked yet.
     """
 
     reports: tuple[SyncReport, ...]
+    held: tuple[str, ...] = ()
 
     @property
     def shortfall(self) -> PartialError | None:
@@ -99,7 +101,8 @@ def sync_wallet(
             reports.append(
                 _sync_and_log(open_session, identity, wish, offline=offline, dialer=dialer, progress=progress)
             )
-    return WalletSync(tuple(reports))
+    held = () if whom else tuple(item.label for item in wallet.identities if item.record is not None and item.unseen)
+    return WalletSync(tuple(reports), held)
 
 
 def _takes_part(identity: IdentityView) -> bool:

@@ -285,7 +285,7 @@ def check_replaced(index: SealedIndex, kind: Kind, name: str, replaces: Item | N
         raise VerificationError(
             "data.changed",
             f"another device has replaced or removed {name!r} meanwhile, and that stays",
-            "look at it with: walletcli data get, then try again",
+            "look at it with: walletcli data get ID NAME, then try again",
         )
 
 

@@ -178,7 +178,9 @@ def _unset_attribute(identity: IdentityView, change: UnsetAttribute) -> Identity
     public, sealed = dict(identity.profile), dict(identity.sealed_profile)
     if public.pop(change.name, None) is None and sealed.pop(change.name, None) is None:
         raise InputError(
-            "attribute.unknown", f"the identity has no attribute {change.name!r}", "see: walletcli identity show"
+            "attribute.unknown",
+            f"the identity has no attribute {change.name!r}",
+            f"see: walletcli identity show {identity.label_word}",
         )
     return replace(identity, profile=public, sealed_profile=sealed, changed=True)
 

@@ -8,6 +8,7 @@ Spec: docs/spec/wallet-state.md, "Public half".
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 
 from walletcli.core import cbor
@@ -133,6 +134,11 @@ class IdentityView:
     shares: tuple[Share, ...] = ()
     revoked: tuple[bytes, ...] = ()
     _encoded: list[cbor.Encoded] = field(default_factory=list, init=False, compare=False, repr=False)
+
+    @property
+    def label_word(self) -> str:
+        """The label as one word of a shell's command line, for hints that are to be typed as they stand."""
+        return shlex.quote(self.label)
 
     def summary(self) -> IdentitySummary:
         """Return the identity as a line of a list."""
