@@ -268,10 +268,12 @@ class Connection(asyncio.Protocol):
 
     def _drain(self) -> None:
         """Parse the backlog slice by slice until something is outstanding."""
-        while self._backlog and self._waiting is None and not self._write_blocked and not self._deaf:
+        backlog, at = memoryview(self._backlog), 0
+        while at < len(backlog) and self._waiting is None and not self._write_blocked and not self._deaf:
             size = max(SLICE_BYTES, self._incoming.body_left_bytes)
-            piece, self._backlog = self._backlog[:size], self._backlog[size:]
-            self._feed(piece)
+            self._feed(backlog[at : at + size])
+            at += size
+        self._backlog = b"" if self._deaf or at >= len(backlog) else bytes(backlog[at:])
         if self._backlog:
             self._pause()
         elif self._eof and self._waiting is None and self._transport is not None:
@@ -279,7 +281,7 @@ class Connection(asyncio.Protocol):
         else:
             self._resume()
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes | memoryview) -> None:
         try:
             self._incoming.parser.feed_data(data)
         except httptools.HttpParserUpgrade:

@@ -154,9 +154,7 @@ class SqliteStore:
 
     def named_document(self, key: bytes) -> bytes | None:
         """Return the hash of the document that a key's packet names, or None."""
-        try:
-            if not self._held:
-                self._begin_read()
+        try:  # no snapshot is held for it: the reads of hosting that come with it would end it each time
             return self._tail.find_named(self._cursor.execute, key)
         except apsw.Error as error:
             raise storage_error(error) from error
