@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Answer
 from tests.cli.two_machines import Ask, Cold, Password, approve, ask, cold, cold_home, watch
-from tests.conftest import FAST_KDF, NodeProcess
+from tests.conftest import FAST_KDF, NodeProcess, Run
 
 __all__ = ["ask", "cold", "cold_home", "watch"]
 
@@ -100,8 +100,8 @@ def test_a_second_device_reads_the_data_that_the_first_one_keeps(
 
 
 def test_an_identity_moves_in_one_trip(
-    answer: Answer, trip: Trip, alice: str, watch: Path, password: Password,
-    node_factory: Callable[..., NodeProcess], tmp_path: Path,
+    answer: Answer, cli: Callable[..., Run], trip: Trip, ask: Ask, cold: Cold, alice: str, watch: Path,
+    password: Password, node_factory: Callable[..., NodeProcess], tmp_path: Path,
 ) -> None:  # fmt: skip
     old, new = (node_factory(name, "--no-limits", "--hosting", "open") for name in ("old", "new"))
     bind = ("provider", "bind", "alice", old.address, "--no-kit", *password)
@@ -114,7 +114,9 @@ def test_an_identity_moves_in_one_trip(
     move = ("provider", "migrate", "alice", new.address, *password)
     error = answer(*move, home=watch, code=6)["error"]
     assert error["code"] == "wallet.watch-only"
-    trip("alice")
+    response = approve(cold, ask("alice", name="move"))
+    applied = cli("request", "apply", response, *password, home=watch)
+    assert applied.stderr.splitlines()[-1] == "Next: walletcli provider migrate alice"
     answer(*move, home=watch)
     found = answer("resolve", alice, "--relay", new.address, home=watch)
     assert [item["provider"] for item in found["bindings"]] == [new.did]

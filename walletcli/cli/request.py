@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -139,12 +138,14 @@ def apply(invocation: Invocation, file: str, out: str | None) -> None:
     """Take over what the machine with the root keys has answered."""
     from walletcli.cli.request_page import applied_lines
     from walletcli.wallet.airgap.applying import apply_response
+    from walletcli.wallet.publish import command_after
 
     with invocation.session() as session:
         applied = apply_response(session, file, out)
+        following = [command_after(session, label) for label in applied.to_publish]
     invocation.answer(applied.to_json(), applied_lines(applied))
-    if applied.to_publish and not invocation.json:
-        note("Next: " + "; ".join(f"walletcli publish {shlex.quote(label)}" for label in applied.to_publish))
+    if following and not invocation.json:
+        note("Next: " + "; ".join(following))
 
 
 @request.command("cancel", unlocks=True, example="walletcli request cancel 3f2a91c4")

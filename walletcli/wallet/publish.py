@@ -167,6 +167,13 @@ def refuse_during_migration(identity: IdentityView, book: ProviderBook) -> None:
         )
 
 
+def command_after(session: Session, label: str) -> str:
+    """Return the command that takes a record on which somebody else has signed, such as the root on another machine."""
+    identity = find(session.snapshot().wallet, label)
+    verb = "publish" if read_book(session, identity.index).journal is None else "provider migrate"
+    return f"walletcli {verb} {identity.label_word}"
+
+
 def sign_next(
     session: Session,
     index: int,
