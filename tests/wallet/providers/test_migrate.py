@@ -229,6 +229,34 @@ def test_a_second_provider_that_is_the_kit_stays_that(
     assert moved.shortfall is not None or moved.report.is_complete
 
 
+def test_a_provider_that_is_the_kit_can_be_replaced_as_well(
+    session: Session, alice: IdentityView, old: Host, new: Host, hosts: Hosts, tmp_path: Path
+) -> None:
+    main = hosts("main")
+    bind(session, main.address, kit=old.address)
+    put_data(session, tmp_path, "letter", b"dear")
+    old.stop()
+    moved = move(session, new.address, old=old.did)
+    assert outcomes(moved) == {"letter": Outcome.KIT}, "from the main provider"
+    assert moved.report.is_complete
+    assert providers_in(record_of(session)) == [main.key, new.key]
+    overview = provider_status(session, "alice")
+    assert [(view.provider, view.role) for view in overview.providers if view.binding is not None] == [
+        (main.key, Role.MAIN),
+        (new.key, Role.KIT),
+    ]
+    assert [kit.complete for kit in overview.kits] == [True]
+    fails("provider.left", lambda: move(session, new.address, old=old.did))
+
+
+def test_the_kit_does_not_move_into_the_main_provider(
+    session: Session, alice: IdentityView, old: Host, new: Host
+) -> None:
+    bind(session, new.address, kit=old.address)
+    fails("migration.same", lambda: move(session, new.address, old=old.did))
+    assert read_book(session, alice.index).journal is None
+
+
 def test_a_second_run_tells_what_the_first_did_and_changes_nothing(
     session: Session, alice: IdentityView, old: Host, new: Host, tmp_path: Path
 ) -> None:

@@ -90,6 +90,13 @@ def decided_grants(identity: IdentityView) -> tuple[bytes, ...]:
     return document.bindings if document is not None else ()
 
 
+def is_decided(identity: IdentityView, provider: bytes) -> bool:
+    """Tell whether the next document of an identity holds a grant of a provider."""
+    return any(
+        grant.provider == provider for data in decided_grants(identity) if (grant := read_grant(data)) is not None
+    )
+
+
 def roles_of(providers: Sequence[bytes], book: ProviderBook) -> list[Role]:
     """Return what each bound provider is for.
 

@@ -19,7 +19,6 @@ from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress
 from walletcli.wallet.providers.addresses import evidence_of
 from walletcli.wallet.providers.book import ProviderBook, change_book, read_book
-from walletcli.wallet.providers.exit_kits import kit_places
 from walletcli.wallet.providers.journal import Journal, Stage
 from walletcli.wallet.providers.links import read_grant
 from walletcli.wallet.providers.move_report import MoveReport, Outcome, Unusable
@@ -97,7 +96,9 @@ class DataMove:
 
     def _moved(self, identity: IdentityView, places: Places, target: ProviderPlace, old: ProviderPlace) -> MoveReport:
         assert target.place is not None
-        sources = [Source(place, Outcome.KIT) for place in kit_places(places)]
+        others = [item for item in places.usable if item.provider not in (target.provider, old.provider)]
+        sources = [Source(item.place, Outcome.KIT) for item in others if item.place is not None]
+        sources += [Source(places.kit, Outcome.KIT)] if places.kit is not None else []
         known = read_memory(self.session, self.index).seen
         first = Source(Paced(old.place), Outcome.MOVED) if old.place is not None else None
         if first is not None:

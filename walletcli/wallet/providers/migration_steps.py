@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from walletcli.client.copying import CopyReport
 from walletcli.client.publish import PublishedShortError, Stored
+from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
 from walletcli.core.secret import Secret
 from walletcli.errors import InputError, NetworkError, WalletError
@@ -25,7 +26,7 @@ from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, c
 from walletcli.wallet.providers.exit_kits import refresh_kit, remembered_versions
 from walletcli.wallet.providers.grants import held_binding, request_grant, with_grants
 from walletcli.wallet.providers.journal import Journal, Stage
-from walletcli.wallet.providers.links import bound_entries, decided_grants, provider_link, read_grant
+from walletcli.wallet.providers.links import bound_entries, decided_grants, is_decided, provider_link, read_grant
 from walletcli.wallet.providers.migration_data import DataMove, advance, evidence_in, no_journal
 from walletcli.wallet.providers.move_report import MoveReport
 from walletcli.wallet.providers.naming import named_provider
@@ -146,13 +147,27 @@ class MigrationRun:
         old = named_provider(identity, self.book, self.wish.old)
         if address.node is not None and address.node.public_key == old:
             raise _same(identity, address)
+        if not is_decided(identity, old):
+            raise InputError(
+                "provider.left",
+                f"{identity.label!r} has left {IdentityId(old).did} already",
+                f"see: walletcli provider status {identity.label_word}",
+            )
         links = provider_link(self.session, identity, address.node.public_key) if address.node is not None else ()
         plan_publish(self.session, identity.label, [*self.relays, address], self.wish.accept_link, list(links))
+        role = self._role_of(identity, old)
         grant, new, was_bound = self._grant(identity, address, old)
+        if was_bound and self._role_of(identity, new) is Role.MAIN:
+            raise _same(identity, address)
         journal = Journal(
             Stage.GRANTED, old, new, address.to_text(), grant, decided_grants(identity), today(time.time()), was_bound
         )
-        self._decide(journal)
+        self._decide(journal, role)
+
+    def _role_of(self, identity: IdentityView, provider: bytes) -> Role:
+        """Return what a bound provider is for; the new one takes the place of the old one."""
+        entries = bound_entries(identity, self.book)
+        return next((entry.role for entry in entries if entry.provider == provider), Role.MAIN)
 
     def _grant(self, identity: IdentityView, address: NodeAddress, old: bytes) -> tuple[bytes, bytes, bool]:
         access = access_to(self.session, identity, self.dialer)
@@ -174,15 +189,15 @@ class MigrationRun:
         access.memory.save(self.session)
         return grant.data, new, False
 
-    def _decide(self, journal: Journal) -> None:
+    def _decide(self, journal: Journal, role: Role) -> None:
         def changed(book: ProviderBook) -> ProviderBook:
             refuse_during_migration(self.identity, book)
-            return replace(book.with_entry(ProviderEntry(journal.new, journal.address)), journal=journal)
+            return replace(book.with_entry(ProviderEntry(journal.new, journal.address, role)), journal=journal)
 
-        change_book(self.session, self.index, changed, lambda: (self._bindings(journal),))
+        change_book(self.session, self.index, changed, lambda: (self._bindings(journal, role),))
 
-    def _bindings(self, journal: Journal) -> SetBindings:
-        grants = with_grants(self.identity, [(journal.grant, Role.MAIN)], [journal.old])
+    def _bindings(self, journal: Journal, role: Role) -> SetBindings:
+        grants = with_grants(self.identity, [(journal.grant, role)], [journal.old])
         return SetBindings(self.index, grants)
 
     def check_goes_on(self) -> None:
@@ -209,7 +224,9 @@ class MigrationRun:
         address = NodeAddress.from_text(journal.address)
         if not _is_signed(self.identity, journal):
             if journal.grant not in decided_grants(self.identity):
-                change_book(self.session, self.index, lambda book: book, lambda: (self._bindings(journal),))
+                entry = self.book.get(journal.new)
+                role = entry.role if entry is not None else Role.MAIN
+                change_book(self.session, self.index, lambda book: book, lambda: (self._bindings(journal, role),))
             sign_next(self.session, self.index, [*self.relays, address], self.dialer, progress=self.progress)
         store_record(self.session, self.index, self._record(), [address], self.dialer, progress=self.progress)
 

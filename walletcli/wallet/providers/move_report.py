@@ -36,7 +36,7 @@ class Outcome(IntEnum):
     THERE = 2
     """was at the new provider when this run began"""
     KIT = 3
-    """came, or a part of it, from an exit kit"""
+    """came, or a part of it, from an exit kit, or another place of the identity's"""
     OLDER = 4
     """is lost in its newest state; an older one came from an exit kit"""
     LOST = 5

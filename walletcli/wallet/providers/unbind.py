@@ -23,7 +23,7 @@ from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, change_book, read_book
 from walletcli.wallet.providers.exit_kits import blobs_in_vault, listed_versions, live_versions, remembered_versions
 from walletcli.wallet.providers.grants import with_grants
-from walletcli.wallet.providers.links import bound_entries, decided_grants, read_grant
+from walletcli.wallet.providers.links import bound_entries, is_decided
 from walletcli.wallet.providers.naming import named_provider
 from walletcli.wallet.providers.overview import host_json
 from walletcli.wallet.providers.places import Places, access_to, bound_places, open_provider, writers_of
@@ -128,13 +128,6 @@ def unbind_provider(
     leaving = _Leaving(session, identity.index, key, route, progress)
     leaving.publish(relays, accept_link=accept_link)
     return leaving.tell(forget=forget)
-
-
-def is_decided(identity: IdentityView, provider: bytes) -> bool:
-    """Tell whether the next document of an identity holds a grant of a provider."""
-    return any(
-        grant.provider == provider for data in decided_grants(identity) if (grant := read_grant(data)) is not None
-    )
 
 
 def _check_copies(
