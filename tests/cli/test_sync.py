@@ -34,6 +34,17 @@ def test_an_identity_is_brought_in_step(
     assert "in step with walletcli://" in done.stdout
 
 
+def test_contacts_that_no_provider_has_yet_are_named_as_such(
+    cli: Cli, bound: Path, password: Password, tmp_path: Path
+) -> None:
+    cards = tmp_path / "cards.vcf"
+    cards.write_text("BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Bob\r\nEND:VCARD\r\n")
+    taken = ("contact", "import", str(cards), *password)
+    assert "On this machine alone, until: walletcli sync alice" in cli(*taken, home=bound).stderr
+    assert cli("sync", "alice", *password, home=bound).code == 0
+    assert "On this machine alone" not in cli(*taken, home=bound).stderr
+
+
 def test_without_a_published_identity_there_is_nothing_to_do(
     answer: Answer, cli: Cli, wallet: Path, password: Password
 ) -> None:

@@ -105,7 +105,7 @@ def add(
     invocation: Invocation, source: str, owner: str | None, name: str | None, relays: tuple[str, ...], accept_link: bool
 ) -> None:
     """Add a contact: by a card file, a link, an id, or '-' for one of these from standard input."""
-    from walletcli.cli.contact_page import document, lines, tell
+    from walletcli.cli.contact_page import document, lines, tell, tell_if_only_here
     from walletcli.wallet.contacts.adding import add_contact
 
     introduction = _introduction(invocation, source)
@@ -113,6 +113,7 @@ def add(
         added = add_contact(
             session, inquiry_of(invocation, session, owner, relays), introduction, name, accept_link=accept_link
         )
+        tell_if_only_here(invocation, session, owner)
     whose = f" --as {shlex.quote(owner)}" if owner is not None else ""
     following = f"Next: walletcli contact verify {shlex.quote(added.contact.name)}{whose}"
     tell(invocation, added.warnings, following if added.contact.compared_day is None else "")

@@ -42,6 +42,7 @@ def relate(
     out: str | None, link: bool, relays: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Make a relation that both sides sign: offer it, accept an offer, or take the answer."""
+    from walletcli.cli.contact_page import tell_if_only_here
     from walletcli.wallet.files import write_file
 
     if (accept is not None) + (complete is not None) + (days is not None) > 1:
@@ -52,6 +53,7 @@ def relate(
         raise UsageError("relate.nowhere", "the other side needs what is signed here", "give --out FILE or --link")
     with invocation.session() as session:
         related = _relate(invocation, session, owner, who, (accept, complete, days or DEFAULT_DAYS), relays)
+        tell_if_only_here(invocation, session, owner)
     if related.file is not None and out is not None:
         write_file(out, related.file.to_bytes(), replace=False)
     _answer_related(invocation, related, out, link)
@@ -190,7 +192,7 @@ def import_(
     relays: tuple[str, ...], accept_link: bool,
 ) -> None:  # fmt: skip
     """Take contacts in from a contact export, or from vCards of any program."""
-    from walletcli.cli.contact_page import import_lines, tell
+    from walletcli.cli.contact_page import import_lines, tell, tell_if_only_here
     from walletcli.wallet.contacts.importing import import_contacts
 
     with invocation.session() as session:
@@ -198,6 +200,7 @@ def import_(
             session, inquiry_of(invocation, session, owner, relays), file,
             replace_known=replace_known, any_device=any_device, accept_link=accept_link, progress=invocation.step,
         )  # fmt: skip
+        tell_if_only_here(invocation, session, owner)
     tell(invocation, report.warnings)
     invocation.answer({"import": report.to_json()}, import_lines(report))
 

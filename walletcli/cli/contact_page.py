@@ -10,6 +10,7 @@ from walletcli.cli.times import date_text
 
 if TYPE_CHECKING:
     from walletcli.cli.invocation import Invocation
+    from walletcli.wallet.access.session import Session
     from walletcli.wallet.contacts.contact import Contact
     from walletcli.wallet.contacts.import_report import Imported
     from walletcli.wallet.contacts.refreshing import RefreshReport
@@ -143,6 +144,16 @@ def _some(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     found = list(fields)
     more = [("", f"and {len(found) - MAX_LISTED} more; see --json")] if len(found) > MAX_LISTED else []
     return found[:MAX_LISTED] + more
+
+
+def tell_if_only_here(invocation: Invocation, session: Session, owner: str | None) -> None:
+    """Say that contacts stand on this machine alone until the next synchronization, where that is so."""
+    from walletcli.wallet.contacts.lookup import own_identity_of
+    from walletcli.wallet.sealed.overview import has_contacts_only_here
+
+    identity = own_identity_of(session, owner)
+    if not invocation.json and has_contacts_only_here(session, identity):
+        note(f"On this machine alone, until: walletcli sync {identity.label_word}")
 
 
 def tell(invocation: Invocation, warnings: Iterable[str], following: str = "") -> None:
