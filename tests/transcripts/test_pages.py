@@ -13,7 +13,14 @@ from tests.transcripts.volatile import Bindings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
-PAGES = ("tutorial.md", "howto/contacts.md", "howto/change-provider.md", "howto/sign-offline.md", "howto/keep-data.md")
+PAGES = (
+    "tutorial.md",
+    "howto/contacts.md",
+    "howto/change-provider.md",
+    "howto/sign-offline.md",
+    "howto/keep-data.md",
+    "howto/recover.md",
+)
 """Pages whose blocks are played."""
 
 
