@@ -140,7 +140,7 @@ def test_bindings_and_data_are_changes_and_a_new_record_is_none(tmp_path: Path, 
         assert changed(session) == {}
         machine.put(session, "alice", "file", 10)
         bind(session, host.address, "bob", accept_link=True)
-        assert changed(session) == {"alice": {"data"}, "bob": {"bindings"}}
+        assert changed(session) == {"alice": {"data"}, "bob": {"bindings", "data"}}  # a bind stores the settings
 
 
 def test_a_log_of_a_newer_version_is_not_written_over(session: Session) -> None:
