@@ -142,6 +142,7 @@ def test_an_address_that_is_none_is_refused(restore: Restore) -> None:
 
 
 def test_a_kit_that_is_none_is_named(restore: Restore, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
     found = restore("--kit", str(tmp_path / "none"), "--yes", code=11)
     assert [(row["item"], row["code"]) for row in found["not_found"]] == [("kit", "exit-kit.missing")]
 
