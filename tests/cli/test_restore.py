@@ -55,6 +55,24 @@ def test_a_kit_directory_that_is_not_there_is_refused_before_it_is_remembered(
     answer("wallet", "recover", *password, "--yes", home=home)
 
 
+@pytest.mark.parametrize("is_plugged_in", [True, False])
+def test_a_kit_that_is_not_at_hand_after_a_restore_is_named_and_one_that_is_not(
+    answer: Answer, cli: Cli, wallet: Path, node: NodeProcess, password: Options, secret_file: Callable[..., str],
+    tmp_path: Path, is_plugged_in: bool,
+) -> None:  # fmt: skip
+    stick = tmp_path / "stick"
+    answer("identity", "create", "alice", *password, home=wallet)
+    answer("provider", "bind", "alice", node.address, "--kit", str(stick), *password, home=wallet)
+    answer("sync", "alice", *password, home=wallet)
+    if not is_plugged_in:
+        stick.rename(tmp_path / "in a drawer")
+    words = ("--mnemonic-file", secret_file("paper", MNEMONIC), *password, *FAST_KDF, "--yes")
+    done = cli("wallet", "restore", *words, "--relay", node.address, "--sources", "1", home=tmp_path / "new")
+    assert done.code == 0, done.stderr
+    said = f"the exit kit of alice in {stick} is not at hand"
+    assert (said in done.stderr) is not is_plugged_in
+
+
 def test_a_hint_names_an_identity_so_that_the_shell_takes_it_as_one_word(
     answer: Answer, wallet: Path, password: Options
 ) -> None:

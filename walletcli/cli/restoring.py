@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from walletcli.cli.invocation import Invocation
-from walletcli.cli.output import note, pairs, safe, table
+from walletcli.cli.output import note, pairs, safe, table, warn
 from walletcli.cli.relay import warn_of_clear_text
 from walletcli.cli.times import DURATION, date_text
 from walletcli.errors import PartialError, UsageError
@@ -94,10 +94,16 @@ def go_on(invocation: Invocation, session: Session, file: JournalFile, done: str
         PartialError: ``recovery.incomplete``, after the answer.
     """
     from walletcli.cli.wallet_page import status_lines
+    from walletcli.wallet.recovery.keeping import kits_away
     from walletcli.wallet.recovery.story import recover
     from walletcli.wallet.status import wallet_status
 
     report = recover(session, file, offline=invocation.offline, progress=invocation.step)
+    for view, path in kits_away(session, report):
+        warn(
+            f"the exit kit of {view.label_word} in {path} is not at hand and is not kept up to date: choose one with "
+            f"`walletcli provider bind {view.label_word} ADDRESS --kit PLACE`"
+        )
     status = wallet_status(invocation.home).with_facts(session.facts())
     identities = [summary.to_json() for summary in session.summaries()]
     answer = {"wallet": replace(status, restore=report).to_json(), "identities": identities, **report.to_json()}

@@ -16,6 +16,7 @@ from walletcli.wallet.contacts.book import ContactBook
 from walletcli.wallet.providers import book as provider_book
 from walletcli.wallet.providers.book import KitChoice, ProviderBook, ProviderEntry, Role
 from walletcli.wallet.recovery.data import ReadData
+from walletcli.wallet.recovery.report import Report
 from walletcli.wallet.sealed import memory as data_memory
 from walletcli.wallet.sealed.memory import DataMemory
 from walletcli.wallet.sealed.reading import SeenIndex
@@ -89,6 +90,20 @@ def _providers(before: bytes | None, data: ReadData) -> bytes:
     if book.kit is None and kit is not None:
         book = replace(book, kit=KitChoice(*kit))
     return book.to_bytes()
+
+
+def kits_away(session: Session, report: Report) -> Iterator[tuple[IdentityView, str]]:
+    """Give the identities whose exit kit is named by a former device and is not on this machine, and its path.
+
+    Their data stands at one place until a kit is chosen again.
+
+    Raises:
+        FormatError: ``provider-book.*`` for a vault that is damaged.
+    """
+    for item in report.restored:
+        path = next((part.name for part in item.entry.items if part.kind == "kit"), None)
+        if path is not None and provider_book.read_book(session, item.view.index).kit is None:
+            yield item.view, path
 
 
 def _still_there(place: tuple[str, int | None] | None) -> tuple[str, int | None] | None:
