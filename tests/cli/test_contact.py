@@ -342,6 +342,16 @@ def test_vcards_of_another_program_come_in_with_a_word_on_each_that_does_not(
     assert alice.refuses("verify", "Ada", "--yes", code=3) == "contact.no-identity"
 
 
+def test_a_file_of_which_nothing_can_be_taken_is_no_success(pair: tuple[Side, Side], tmp_path: Path) -> None:
+    alice, _ = pair
+    cards = tmp_path / "x.vcf"
+    cards.write_bytes(b"BEGIN:VCARD\r\nVERSION:2.1\r\nN:Old\r\nEND:VCARD\r\n")
+    done = alice.shows("import", str(cards))
+    assert done.code == 11
+    assert "refused:    card 1:" in done.stdout
+    assert "no contact was taken: 1 of 1 cards were refused" in done.stderr
+
+
 def test_offline_nothing_is_asked_and_the_file_is_enough(pair: tuple[Side, Side], tmp_path: Path) -> None:
     alice, bob = pair
     path = str(tmp_path / "alice.card")

@@ -203,6 +203,8 @@ def import_(
         tell_if_only_here(invocation, session, owner)
     tell(invocation, report.warnings)
     invocation.answer({"import": report.to_json()}, import_lines(report))
+    if (shortfall := report.shortfall) is not None:
+        raise shortfall
 
 
 VERBS: tuple[click.Command, ...] = (relate, share, unshare, refresh, export, import_)

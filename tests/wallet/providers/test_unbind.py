@@ -80,6 +80,22 @@ def test_data_is_not_left_behind_without_a_second_place(session: Session, alice:
     assert left.host.blobs == 1
 
 
+def test_the_hint_against_leaving_data_behind_leads_to_leaving_with_it(
+    session: Session, alice: IdentityView, host: Host, tmp_path: Path
+) -> None:
+    bind(session, host.address)
+    put_at(session, 1, b"sealed")
+    error = fails("provider.last-copy", lambda: unbind(session, host.did))
+    assert "again with `provider bind` and --kit PLACE" in error.hint
+    bind(session, host.address, kit=str(tmp_path / "kit"))
+    put_at(session, 1, b"sealed anew", 2)
+    error = fails("provider.last-copy", lambda: unbind(session, host.did))
+    assert "up to date with `walletcli sync`" in error.hint
+    with bound_places(session, view_of(session), TcpDialer()) as places:
+        refresh_kit(session, view_of(session), places)
+    unbind(session, host.did)
+
+
 def test_with_a_fresh_kit_nothing_is_lost(session: Session, alice: IdentityView, host: Host, tmp_path: Path) -> None:
     bind(session, host.address, kit=str(tmp_path / "kit"))
     put_at(session, 1, b"sealed")

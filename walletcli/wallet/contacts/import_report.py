@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from walletcli.core.identity_id import IdentityId
-from walletcli.errors import WalletError
+from walletcli.errors import PartialError, WalletError
 from walletcli.wallet.contacts.lookup import contact_id_text
 
 
@@ -85,6 +85,17 @@ class Imported:
     refused: list[Refused] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def shortfall(self) -> PartialError | None:
+        """What to end with after the answer: nothing of the file could be taken; None if anything could."""
+        if not self.refused or self.added or self.changed or self.unchanged or self.skipped:
+            return None
+        return PartialError(
+            "contact.none-taken",
+            f"no contact was taken: {len(self.refused)} of {len(self.refused)} cards were refused",
+            "the answer says why, card by card: correct them, or export them from their program as vCard 3.0 or 4.0",
+        )
 
     def to_json(self) -> dict[str, object]:
         """Return counts, and each thing that was not taken with its reason."""

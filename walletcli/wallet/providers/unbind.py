@@ -160,11 +160,13 @@ def _check_copies(
         with contextlib.suppress(WalletError):
             _merge(held, listed_versions(places.kit))
     if not asked and wanted is None:
-        raise _last_copy("the provider cannot be asked what it holds")
+        raise _last_copy("the provider cannot be asked what it holds", has_kit=places.kit is not None)
     there = {blob_id: version for blob_id, version in there.items() if in_vault.get(blob_id, 0) < version}
     missing = sum(1 for blob_id, version in there.items() if held.get(blob_id, 0) < version)
     if missing:
-        raise _last_copy(f"{missing} of {len(there)} blobs are nowhere else in their newest version")
+        raise _last_copy(
+            f"{missing} of {len(there)} blobs are nowhere else in their newest version", has_kit=places.kit is not None
+        )
 
 
 def _merge(held: dict[bytes, int], more: Mapping[bytes, int]) -> None:
@@ -172,12 +174,16 @@ def _merge(held: dict[bytes, int], more: Mapping[bytes, int]) -> None:
         held[blob_id] = max(version, held.get(blob_id, 0))
 
 
-def _last_copy(why: str) -> InputError:
+def _last_copy(why: str, *, has_kit: bool) -> InputError:
+    second = (
+        "bring the exit kit up to date with `walletcli sync`"
+        if has_kit
+        else "make an exit kit: bind the same provider again with `provider bind` and --kit PLACE"
+    )
     return InputError(
         "provider.last-copy",
         f"leaving would lose data: {why}",
-        "bring the exit kit up to date with `walletcli sync`, move with `provider migrate`, "
-        "or go ahead with --without-copy",
+        f"{second}, move with `provider migrate`, or go ahead with --without-copy",
     )
 
 
