@@ -292,6 +292,8 @@ def test_nothing_is_rehearsed_offline_or_without_relays(relayed: Machine, relay:
         fails("relay.none", lambda: go(session))
 
 
-def test_a_watch_wallet_says_that_its_words_are_elsewhere(machines: Machines) -> None:
+def test_a_watch_wallet_says_that_its_root_is_elsewhere(machines: Machines) -> None:
     with opened(machines.online) as session:
-        assert fails("wallet.watch-only", lambda: go(session)).hint
+        error = fails("wallet.watch-only", lambda: go(session))
+    assert "they are on another machine" in error.message
+    assert "walletcli provider status" in error.hint

@@ -16,7 +16,7 @@ from walletcli.client.link import TIMEOUT_S
 from walletcli.core.bip39 import Mnemonic
 from walletcli.core.keys import MAX_INDEX, Scheme
 from walletcli.core.secret import Secret
-from walletcli.errors import NetworkError
+from walletcli.errors import NetworkError, SignerError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
@@ -35,7 +35,7 @@ from walletcli.wallet.recovery.run import Run
 from walletcli.wallet.recovery.sources import independent
 from walletcli.wallet.recovery.told import Told
 from walletcli.wallet.relays import chosen_relays
-from walletcli.wallet.restore import require_words, verify_backup
+from walletcli.wallet.restore import verify_backup
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.wallet_view import WalletView
 
@@ -182,7 +182,7 @@ def rehearse(
     """
     if offline:
         raise NetworkError("network.offline", "a loss cannot be rehearsed offline", "leave out --offline")
-    require_words(session)
+    _require_root(session)
     started_s, marks = time.monotonic(), marks_of(session)
     wallet = session.snapshot().wallet
     addresses = chosen_relays(session.home, relays)
@@ -227,6 +227,20 @@ def _device_loss(session: Session, rehearsed: Session, run: Run) -> Rehearsed:
     }
     back = [Told(held[index], item) for index in sorted(found) for item in found[index].items]
     return Rehearsed(tuple(back), tuple(compare(session, rehearsed, found, journal.missing, reach)))
+
+
+def _require_root(session: Session) -> None:
+    """Check that the root keys are here: a restore reads with them.
+
+    Raises:
+        SignerError: ``wallet.watch-only``.
+    """
+    if session.facts().watch:
+        raise SignerError(
+            "wallet.watch-only",
+            "a restore cannot be rehearsed here: it reads with the root keys, and they are on another machine",
+            "see with `walletcli provider status` what stands at two places, and check the words where they are",
+        )
 
 
 def _rehearsal(session: Session, words: Words | None) -> Session:
