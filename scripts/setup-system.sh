@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that tests and benchmarks drive, if they are missing; touches nothing that is there.
-# Needs root or sudo only when something is missing. `--list` shows what would be installed and changes nothing.
+# Needs root or sudo only when something is missing. `--list` shows what would be installed and changes nothing;
+# `--hid` is about what the virtual machine of `make test-hid` needs beside the rest, and nothing else.
 set -euo pipefail
 export PATH="${PATH}:/usr/sbin:/sbin"
 
@@ -15,6 +16,8 @@ gdb                gdb               takes the core dump of a running node
 dbus-run-session   dbus              a session bus for the keyring
 gnome-keyring-daemon gnome-keyring   a real keyring for the keyring unlock slot
 secret-tool        libsecret-tools   reads back what the keyring slot wrote
+ip                 iproute2          shows that a namespace has no interface to the network
+unshare            util-linux        makes that namespace
 curl               curl              other people'"'"'s HTTP client
 openssl            openssl           other people'"'"'s TLS client and certificate reader
 bash               bash              completion
@@ -22,6 +25,9 @@ zsh                zsh               completion
 fish               fish              completion
 man                man-db            reads the manual pages
 groff              groff-base        checks the manual pages
+'
+
+WANTED_HID='
 qemu-system-x86_64 qemu-system-x86   the machine in which security keys are plugged in
 busybox            busybox-static    the first program of that machine
 cpio               cpio              packs its first files
@@ -30,6 +36,11 @@ fido2-token        fido2-tools       other people'"'"'s programs for security ke
 ssh-keygen         openssh-client    likewise
 udevadm            udev              shows that the rule for security keys is one
 '
+
+if [ "${1:-}" = "--hid" ]; then
+    WANTED="${WANTED_HID}"
+    shift
+fi
 
 missing=()
 while read -r program package purpose; do
