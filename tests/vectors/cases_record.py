@@ -143,11 +143,17 @@ def _bad_files() -> Iterator[tuple[str, bytes, str]]:
     yield "no magic", body, "record.file"
     yield "a byte at the end", good + b"\n", "cbor.trailing"
     yield "a byte less", good[:-1], "cbor.truncated"
-    yield "70001 bytes", good + bytes(70_001 - len(good)), "record.file"
+    yield "86385 bytes", good + bytes(86_385 - len(good)), "record.file"
     yield "a map", magic + cbor.encode(dict(enumerate(parts))), "record.file"
     yield "an empty list", magic + b"\x80", "record.file"
     yield "four parts", magic + cbor.encode(parts[:4]), "record.file"
-    yield "six parts", magic + cbor.encode([*parts, None]), "record.file"
+    yield "approvals that are null", magic + cbor.encode([*parts, None]), "record.file"
+    yield "approvals without a document", magic + cbor.encode([*parts[:4], None, b"\x83\x01\x80\x80"]), "record.file"
+    yield "approvals of no bytes", magic + cbor.encode([*parts, b""]), "cbor.truncated"
+    later = cbor.encode([2, [], []])
+    yield "approvals of another version", magic + cbor.encode([*parts, later]), "approval.unknown-version"
+    yield "approvals that are a list", magic + cbor.encode([*parts, [1, [], []]]), "record.file"
+    yield "seven parts", magic + cbor.encode([*parts, b"\x83\x01\x80\x80", None]), "record.file"
     changes: tuple[tuple[str, int, Any, str], ...] = (
         ("a key of 31 bytes", 0, parts[0][:31], "record.file"),
         ("a key of 33 bytes", 0, parts[0] + b"\0", "record.file"),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.vectors import (
+    cases_approval,
     cases_cbor,
     cases_contact,
     cases_document,
@@ -29,6 +30,7 @@ MAKERS: dict[str, Callable[[], dict[str, object]]] = {
     "packet.json": cases_packet.make,
     "document.json": cases_document.make,
     "record.json": cases_record.make,
+    "approval.json": cases_approval.make,
     "sealed.json": cases_sealed.make,
     "sealed-data.json": cases_sealed_data.make,
     "contact.json": cases_contact.make,

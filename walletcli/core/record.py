@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 from binascii import b2a_base64
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from walletcli.core import bep44, cbor, dns
+from walletcli.core.approvals import MAX_APPROVALS_BYTES, DocumentApprovals
 from walletcli.core.document import MAX_DOCUMENT_BYTES, Document, check_document_size
 from walletcli.core.encodings import z32_encode
 from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, POINTER_PREFIX, SignedPacket
@@ -19,7 +20,7 @@ from walletcli.errors import FormatError, InputError, VerificationError
 MAGIC = b"walletcli record 1\n"
 """First bytes of a record file."""
 
-MAX_FILE_BYTES = 70_000
+MAX_FILE_BYTES = 70_000 + MAX_APPROVALS_BYTES
 """Longest record file."""
 
 PACKET_DEVICE_KEYS = 8
@@ -118,15 +119,27 @@ def next_seq(last: int | None, now_s: float, entropy: Callable[[int], bytes]) ->
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A verified packet and, if it names one and it is at hand, its verified document."""
+    """A verified packet and, if it names one and it is at hand, its verified document.
+
+    Attributes:
+        packet: verified.
+        document: the one that it names.
+        beside: the approvals that came with the document, or None. What they are worth depends on who looks: see
+            `walletcli.core.approvals.check_follows`.
+    """
 
     packet: SignedPacket
     document: Document | None
+    beside: DocumentApprovals | None = field(default=None, compare=False)
 
     @property
     def is_pending(self) -> bool:
         """Whether the packet names a document that is not at hand."""
         return self.document is None and self.packet.document_hash is not None
+
+    def with_approvals(self, beside: DocumentApprovals | None) -> Record:
+        """Return the same record with what is beside its document."""
+        return replace(self, beside=beside)
 
     @classmethod
     def verified(cls, packet: SignedPacket, document_bytes: bytes | None) -> Record:
@@ -182,14 +195,17 @@ class Record:
         """Encode as a record file."""
         packet = self.packet
         document = self.document.to_bytes() if self.document else None
-        return MAGIC + cbor.encode([packet.public_key, packet.signature, packet.seq, packet.value, document])
+        parts: list[cbor.Value] = [packet.public_key, packet.signature, packet.seq, packet.value, document]
+        if self.beside is not None and document is not None:
+            parts.append(self.beside.to_bytes())
+        return MAGIC + cbor.encode(parts)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Record:
         """Decode and verify a record file.
 
         Raises:
-            FormatError: ``record.file`` and what `SignedPacket` and `verified` raise.
+            FormatError: ``record.file`` and what `SignedPacket`, `verified` and `DocumentApprovals` raise.
             VerificationError: ``signature.invalid`` and what `verified` raises.
         """
         if len(data) > MAX_FILE_BYTES or not data.startswith(MAGIC):
@@ -197,18 +213,22 @@ class Record:
                 "record.file", "not a record file of a known version", "a record file starts with 'walletcli record 1'"
             )
         fields = cbor.decode(data[len(MAGIC) :], MAX_FILE_BYTES)
-        if type(fields) is not list or len(fields) != 5:
+        if type(fields) is not list or len(fields) not in (5, 6):
             raise FormatError("record.file", "needs key, signature, seq, packet and document")
-        key, signature, seq, value, document = fields
+        key, signature, seq, value, document = fields[:5]
         if type(key) is not bytes or len(key) != 32 or type(signature) is not bytes or len(signature) != 64:
             raise FormatError("record.file", "the key has 32 bytes and the signature 64")
         if type(seq) is not int or not 0 <= seq <= bep44.MAX_SEQ or type(value) is not bytes:
             raise FormatError("record.file", "seq is a whole number of 63 bits and the packet a byte string")
         if document is not None and type(document) is not bytes:
             raise FormatError("record.file", "the document is a byte string or null")
+        approvals = fields[5] if len(fields) == 6 else b""
+        if type(approvals) is not bytes or (document is None and len(fields) == 6):
+            raise FormatError("record.file", "the approvals are a byte string, and come with a document")
         payload = signature + seq.to_bytes(8, "big") + value
         if len(payload) > MAX_RELAY_PAYLOAD_BYTES:
             raise FormatError(
                 "packet.too-long", f"a packet holds at most {bep44.MAX_VALUE_BYTES} bytes, found {len(value)}"
             )
-        return cls.from_payload(key, payload, document)
+        record = cls.from_payload(key, payload, document)
+        return record if len(fields) == 5 else record.with_approvals(DocumentApprovals.from_bytes(approvals))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from tests.core.vectors import load
 from tests.fuzz.target import Target, fixed_entropy
 from walletcli.core import cbor, dns, ed25519, sealed, x25519
+from walletcli.core.approval import Approval
+from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.cose import Sign1
 from walletcli.core.did_dht import to_did_document
 from walletcli.core.document import STEPS, Document
@@ -132,6 +135,25 @@ def check_document(data: bytes) -> bool:
     return True
 
 
+def check_approvals(data: bytes) -> bool:
+    """One encoding per approval and per what is beside a document."""
+    for cls in (Approval, DocumentApprovals):
+        try:
+            found = cls.from_bytes(data)
+        except WalletError:
+            continue
+        assert found.to_bytes() == data
+        return True
+    return False
+
+
+def approval_seeds() -> list[bytes]:
+    """Return what is beside documents, and approvals alone."""
+    beside = [case["beside"] for case in load("approval.json") if case["beside"] is not None]
+    kept = [DocumentApprovals.from_bytes(bytes.fromhex(text)) for text in beside]
+    return [item.to_bytes() for item in kept] + [item.approvals[0].to_bytes() for item in kept if item.approvals]
+
+
 def check_padded_document(data: bytes) -> bool:
     """Fields in any state, correctly padded: what decodes can be published, and verifies as a record."""
     try:
@@ -232,6 +254,7 @@ TARGETS = [
             + [Record(packets()[0], None).to_bytes()]
         ),
     ),
+    Target("approvals", check_approvals, approval_seeds, 8192),
     Target("sealed", check_sealed, sealed_seeds, 2048),
 ]
 
