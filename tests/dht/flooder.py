@@ -1,4 +1,4 @@
-"""Sends garbage of all kinds to a UDP port of loopback until it is killed, from fifty addresses."""
+"""Sends garbage of all kinds to UDP ports of loopback until it is killed, from fifty addresses."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ KINDS = [
     os.urandom(900),
     b"l" * 1400,
     b"d1:a" * 300,
-    b"d1:rd2:id20:" + b"s" * 20 + b"e1:t4:abcd1:y1:re",
+    b"d1:rd2:id20:" + b"s" * 20 + b"e1:t8:abcdefgh1:y1:re",
+    b"d1:ad2:id20:" + b"s" * 20 + b"6:target20:" + b"t" * 20 + b"e1:q3:get1:t2:aa1:y1:qe",
     b"x" * 9000,
     PING,
 ]
 
 
-def main(port: int) -> None:
+def main(ports: list[int]) -> None:
     """Send, and never read."""
     sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(50)]
     for number, sock in enumerate(sockets):
@@ -26,8 +27,9 @@ def main(port: int) -> None:
     while True:
         for sock in sockets:
             for data in KINDS:
-                sock.sendto(data, ("127.0.0.1", port))
+                for port in ports:
+                    sock.sendto(data, ("127.0.0.1", port))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main([int(port) for port in sys.argv[1:]])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from walletcli.core import bencode
 from walletcli.dht.contacts import Address, Contact, write_contacts
+from walletcli.dht.endpoint import Endpoint
+from walletcli.dht.look_up import Found, LookUp
+
+TARGET = b"t" * 20
+"""What is looked for."""
 
 Reply = Callable[["Stranger", dict[bytes, Any], Address], None]
 """Does something about a query that came from an address."""
@@ -80,3 +86,23 @@ def stranger(reply: Reply, node_id: bytes = b"s" * 20, host: str = "127.0.0.1") 
 def named(*contacts: Contact) -> bytes:
     """Nodes in compact form."""
     return write_contacts(list(contacts), ipv6=False)
+
+
+@contextlib.asynccontextmanager
+async def opened() -> AsyncIterator[Endpoint]:
+    """An endpoint of ours that knows nobody."""
+    endpoint = await Endpoint.open("127.0.0.1", 0, private=True)
+    try:
+        yield endpoint
+    finally:
+        endpoint.close()
+
+
+def look_up(*seeds: Contact) -> Found:
+    """Look for the target from these nodes on."""
+
+    async def story() -> Found:
+        async with opened() as endpoint:
+            return await LookUp(endpoint, TARGET).run(seeds)
+
+    return asyncio.run(story())

@@ -4,48 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import secrets
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.dht.strangers import Stranger, named, stranger
-from tests.dht.swarm import Swarm, joined, new_key, signed
+from tests.dht.strangers import TARGET, Stranger, look_up, named, opened, stranger
+from tests.dht.swarm import Swarm, new_key, signed
 from walletcli.core import bencode
 from walletcli.dht.contacts import Contact, fits_address, is_usable
 from walletcli.dht.endpoint import QUERIES_PER_ADDRESS, Endpoint
 from walletcli.dht.known_nodes import MAX_DEAD, MAX_KNOWN, KnownNodes
-from walletcli.dht.look_up import MAX_QUESTIONS, Found, LookUp
+from walletcli.dht.look_up import MAX_QUESTIONS, LookUp
 from walletcli.dht.writer import Writer
-from walletcli.node.run import new_loop
-
-TARGET = b"t" * 20
-
-
-@contextlib.asynccontextmanager
-async def opened() -> Any:
-    endpoint = await Endpoint.open("127.0.0.1", 0, private=True)
-    try:
-        yield endpoint
-    finally:
-        endpoint.close()
-
-
-def look_up(*seeds: Contact) -> Found:
-    async def story() -> Found:
-        async with opened() as endpoint:
-            return await LookUp(endpoint, TARGET).run(seeds)
-
-    return asyncio.run(story())
 
 
 def test_a_decent_answer_is_taken() -> None:
@@ -66,7 +42,10 @@ def wrong_transaction(node: Stranger, query: dict[bytes, Any], address: Any) -> 
 
 
 def raw(data: bytes) -> Callable[..., None]:
-    return lambda node, query, address: node.socket.sendto(data.replace(b"TTTT", query[b"t"]), address)
+    def reply(node: Stranger, query: dict[bytes, Any], address: Any) -> None:
+        node.socket.sendto(data.replace(b"TTTT", bencode.encode(query[b"t"])), address)
+
+    return reply
 
 
 def own_id_of_who_asks(node: Stranger, query: dict[bytes, Any], address: Any) -> None:
@@ -81,17 +60,17 @@ def own_id_of_who_asks(node: Stranger, query: dict[bytes, Any], address: Any) ->
         own_id_of_who_asks,
         raw(b""),
         raw(b"garbage"),
-        raw(b"d1:rd2:id20:sssssssssssssssssssse1:t4:TTTT1:y1:rex"),
-        raw(b"d1:rd2:id20:ssssssssssssssssssss5:nodes25:nnnnnnnnnnnnnnnnnnnnnnnnne1:t4:TTTT1:y1:re"),
-        raw(b"d1:rd2:id19:ssssssssssssssssssse1:t4:TTTT1:y1:re"),
-        raw(b"d1:rd2:id20:ssssssssssssssssssss5:token0:e1:t4:TTTT1:y1:re"),
-        raw(b"d1:rd2:id20:ssssssssssssssssssss3:seqi-1ee1:t4:TTTT1:y1:re"),
-        raw(b"d1:t4:TTTT1:rd2:id20:sssssssssssssssssssse1:y1:re"),
-        raw(b"d1:rle1:t4:TTTT1:y1:re"),
-        raw(b"d1:ele1:t4:TTTT1:y1:ee"),
-        raw(b"d1:t4:TTTT1:y1:ze"),
+        raw(b"d1:rd2:id20:sssssssssssssssssssse1:tTTTT1:y1:rex"),
+        raw(b"d1:rd2:id20:ssssssssssssssssssss5:nodes25:nnnnnnnnnnnnnnnnnnnnnnnnne1:tTTTT1:y1:re"),
+        raw(b"d1:rd2:id19:ssssssssssssssssssse1:tTTTT1:y1:re"),
+        raw(b"d1:rd2:id20:ssssssssssssssssssss5:token0:e1:tTTTT1:y1:re"),
+        raw(b"d1:rd2:id20:ssssssssssssssssssss3:seqi-1ee1:tTTTT1:y1:re"),
+        raw(b"d1:tTTTT1:rd2:id20:sssssssssssssssssssse1:y1:re"),
+        raw(b"d1:rle1:tTTTT1:y1:re"),
+        raw(b"d1:ele1:tTTTT1:y1:ee"),
+        raw(b"d1:tTTTT1:y1:ze"),
         raw(b"l" * 2000),
-        raw(b"d1:rd2:id20:" + b"s" * 20 + b"1:v5000:" + b"v" * 5000 + b"e1:t4:TTTT1:y1:re"),
+        raw(b"d1:rd2:id20:" + b"s" * 20 + b"1:v5000:" + b"v" * 5000 + b"e1:tTTTT1:y1:re"),
     ],
     ids=lambda reply: getattr(reply, "__name__", ""),
 )
@@ -127,10 +106,8 @@ def test_a_peer_without_end_ends() -> None:
 
     with ExitStack() as stack:
         nodes = [stack.enter_context(stranger(reply, TARGET[:10] + bytes([n]) * 10)) for n in range(8)]
-        started = time.monotonic()
         found = look_up(*(node.contact for node in nodes))
     assert found.questions <= MAX_QUESTIONS
-    assert time.monotonic() - started < 60
     assert {holder.node_id for holder in found.nearest} == {node.node_id for node in nodes}
 
 
@@ -275,58 +252,6 @@ def test_one_address_gets_so_many_answers_and_no_more() -> None:
     asyncio.run(story())
 
 
-# a flood
-
-
-@contextlib.contextmanager
-def flood(endpoint: Endpoint) -> Iterator[None]:
-    """Have another process send garbage of all kinds, as fast as it can, from many addresses."""
-    command = [sys.executable, str(Path(__file__).with_name("flooder.py")), str(endpoint.address[1])]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "sending\n"
-            yield
-        finally:
-            process.kill()
-
-
-def resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-async def work_under_flood(swarm: Swarm, seconds: float) -> None:
-    async with joined(swarm.addresses) as ours:
-        endpoint = ours._writers[0].endpoint
-        items = [signed(new_key(), b"%d" % number) for number in range(4)]
-        await ours.put(items[0])
-        with flood(endpoint):
-            end = time.monotonic() + seconds
-            before = 0
-            done = 0
-            while time.monotonic() < end or done < 8:
-                item = items[done % 4]
-                assert (await ours.keep(item)).stored >= 4  # the kernel drops datagrams when too many wait
-                assert await ours.get(item.key) == item
-                done += 1
-                if done == 4:
-                    before = resident_bytes()
-            assert resident_bytes() - before < 16 << 20
-        assert endpoint.traffic.dropped > 1000
-
-
-def test_look_ups_go_on_and_memory_stays_flat_under_a_flood(swarm: Swarm) -> None:
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(work_under_flood(swarm, 4.0))
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(4000)
-def test_an_hour_of_flood(swarm: Swarm) -> None:
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(work_under_flood(swarm, 3600.0))
-
-
 # memory of nodes
 
 
@@ -334,10 +259,10 @@ def test_known_and_dead_nodes_are_bounded() -> None:
     known = KnownNodes()
     for number in range(MAX_KNOWN + 500):
         address = (f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 1)
-        known.note_answer(secrets.token_bytes(20), address, 0.01)
+        known.note_answer(secrets.token_bytes(20), address, 0.01, 0.0)
         for _ in range(2):
-            known.note_silence((address[0], 2), 0.0)
-            known.note_silence((address[0], 3 + number), 0.0)
+            known.note_silence((address[0], 2), 0.0, 0.0)
+            known.note_silence((address[0], 3 + number), 0.0, 0.0)
     assert len(known) <= MAX_KNOWN
     assert len(known._numbers) == len(known._by_number) == len(known)
     assert max(len(known._dead), len(known._failures)) <= MAX_DEAD
@@ -345,23 +270,37 @@ def test_known_and_dead_nodes_are_bounded() -> None:
 
 def test_a_node_that_is_silent_twice_is_left_alone_until_its_time_is_over() -> None:
     known, address = KnownNodes(), ("10.0.0.1", 1)
-    known.note_answer(b"n" * 20, address, 0.01)
-    known.note_silence(address, 0.0)
+    known.note_answer(b"n" * 20, address, 0.01, 0.0)
+    known.note_silence(address, 0.0, 0.0)
     assert not known.is_dead(address, 0.0)
-    known.note_answer(b"n" * 20, address, 0.01)
-    known.note_silence(address, 0.0)
+    known.note_answer(b"n" * 20, address, 0.01, 0.0)
+    known.note_silence(address, 0.0, 0.0)
     assert known.nearest(TARGET, 8)
-    known.note_silence(address, 0.0)
+    known.note_silence(address, 0.0, 0.0)
     assert known.is_dead(address, 599.0)
     assert known.nearest(TARGET, 8) == []
     assert not known.is_dead(address, 601.0)
 
 
+def test_silence_of_everybody_is_held_against_nobody() -> None:
+    known, address = KnownNodes(), ("10.0.0.1", 1)
+    known.note_answer(b"n" * 20, address, 0.01, now=1.0)
+    for asked_at in (2.0, 3.0, 4.0):
+        known.note_silence(address, 9.0, asked_at)
+    assert known.nearest(TARGET, 8)
+    known.note_answer(b"m" * 20, ("10.0.0.2", 1), 0.01, now=3.5)
+    known.note_silence(address, 9.0, 4.0)
+    assert len(known) == 2
+    known.note_silence(address, 9.0, 3.0)
+    known.note_silence(address, 9.0, 3.0)
+    assert known.is_dead(address, 9.0)
+
+
 def test_a_node_that_takes_another_id_or_address_has_one_place() -> None:
     known = KnownNodes()
-    known.note_answer(b"a" * 20, ("10.0.0.1", 1), 0.01)
-    known.note_answer(b"b" * 20, ("10.0.0.1", 1), 0.01)
-    known.note_answer(b"b" * 20, ("10.0.0.2", 1), 0.01)
+    known.note_answer(b"a" * 20, ("10.0.0.1", 1), 0.01, 0.0)
+    known.note_answer(b"b" * 20, ("10.0.0.1", 1), 0.01, 0.0)
+    known.note_answer(b"b" * 20, ("10.0.0.2", 1), 0.01, 0.0)
     assert known.nearest(TARGET, 8) == [Contact(b"b" * 20, ("10.0.0.2", 1))]
 
 
@@ -369,11 +308,11 @@ def test_the_timeout_follows_the_round_trips() -> None:
     known, address = KnownNodes(), ("10.0.0.1", 1)
     assert known.timeout_s(address) == 1.0
     for _ in range(20):
-        known.note_answer(b"n" * 20, address, 0.4)
+        known.note_answer(b"n" * 20, address, 0.4, 0.0)
     assert 0.4 < known.timeout_s(address) < 0.6
     assert 0.4 < known.timeout_s(("10.0.0.2", 1)) < 0.6  # of others, as far as is known
     for _ in range(20):
-        known.note_answer(b"n" * 20, address, 0.001)
+        known.note_answer(b"n" * 20, address, 0.001, 0.0)
     assert known.timeout_s(address) == 0.25
 
 

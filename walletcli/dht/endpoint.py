@@ -8,16 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Final, cast
 
 from walletcli.core.bencode import MAX_BYTES
-from walletcli.dht import messages
+from walletcli.dht import messages, sorting
 from walletcli.dht.contacts import Address, group_of
-from walletcli.dht.known_nodes import KnownNodes
+from walletcli.dht.known_nodes import MAX_TIMEOUT_S, KnownNodes
 from walletcli.dht.messages import Answer, Query, Refusal
 from walletcli.errors import FormatError, NetworkError
 
@@ -25,18 +25,33 @@ MAX_OPEN: Final = 1024
 """Questions that wait for an answer at once."""
 
 LATE_S: Final = 3.0
-"""How long an answer is taken after its question was asked, in seconds."""
+"""How long an answer is taken at least after its question was asked first, in seconds."""
+
+ASK_TWICE: Final = 2
+INSIST: Final = 4
+"""How often a question is sent, while no answer comes."""
 
 QUERIES_PER_SECOND: Final = 2000
 QUERIES_PER_ADDRESS: Final = 200
-_RECEIVE_BUFFER_BYTES: Final = 1 << 20
 _MAX_ADDRESSES: Final = 4096
 _NAMED_V4: Final = 8
 _NAMED_V6: Final = 6
-_TRANSACTION_BYTES: Final = 4
 
-Told = Callable[[Answer | Refusal | None], None]
-"""Told what became of a question: once with None when its time is over, once (also after that) with its answer."""
+
+class Silence(Enum):
+    """What is told about a question that has no answer.
+
+    Attributes:
+        LATE: there was none in time; it was sent again.
+        OVER: there was none in time to any sending.
+    """
+
+    LATE = 1
+    OVER = 2
+
+
+Told = Callable[[Answer | Refusal | Silence], None]
+"""Told what became of a question: LATE at most once, OVER at most once, and its answer, which may come after both."""
 
 
 @dataclass(slots=True)
@@ -44,7 +59,8 @@ class Traffic:
     """What went through the socket.
 
     Attributes:
-        asked: questions sent.
+        asked: questions.
+        sent_again: how often one was repeated.
         answered: them, with an answer that was taken.
         unanswered: them, without one in time.
         dropped: datagrams that were not decoded, or matched no question, or are not KRPC.
@@ -52,6 +68,7 @@ class Traffic:
     """
 
     asked: int = 0
+    sent_again: int = 0
     answered: int = 0
     unanswered: int = 0
     dropped: int = 0
@@ -64,8 +81,12 @@ class _Question:
     node_id: bytes | None
     told: Told
     asked_at: float
+    data: bytes
+    sendings_left: int
     timer: asyncio.TimerHandle
+    patience: int = 1
     is_late: bool = False
+    is_over: bool = False
 
 
 @dataclass(slots=True)
@@ -110,6 +131,8 @@ class Endpoint(asyncio.DatagramProtocol):
         self.known = KnownNodes()
         self.traffic = Traffic()
         self._loop = loop
+        self._cookie = secrets.token_bytes(sorting.COOKIE_BYTES)
+        self._answers: asyncio.BaseTransport | None = None
         self._transport: asyncio.DatagramTransport | None = None
         self._open: dict[bytes, _Question] = {}
         self._awaited: Counter[Address] = Counter()
@@ -128,20 +151,15 @@ class Endpoint(asyncio.DatagramProtocol):
             NetworkError: ``dht.listen``.
         """
         loop = asyncio.get_running_loop()
-        ipv6 = ":" in host
-        sock = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+        endpoint = cls(loop, ipv6=":" in host, private=private)
         try:
-            if ipv6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-            sock.setblocking(False)
-            sock.bind((host, port))
+            sockets = sorting.bind(host, port, endpoint._cookie)
         except OSError as error:
-            sock.close()
             hint = "choose another dht.writer_port, or stop what uses it"
             raise NetworkError("dht.listen", f"cannot use UDP {host}:{port}: {error.strerror}", hint) from error
-        endpoint = cls(loop, ipv6=ipv6, private=private)
-        await loop.create_datagram_endpoint(lambda: endpoint, sock=sock)
+        await loop.create_datagram_endpoint(lambda: endpoint, sock=sockets[0])
+        for sock in sockets[1:]:
+            endpoint._answers, _ = await loop.create_datagram_endpoint(lambda: _Answers(endpoint), sock=sock)
         return endpoint
 
     @property
@@ -158,10 +176,11 @@ class Endpoint(asyncio.DatagramProtocol):
 
     def close(self) -> None:
         """Close the socket; open questions end unanswered."""
-        if self._transport is not None:
-            self._transport.close()
+        for transport in (self._transport, self._answers):
+            if transport is not None:
+                transport.close()
         for transaction in list(self._open):
-            self._late(transaction)
+            self._give_up(transaction)
 
     # asyncio.DatagramProtocol
 
@@ -191,7 +210,15 @@ class Endpoint(asyncio.DatagramProtocol):
 
     # what we ask
 
-    def get(self, address: Address, node_id: bytes | None, target: bytes, newer_than: int | None, told: Told) -> None:
+    def get(
+        self,
+        address: Address,
+        node_id: bytes | None,
+        target: bytes,
+        newer_than: int | None,
+        told: Told,
+        sendings: int = ASK_TWICE,
+    ) -> None:
         """Ask a node for an item, a token, and nodes near the target.
 
         Args:
@@ -200,42 +227,60 @@ class Endpoint(asyncio.DatagramProtocol):
             target: 20 bytes.
             newer_than: the `seq` that is known; None for any.
             told: see `Told`.
+            sendings: how often it is sent at most.
         """
-        transaction = secrets.token_bytes(_TRANSACTION_BYTES)
-        self._ask(transaction, address, node_id, messages.get(transaction, self.node_id, target, newer_than), told)
+        transaction = self._new_transaction()
+        data = messages.get(transaction, self.node_id, target, newer_than)
+        self._ask(transaction, address, node_id, data, told, sendings)
 
     def put(
         self, address: Address, node_id: bytes, item: messages.Item, token: bytes, cas: int | None, told: Told
     ) -> None:
         """Give a node an item, with the token that it gave."""
-        transaction = secrets.token_bytes(_TRANSACTION_BYTES)
-        self._ask(transaction, address, node_id, messages.put(transaction, self.node_id, item, token, cas), told)
+        transaction = self._new_transaction()
+        data = messages.put(transaction, self.node_id, item, token, cas)
+        self._ask(transaction, address, node_id, data, told, INSIST)
 
-    def _ask(self, transaction: bytes, address: Address, node_id: bytes | None, data: bytes, told: Told) -> None:
+    def _new_transaction(self) -> bytes:
+        return self._cookie + secrets.token_bytes(sorting.TRANSACTION_BYTES - sorting.COOKIE_BYTES)
+
+    def _ask(
+        self, transaction: bytes, address: Address, node_id: bytes | None, data: bytes, told: Told, sendings: int
+    ) -> None:
         if self._transport is None or self._transport.is_closing() or self.is_busy or transaction in self._open:
-            self._loop.call_soon(told, None)
+            self._loop.call_soon(told, Silence.OVER)
             return
         timer = self._loop.call_later(self.known.timeout_s(address), self._timed_out, transaction)
-        self._open[transaction] = _Question(address, node_id, told, self._loop.time(), timer)
+        self._open[transaction] = _Question(address, node_id, told, self._loop.time(), data, sendings - 1, timer)
         self._awaited[address] += 1
         self.traffic.asked += 1
-        with contextlib.suppress(OSError, ValueError):  # as if it were lost on the way
-            self._transport.sendto(data, address)
+        self._send(data, address)
 
     def _timed_out(self, transaction: bytes) -> None:
-        """Say that there is no answer in time; one that still comes is taken for a while."""
+        """Send a question again, or say that there is no answer; one that still comes is taken for a while."""
         question = self._open[transaction]
-        question.is_late = True
-        rest_s = max(LATE_S - (self._loop.time() - question.asked_at), 0.0)
-        question.timer = self._loop.call_later(rest_s, self._late, transaction)
-        question.told(None)
+        if not question.sendings_left:
+            question.is_over = True
+            rest_s = max(LATE_S - (self._loop.time() - question.asked_at), 0.0)
+            question.timer = self._loop.call_later(rest_s, self._give_up, transaction)
+            question.told(Silence.OVER)
+            return
+        question.sendings_left -= 1
+        timeout_s = min(question.patience * self.known.timeout_s(question.address), MAX_TIMEOUT_S)
+        question.patience *= 2
+        question.timer = self._loop.call_later(timeout_s, self._timed_out, transaction)
+        self.traffic.sent_again += 1
+        self._send(question.data, question.address)
+        if not question.is_late:
+            question.is_late = True
+            question.told(Silence.LATE)
 
-    def _late(self, transaction: bytes) -> None:
+    def _give_up(self, transaction: bytes) -> None:
         question = self._close(transaction)
         self.traffic.unanswered += 1
-        self.known.note_silence(question.address, self._loop.time())
-        if not question.is_late:
-            question.told(None)
+        self.known.note_silence(question.address, self._loop.time(), question.asked_at)
+        if not question.is_over:
+            question.told(Silence.OVER)
 
     def _close(self, transaction: bytes) -> _Question:
         question = self._open.pop(transaction)
@@ -255,10 +300,11 @@ class Endpoint(asyncio.DatagramProtocol):
         if isinstance(message, Answer):
             if message.node_id == self.node_id or question.node_id not in (None, message.node_id):
                 self.traffic.dropped += 1
-                self.known.note_silence(address, now)
-                question.told(None)
+                self.known.note_lie(address, now)
+                if not question.is_over:
+                    question.told(Silence.OVER)
                 return
-            self.known.note_answer(message.node_id, address, now - question.asked_at)
+            self.known.note_answer(message.node_id, address, now - question.asked_at, now)
         self.traffic.answered += 1
         question.told(message)
 
@@ -275,6 +321,20 @@ class Endpoint(asyncio.DatagramProtocol):
             data = messages.refusal(query, 203, b"no token was given")
         else:
             data = messages.refusal(query, 204, b"unknown method")
+        self._send(data, address)
+
+    def _send(self, data: bytes, address: Address) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):  # as if it were lost on the way
                 self._transport.sendto(data, address)
+
+
+class _Answers(asyncio.DatagramProtocol):
+    """The socket that the kernel gives answers to."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        """Hand it on."""
+        self._endpoint.datagram_received(data, addr)

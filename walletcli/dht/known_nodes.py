@@ -67,12 +67,14 @@ class KnownNodes:
         self._failures: dict[Address, int] = {}
         self._dead: dict[Address, float] = {}
         self._others = RoundTrips()
+        self._heard_at = float("-inf")  # anybody
 
     def __len__(self) -> int:
         return len(self._nodes)
 
-    def note_answer(self, node_id: bytes, address: Address, took_s: float) -> None:
+    def note_answer(self, node_id: bytes, address: Address, took_s: float, now: float) -> None:
         """Remember that a node answered, and after how many seconds."""
+        self._heard_at = now
         self._failures.pop(address, None)
         self._dead.pop(address, None)
         self._others.note(took_s)
@@ -91,8 +93,16 @@ class KnownNodes:
         self._nodes[address] = node
         node.round_trips.note(took_s)
 
-    def note_silence(self, address: Address, now: float) -> None:
-        """Remember that a node did not answer; after two times in a row it is dead for a while."""
+    def note_silence(self, address: Address, now: float, asked_at: float) -> None:
+        """Remember that a node did not answer; after two times in a row it is dead for a while.
+
+        If nobody at all answered since it was asked, the silence is our own, and is held against no one.
+        """
+        if self._heard_at >= asked_at:
+            self.note_lie(address, now)
+
+    def note_lie(self, address: Address, now: float) -> None:
+        """Remember that what a node answered is as good as nothing."""
         failures = self._failures.pop(address, 0) + 1
         if failures < _FAILURES:
             if len(self._failures) >= MAX_DEAD:

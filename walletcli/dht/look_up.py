@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from walletcli.dht.contacts import Address, Contact, group_of
-from walletcli.dht.endpoint import Endpoint
+from walletcli.dht.endpoint import Endpoint, Silence
 from walletcli.dht.messages import Answer, Item, Refusal
 
 NEAREST: Final = 8
@@ -22,6 +22,7 @@ MAX_QUESTIONS: Final = 128
 MAX_CANDIDATES: Final = 256
 MAX_SECONDS: Final = 15.0
 SEEDS: Final = 16
+_FARTHEST: Final = 1 << 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class LookUp:
         self._answered: set[bytes] = set()
         self._under_way = 0
         self._pending: list[int] = []  # distances of those under way, the nearest first
+        self._late: list[int] = []  # distances of those that were asked again
         self._found = Found()
         self._done: asyncio.Future[None] = self._loop.create_future()
 
@@ -147,30 +149,41 @@ class LookUp:
                 insort(self._pending, distance)
             told = partial(self._told, address, _Progress(distance if node_id is not None else None))
             self._endpoint.get(address, node_id, self._target, self._newer_than, told)
-        if not self._under_way:
+        if not self._under_way and not self._may_still_matter():
             self._end()
+
+    def _may_still_matter(self) -> bool:
+        """Tell whether somebody that was asked again would take a place among those wanted."""
+        bound = self._bound()
+        return any(distance < bound for distance in self._late)
 
     def _bound(self) -> int:
         """Return the distance beyond which nobody is asked: of the last of those wanted, if they answer in time."""
         near = [distance for distance, _ in self._holders[: self._count]]
         near += self._pending
         if len(near) < self._count:
-            return 1 << 160
+            return _FARTHEST
         near.sort()
         return near[self._count - 1]
 
-    def _told(self, address: Address, progress: _Progress, answer: Answer | Refusal | None) -> None:
+    def _told(self, address: Address, progress: _Progress, reply: Answer | Refusal | Silence) -> None:
+        distance = _FARTHEST - 1 if progress.distance is None else progress.distance
         if not progress.counted:
             progress.counted = True
             self._under_way -= 1
             if progress.distance is not None:
                 self._pending.remove(progress.distance)
-            if answer is None:
-                self._found.silent += 1
+            self._found.silent += isinstance(reply, Silence)
+            if reply is Silence.LATE:
+                progress.is_late = True
+                self._late.append(distance)
+        elif progress.is_late:
+            progress.is_late = False
+            self._late.remove(distance)
         if self._done.done():
             return
-        if isinstance(answer, Answer):
-            self._take(address, answer)
+        if isinstance(reply, Answer):
+            self._take(address, reply)
         self._step()
 
     def _take(self, address: Address, answer: Answer) -> None:
@@ -192,7 +205,11 @@ def _distance(entry: tuple[Any, ...]) -> int:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far the node is (None: not known), and whether it was taken off those under way: it may answer late."""
+    """How far the node is (None: not known), whether it was taken off those under way, and whether it was asked again.
+
+    It may answer after all that.
+    """
 
     distance: int | None
     counted: bool = False
+    is_late: bool = False

@@ -9,18 +9,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from walletcli.core.bep44 import target as target_of
 from walletcli.dht.contacts import Contact, fits_address
-from walletcli.dht.endpoint import Endpoint, Told
+from walletcli.dht.endpoint import INSIST, Endpoint, Silence, Told
 from walletcli.dht.look_up import NEAREST, Found, Holder, LookUp
 from walletcli.dht.messages import Answer, Item, Refusal
 from walletcli.errors import VerificationError
-
-_TRIES: Final = 4
-_PATIENCE_S: Final = 1.0
-"""How long an answer to the last try is still taken after its time, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +141,7 @@ class Writer:
         return list(chosen)
 
     async def _put(self, holder: Holder, item: Item, cas: int | None) -> Answer | Refusal | None:
-        return await _insist(
+        return await _reply(
             lambda told: self.endpoint.put(holder.address, holder.node_id, item, holder.token, cas, told)
         )
 
@@ -156,30 +151,16 @@ class Writer:
         return sum(isinstance(answer, Answer) and answer.item == item for answer in answers)
 
     async def _again(self, holder: Holder, target: bytes) -> Answer | Refusal | None:
-        return await _insist(lambda told: self.endpoint.get(holder.address, holder.node_id, target, None, told))
+        return await _reply(lambda told: self.endpoint.get(holder.address, holder.node_id, target, None, told, INSIST))
 
 
-async def _insist(ask: Callable[[Told], None]) -> Answer | Refusal | None:
-    """Ask a node that is known to live; ask again in time, and return whichever answer comes, or None."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Answer | Refusal | None] = loop.create_future()
-    tries = 1
+async def _reply(ask: Callable[[Told], None]) -> Answer | Refusal | None:
+    """Ask something, and return the reply, or None if none came to any sending of the question."""
+    future: asyncio.Future[Answer | Refusal | None] = asyncio.get_running_loop().create_future()
 
-    def told(answer: Answer | Refusal | None) -> None:
-        nonlocal tries
-        if future.done():
-            return
-        if answer is not None:
-            future.set_result(answer)
-        elif tries < _TRIES:
-            tries += 1
-            ask(told)
-        else:
-            loop.call_later(_PATIENCE_S, give_up)
-
-    def give_up() -> None:
-        if not future.done():
-            future.set_result(None)
+    def told(reply: Answer | Refusal | Silence) -> None:
+        if not future.done() and reply is not Silence.LATE:
+            future.set_result(None if reply is Silence.OVER else reply)
 
     ask(told)
     return await future
