@@ -66,7 +66,7 @@ vectors: $(VENV)/.dev  ## remake our own test vectors
 	$(BIN)/python scripts/make_key_vectors.py
 
 .PHONY: check
-check: lint type fuzz test  ## all of it: what continuous integration runs
+check: lint type fuzz test test-hid  ## all of it: what continuous integration runs
 
 .PHONY: soak
 soak: $(VENV)/.dev $(WORK)/.system peers  ## the long versions of fuzzing, kills and floods (hours)

@@ -18,7 +18,7 @@ PACKET = 64
 BROADCAST = 0xFFFFFFFF
 INIT, CBOR, CANCEL, KEEPALIVE, ERROR, PING = 0x06, 0x10, 0x11, 0x3B, 0x3F, 0x01
 KEEPALIVE_S = 0.1
-TOUCH_S = 20.0
+TOUCH_S = 120.0
 """How long it waits for a touch before it gives up."""
 
 LIES = (

@@ -30,13 +30,13 @@ def node(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def run(*command: str, given: str = "") -> str:
-    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return str(done.stdout)
 
 
 def on_terminal(*command: str, pins: int) -> str:
-    child = pexpect.spawn(command[0], list(command[1:]), encoding="utf-8", timeout=60)
+    child = pexpect.spawn(command[0], list(command[1:]), encoding="utf-8", timeout=300)
     for _ in range(pins):
         child.expect("PIN for [^:]*: ")
         child.sendline(PIN)
@@ -61,7 +61,7 @@ def test_libfido2_makes_and_verifies_credentials_and_secrets(
 ) -> None:
     assert node in run("fido2-token", "-L")
     if with_pin:
-        child = pexpect.spawn("fido2-token", ["-S", node], encoding="utf-8", timeout=60)
+        child = pexpect.spawn("fido2-token", ["-S", node], encoding="utf-8", timeout=300)
         for prompt in ("PIN for [^:]*: ", "again: "):
             child.expect(prompt)
             child.sendline(PIN)

@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.hid.uhid import GadgetKey, UhidKey
+from tests.hid.uhid import GadgetKey, UhidKey, wait_for
 
 SOCKET = "/run/plugboard"
 
@@ -81,17 +81,22 @@ def use_udev_rules(rules: str) -> None:
     directory = Path("/run/udev/rules.d")
     directory.mkdir(parents=True)
     (directory / "70-rules-under-test.rules").write_text(rules)
-    subprocess.run(["/lib/systemd/systemd-udevd", "--daemon"], check=True, stdin=subprocess.DEVNULL, timeout=60)
+    subprocess.run(["/lib/systemd/systemd-udevd", "--daemon"], check=True, stdin=subprocess.DEVNULL, timeout=300)
 
 
-def settle_udev() -> None:
-    """Wait until udev has done what there was to do."""
-    subprocess.run(["udevadm", "settle", "--timeout=60"], check=True, stdin=subprocess.DEVNULL, timeout=90)
+def settle_udev(node: str) -> None:
+    """Wait until udev has done what there was to do, and with a device what the rules under test are for."""
+    subprocess.run(["udevadm", "settle", "--timeout=300"], check=True, stdin=subprocess.DEVNULL, timeout=330)
+    wait_for(lambda: os.stat(node).st_gid != 0)
+
+
+def settle() -> None:
+    """Wait until a key that is being pulled out is gone: it holds the lock that this one was given."""
 
 
 COMMANDS = {
     function.__name__: function
-    for function in (plug, unplug, forget, tell, pull_when_touched, touch, use_udev_rules, settle_udev)
+    for function in (plug, unplug, forget, tell, pull_when_touched, touch, use_udev_rules, settle_udev, settle)
 }
 
 
@@ -111,7 +116,7 @@ class Asked(socketserver.StreamRequestHandler):
 def ask(do: str, **arguments: Any) -> Any:
     """Ask the plugboard, from a test."""
     with socket.socket(socket.AF_UNIX) as wire:
-        wire.settimeout(60)
+        wire.settimeout(600)
         wire.connect(SOCKET)
         wire.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
         answer = json.loads(wire.makefile().readline())

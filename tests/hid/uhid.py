@@ -26,7 +26,8 @@ REPORT_DESCRIPTOR = bytes.fromhex(
     "0921150026ff00750895409102"  # 64 bytes out
     "c0"
 )
-WAIT_S = 20.0
+WAIT_S = 300.0
+"""Longest wait for the kernel, which a busy machine may hold up."""
 
 _DESTROY, _OUTPUT, _GET_REPORT, _GET_REPORT_REPLY = 1, 6, 9, 10
 _CREATE2, _INPUT2, _SET_REPORT, _SET_REPORT_REPLY = 11, 12, 13, 14
@@ -58,7 +59,7 @@ class UhidKey:
         self._thread.join(WAIT_S)
         with self._open:  # a thread that still answers must not write to a number that is another file's by then
             os.close(self.descriptor)
-        wait_for(lambda: not os.path.exists(self.node))
+        wait_for(lambda: is_gone(self.node))
 
     def _send(self, packet: bytes) -> None:
         with self._open, contextlib.suppress(OSError):
@@ -128,7 +129,7 @@ class GadgetKey:
         self._thread.join(WAIT_S)
         with self._open:
             os.close(self.descriptor)
-        wait_for(lambda: not os.path.exists(self.node))
+        wait_for(lambda: is_gone(self.node))
         root = self.ROOT
         with contextlib.suppress(OSError):
             (root / "configs/c.1/hid.usb0").unlink()
@@ -167,6 +168,11 @@ class GadgetKey:
 def nodes() -> set[str]:
     """Return the names of the hidraw devices that there are."""
     return {name for name in os.listdir("/dev") if name.startswith("hidraw")}
+
+
+def is_gone(node: str) -> bool:
+    """Tell whether the kernel has taken a hidraw device away: its node first, then what hidapi lists devices by."""
+    return not os.path.exists(node) and not os.path.exists(f"/sys/class/hidraw/{os.path.basename(node)}")
 
 
 def new_node(before: set[str]) -> str:
