@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import secrets
 import socket
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from tests.dht.strangers import TARGET, Stranger, look_up, named, opened, strang
 from tests.dht.swarm import Swarm, new_key, signed
 from walletcli.core import bencode
 from walletcli.dht.contacts import Contact, fits_address, is_usable
-from walletcli.dht.endpoint import QUERIES_PER_ADDRESS, Endpoint
+from walletcli.dht.endpoint import QUERIES_PER_ADDRESS, QUERIES_PER_SECOND, Endpoint
 from walletcli.dht.known_nodes import MAX_DEAD, MAX_KNOWN, KnownNodes
 from walletcli.dht.look_up import MAX_QUESTIONS, LookUp
 from walletcli.dht.writer import Writer
@@ -162,19 +162,21 @@ def test_a_wrong_token_is_a_refusal(swarm: Swarm) -> None:
 
 
 def ask(endpoint: Endpoint, data: bytes) -> bytes | None:
-    """Send a datagram from a socket of its own; return what comes back, or None."""
+    """Send a datagram from a socket of its own, and a ping after it; return what comes back before its answer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(0.3)
+        sock.settimeout(30)
         sock.sendto(data, endpoint.address)
-        try:
-            return sock.recv(65_536)
-        except TimeoutError:
-            return None
+        sock.sendto(LAST_PING, endpoint.address)
+        answer = sock.recv(65_536)
+        return None if bencode.decode(answer)[b"t"] == b"last" else answer  # type: ignore[index,call-overload]
 
 
 def query(method: bytes, **arguments: bytes) -> bytes:
     values = {name.encode(): value for name, value in arguments.items()}
     return bencode.encode({b"a": {b"id": b"q" * 20, **values}, b"q": method, b"t": b"aa", b"y": b"q"})
+
+
+LAST_PING = query(b"ping").replace(b"2:aa", b"4:last")
 
 
 def asked(*questions: bytes) -> list[Any]:
@@ -236,18 +238,20 @@ def test_a_query_that_is_malformed_is_not_answered(data: bytes) -> None:
     assert asked(data) == [None]
 
 
-def test_one_address_gets_so_many_answers_and_no_more() -> None:
+def test_one_address_gets_so_many_answers_and_all_together_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with opened() as endpoint:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-                end = time.monotonic() + 0.5
-                while time.monotonic() < end:
-                    for _ in range(20):
-                        sock.sendto(query(b"ping"), endpoint.address)
-                    await asyncio.sleep(0)
-            await asyncio.sleep(0.05)
-            assert endpoint.traffic.dropped > 0
-            assert endpoint.traffic.queries <= 2 * QUERIES_PER_ADDRESS  # the half second may lie in two
+            now = 5.0
+            monkeypatch.setattr(endpoint, "_loop", SimpleNamespace(time=lambda: now))
+            for _ in range(QUERIES_PER_ADDRESS + 50):
+                endpoint.datagram_received(query(b"ping"), ("127.0.0.1", 9))
+            assert (endpoint.traffic.queries, endpoint.traffic.dropped) == (QUERIES_PER_ADDRESS, 50)
+            for number in range(QUERIES_PER_SECOND):
+                endpoint.datagram_received(query(b"ping"), (f"127.0.1.{number % 100}", 9))
+            assert endpoint.traffic.queries == QUERIES_PER_SECOND
+            now = 6.0
+            endpoint.datagram_received(query(b"ping"), ("127.0.0.1", 9))
+            assert endpoint.traffic.queries == QUERIES_PER_SECOND + 1
 
     asyncio.run(story())
 

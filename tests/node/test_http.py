@@ -8,7 +8,6 @@ import re
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -219,7 +218,6 @@ def impatient(local: Callable[..., LocalNode], monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_head_that_trickles_is_timed_out(impatient: LocalNode) -> None:
-    started = time.monotonic()
     with socket.create_connection(("127.0.0.1", impatient.port), timeout=WAIT_S) as sock:
         stop = threading.Event()
         trickle = threading.Thread(target=_trickle, args=(sock, stop))
@@ -229,7 +227,6 @@ def test_head_that_trickles_is_timed_out(impatient: LocalNode) -> None:
         stop.set()
         trickle.join()
     assert statuses(received) == [408]
-    assert time.monotonic() - started < 5
 
 
 def _trickle(sock: socket.socket, stop: threading.Event) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import time
 from collections.abc import Callable
 
 import pytest
@@ -158,13 +157,11 @@ def test_handshakes_count_as_connections(local: Callable[..., LocalNode]) -> Non
 
 
 def test_no_limits_means_none(shared: LocalNode) -> None:
-    started = time.monotonic()
     path = f"/{identity('unlimited').z32}"
     statuses = {
         shared.ask("PUT", path, foreign_packet("unlimited", seq).to_relay_payload()).status for seq in range(1, 150)
     }
     assert statuses == {204}
-    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize(
