@@ -20,6 +20,9 @@ ip                 iproute2          shows that a namespace has no interface to 
 unshare            util-linux        makes that namespace
 curl               curl              other people'"'"'s HTTP client
 openssl            openssl           other people'"'"'s TLS client and certificate reader
+ssh                openssh-client    logs in through our agent; ssh-add and ssh-keygen come with it
+sshd               openssh-server    the server that it logs in to, unprivileged and on loopback
+git                git               signs commits through our agent, and verifies them
 bash               bash              completion
 zsh                zsh               completion
 fish               fish              completion

@@ -197,3 +197,27 @@ def b32_decode(text: str, max_bytes: int) -> bytes:
     if base64.b32encode(data).rstrip(b"=") != letters:  # the decoder above skips unused bits
         raise FormatError("encoding.base32", "text is not base32 in its one form: no padding, no unused bits")
     return data
+
+
+def b64_encode(data: bytes) -> str:
+    """Return `data` in base64 with padding (RFC 4648 section 4)."""
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
+
+
+def b64_decode(text: str) -> bytes:
+    """Decode base64.
+
+    Args:
+        text: base64 with padding and without white space.
+
+    Raises:
+        FormatError: `encoding.base64`: a letter outside the alphabet, padding that is missing or too much, or unused
+            bits that are not zero.
+    """
+    try:
+        data = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
+    except (ValueError, UnicodeEncodeError) as error:
+        raise FormatError("encoding.base64", "text is not base64") from error
+    if b64_encode(data) != text:
+        raise FormatError("encoding.base64", "text is not base64 in its one form")
+    return data

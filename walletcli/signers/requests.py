@@ -14,7 +14,9 @@ from walletcli.core.bindings import Binding, bindings_of
 from walletcli.core.document import Document
 from walletcli.core.document_parts import RETIREMENT_REASONS, Delegation
 from walletcli.core.identity_id import IdentityId
-from walletcli.errors import SignerError
+from walletcli.core.ssh.keys import fingerprint, key_blob
+from walletcli.core.ssh.named_keys import named_keys
+from walletcli.errors import FormatError, SignerError
 
 MAX_REQUEST_SEQ = 4_102_444_800_000_000
 """First `seq` that is refused: the year 2100 in microseconds."""
@@ -71,6 +73,7 @@ class PacketRequest:
             lines.append(f"replaces the record with seq {previous.seq}")
         lines += _describe_profile(document, previous)
         lines += _describe_devices(document, previous)
+        lines += _describe_ssh_keys(document, previous)
         lines += _describe_bindings(document, previous, today)
         lines += _describe_rest(document, previous)
         return [plain_line(line) for line in lines]
@@ -105,6 +108,25 @@ def _describe_devices(document: Document, previous: Document | None) -> list[str
         added = previous is not None and item.signing_key not in before
         lines.append(("ADDS the " if added else "") + describe_delegation(item) + (" (changed)" if changed else ""))
     return lines + [f"REMOVES the device {key.hex()[:16]}" for key in before if key not in kept]
+
+
+def _describe_ssh_keys(document: Document, previous: Document | None) -> list[str]:
+    before = _ssh_keys(previous) if previous is not None else {}
+    if before is None or (now := _ssh_keys(document)) is None:
+        return ["SSH keys in a form that is not known here"]
+    lines = []
+    for device, key in now.items():
+        mark = "" if before.get(device) == key else "ADDS the "
+        lines.append(f"{mark}SSH key {fingerprint(key_blob(key))} of device {device.hex()[:16]}")
+    gone = [(device, key) for device, key in before.items() if now.get(device) != key]
+    return lines + [f"REMOVES the SSH key {fingerprint(key_blob(key))} of device {one.hex()[:16]}" for one, key in gone]
+
+
+def _ssh_keys(document: Document) -> dict[bytes, bytes] | None:
+    try:
+        return named_keys(document)
+    except FormatError:
+        return None
 
 
 def describe_delegation(item: Delegation) -> str:

@@ -27,6 +27,7 @@ from walletcli.errors import FormatError, InputError, VaultError, VerificationEr
 from walletcli.signers.requests import PacketRequest
 from walletcli.signers.software import SoftwareSigner
 from walletcli.signers.statements import sign_statement
+from walletcli.wallet.access import ssh_keys
 from walletcli.wallet.access.messages import (
     Apply,
     ApproveRequest,
@@ -40,6 +41,7 @@ from walletcli.wallet.access.messages import (
     Request,
     ReviewRequest,
     Sign,
+    SignSsh,
     SignStatement,
     Unseal,
     UnsealAsRoot,
@@ -53,6 +55,7 @@ from walletcli.wallet.state.changes import (
     Adopt,
     Change,
     KeepDevices,
+    KeepSshKey,
     PutDrawer,
     Several,
     TakeFound,
@@ -215,6 +218,8 @@ class Keeper:
                 return self._drawer(request)
             case SignStatement():
                 return self._sign_statement(request)
+            case SignSsh():
+                return ssh_keys.sign(self._state, request.index, request.data)
             case DeriveKeys():
                 return self._root_keys(request.start, request.count)
             case UnsealAsRoot():
@@ -343,6 +348,8 @@ class Keeper:
             return keep_devices(state, change), None
         if isinstance(change, TakeFound):
             return self._taken_all(state, [change]), change.index
+        if isinstance(change, KeepSshKey):
+            return ssh_keys.keep(state, change, self._entropy), change.index
         found = self._found(state, change) if isinstance(change, Adopt) else None
         return transitions.apply(state, change, found), getattr(change, "index", None)
 

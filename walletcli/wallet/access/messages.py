@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from walletcli.core import cbor
+from walletcli.core.ssh.signable import MAX_SIGNABLE_BYTES
 from walletcli.errors import FormatError
 from walletcli.wallet.access import wire
 from walletcli.wallet.state import changes
@@ -159,6 +160,19 @@ class ApproveRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class SignSsh:
+    """Ask for a login or a file's hash to be signed with this device's SSH key.
+
+    Attributes:
+        index: identity index.
+        data: what is to be signed (docs/spec/ssh.md).
+    """
+
+    index: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """Ask the agent to forget everything and end."""
 
@@ -179,6 +193,7 @@ Request = (
     | NewDevices
     | ReviewRequest
     | ApproveRequest
+    | SignSsh
     | Lock
 )
 
@@ -213,6 +228,8 @@ def to_row(request: Request) -> list[object]:
         case ApproveRequest():
             items, accepted = list(request.items), list(request.accepted)
             return [wire.APPROVE_REQUEST, request.data, request.digest, items, accepted]
+        case SignSsh():
+            return [wire.SIGN_SSH, request.index, request.data]
         case Lock():
             return [wire.LOCK]
         case GetDrawer():
@@ -288,6 +305,8 @@ def _request(kind: int, row: Fields) -> Request:
         case wire.APPROVE_REQUEST:
             data, digest = row.raw(1, max_bytes=MAX_REQUEST_FILE_BYTES), row.raw(2, 32)
             return ApproveRequest(data, digest, row.number_list(3, 1, MAX_ITEMS), row.texts(4))
+        case wire.SIGN_SSH:
+            return SignSsh(row.integer(1, high=MAX_INDEX), row.raw(2, max_bytes=MAX_SIGNABLE_BYTES))
         case wire.LOCK:
             return Lock()
         case wire.GET_DRAWER:

@@ -13,7 +13,8 @@ import shlex
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Delegation
 from walletcli.core.record import SEQ_JUMP
-from walletcli.errors import SignerError
+from walletcli.core.ssh.named_keys import EXTENSION, named_keys
+from walletcli.errors import FormatError, SignerError
 from walletcli.signers.requests import PacketRequest
 from walletcli.wallet.state.view import IdentityView
 
@@ -25,7 +26,7 @@ def check_signing(request: PacketRequest, identity: IdentityView, now_s: float) 
 
     Raises:
         SignerError: ``identity.unseen``, ``request.seq``, ``request.foreign-device``, ``request.approvers``,
-            ``request.successor`` or ``request.retirement``.
+            ``request.successor``, ``request.foreign-ssh-key`` or ``request.retirement``.
     """
     if identity.unseen:
         raise SignerError(
@@ -40,12 +41,32 @@ def check_signing(request: PacketRequest, identity: IdentityView, now_s: float) 
             raise SignerError(
                 "request.foreign-device", "the document would give powers to a device that is not this one"
             )
+    _check_ssh_keys(document, previous, identity)
     if document.approvers != (previous.approvers if previous is not None else None):
         raise SignerError("request.approvers", "the document would change the approvers")
     if document.succession != (previous.succession if previous is not None else None):
         raise SignerError("request.successor", "the document would change the successor")
     if (document.retirement is not None) != (identity.retired is not None):
         raise SignerError("request.retirement", "the document and the wallet differ on whether the identity is retired")
+
+
+def _check_ssh_keys(document: Document, previous: Document | None, identity: IdentityView) -> None:
+    """Refuse an SSH key that is neither this device's own, named by its owner's wish, nor stood there before."""
+    value = document.extensions.get(EXTENSION)
+    if value is None or (previous is not None and value == previous.extensions.get(EXTENSION)):
+        return
+    before = _named_before(previous)
+    own = (identity.device_signing_key, identity.ssh_key) if identity.names_ssh_key else None
+    for named in named_keys(document).items():
+        if named != own and before.get(named[0]) != named[1]:
+            raise SignerError("request.foreign-ssh-key", "the document would name an SSH key that is not this device's")
+
+
+def _named_before(previous: Document | None) -> dict[bytes, bytes]:
+    try:
+        return named_keys(previous) if previous is not None else {}
+    except FormatError:
+        return {}
 
 
 def watch_only(label: str | None = None, new: str | None = None) -> SignerError:

@@ -239,6 +239,19 @@ class Session:
         """
         return cast("bytes", self.ask(wire.SIGN_STATEMENT, index, typ, payload, by_root))
 
+    def sign_ssh(self, index: int, data: bytes) -> bytes:
+        """Have a login or a file's hash signed with this device's SSH key.
+
+        Returns:
+            The signature, 64 bytes.
+
+        Raises:
+            FormatError: ``ssh.not-signable``.
+            SignerError: ``ssh.other-key``, ``ssh.no-key``.
+            InputError: ``identity.retired``.
+        """
+        return cast("bytes", self.ask(wire.SIGN_SSH, index, data))
+
 
 def _rows(value: object) -> list[object]:
     return cast("list[object]", value)

@@ -66,6 +66,8 @@ DERIVE_KEYS: Final = 16
 """Root public keys that the seed gives: start, count."""
 UNSEAL_AS_ROOT: Final = 17
 """Open what is sealed to the recovery recipient, as somebody with nothing but the words: index, sealed, context."""
+SIGN_SSH: Final = 30
+"""Sign a login or a file's hash with the SSH key: index, what is to be signed."""
 
 
 def encode_request(row: Sequence[object]) -> bytes:

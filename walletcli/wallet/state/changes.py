@@ -213,6 +213,14 @@ class KeepDevices:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepSshKey:
+    """Have an SSH key: draw it if there is none. `named`: whether documents name it; None: as it is."""
+
+    index: int
+    named: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Several:
     """Make several changes at once, in this order, or none of them."""
 
@@ -237,6 +245,7 @@ Change = (
     | TakeSigned
     | TakeIdentity
     | KeepDevices
+    | KeepSshKey
     | Several
 )
 
@@ -278,6 +287,8 @@ def to_row(change: Change) -> list[object]:
             return _take_identity_row(change)
         case KeepDevices():
             return [37, list(change.keys)]
+        case KeepSshKey():
+            return [60, change.index, int(change.named) if change.named is not None else None]
         case Several():
             return [14, [to_row(one) for one in change.changes]]
 
@@ -345,6 +356,11 @@ def _take_identity(row: Fields) -> TakeIdentity:
     )
 
 
+def _flag_or_none(row: Fields, position: int) -> bool | None:
+    value = row.optional_integer(position, 1)
+    return bool(value) if value is not None else None
+
+
 def _simple(value: object) -> Change:
     change = from_row(value)
     if isinstance(change, Several):
@@ -390,6 +406,8 @@ def _change(kind: int, row: Fields) -> Change:
             return _take_identity(row)
         case 37:
             return KeepDevices(row.raws(1, 32))
+        case 60:
+            return KeepSshKey(_index(row), _flag_or_none(row, 2))
         case 14:
             return Several(tuple(_simple(item) for item in row.items(1)))
         case _:

@@ -11,6 +11,7 @@ from walletcli.wallet.state.view import IdentityView
 def decisions_hash(identity: IdentityView) -> bytes:
     """Return SHA-256 (32 bytes) of what the owner has decided: the same as long as nothing else is decided."""
     retired = identity.retired
+    named = [identity.ssh_key] if identity.names_ssh_key else []
     return hashlib.sha256(
         cbor.encode(
             [
@@ -21,6 +22,7 @@ def decisions_hash(identity: IdentityView) -> bytes:
                 list(identity.bindings) if identity.bindings is not None else None,
                 [share.to_row() for share in identity.shares],
                 list(identity.revoked),
+                *named,
             ]
         )
     ).digest()

@@ -5,14 +5,17 @@ Spec: docs/spec/wallet-state.md, "Next document".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from walletcli.core.cbor import Value
 from walletcli.core.document import Document
 from walletcli.core.document_parts import MAX_DELEGATION_DAYS, Delegation, Power, Retirement
 from walletcli.core.record import Record, next_seq
 from walletcli.core.sealed import MAX_RECIPIENTS
+from walletcli.core.ssh.named_keys import named_keys, naming
+from walletcli.errors import FormatError
 from walletcli.wallet.state.sections import OwnerSection, SharedSection, seal_section, seal_shared
 from walletcli.wallet.state.view import IdentityView
 
@@ -94,23 +97,44 @@ def next_document(
     previous = last_document(identity)
     section = OwnerSection(identity.label, dict(identity.sealed_profile))
     delegations = _delegations(previous, identity, now_s, entropy)
+    before = previous if previous is not None else Document(identity.public_key, 0)
     readers = own_readers(delegations, identity.recovery_key, identity.device_sealing_key)
     own_section = seal_section(section, identity.public_key, readers, entropy)
     document = replace(
-        previous if previous is not None else Document(identity.public_key, 0),
+        before,
         seq=next_seq(previous.seq if previous is not None else None, now_s, entropy),
         previous=previous.hash if previous is not None else None,
         profile=dict(identity.profile),
         bindings=_bindings(previous, identity),
         sections=tuple(sorted({own_section, *_shared_sections(identity, readers, entropy), *foreign_sections})),
         delegations=delegations,
+        extensions=_extensions(before, identity, delegations),
     )
     if identity.retired is None:
         return document
     end = Retirement(identity.retired.day, identity.retired.reason)
     return replace(
-        document, retirement=end, profile={}, delegations=(), bindings=(), addresses=(), sections=(own_section,)
-    )
+        document, retirement=end, profile={}, delegations=(), bindings=(), addresses=(), sections=(own_section,),
+        extensions=naming(document.extensions, {}),
+    )  # fmt: skip
+
+
+def _extensions(
+    previous: Document, identity: IdentityView, delegations: Sequence[Delegation]
+) -> Mapping[int | str, Value]:
+    """Return the extensions: as they were, but for the SSH keys of this device and of devices that have gone."""
+    try:
+        named = named_keys(previous)
+    except FormatError:  # in another form than this version knows: it stays, unless there is something to say
+        if not identity.names_ssh_key:
+            return previous.extensions
+        named = {}
+    own = identity.device_signing_key
+    kept = {item.signing_key: named[item.signing_key] for item in delegations if item.signing_key in named}
+    kept.pop(own, None)
+    if identity.names_ssh_key and identity.ssh_key is not None:
+        kept[own] = identity.ssh_key
+    return naming(previous.extensions, kept)
 
 
 def _bindings(previous: Document | None, identity: IdentityView) -> tuple[bytes, ...]:

@@ -18,6 +18,7 @@ from walletcli.wallet.state.changes import (
     Adopt,
     Change,
     KeepDevices,
+    KeepSshKey,
     MarkStored,
     PlanPublish,
     PutDrawer,
@@ -78,7 +79,7 @@ def apply(state: WalletState, change: Change, found: Found | None = None) -> Wal
         return _with_public(state, replace(state.public, seen=_remember(state.public, change)))
     if isinstance(change, PutDrawer):
         return put_drawers(state, (change,))
-    if isinstance(change, AddIdentity | TakeFound | TakeIdentity | KeepDevices | Several):
+    if isinstance(change, AddIdentity | TakeFound | TakeIdentity | KeepDevices | KeepSshKey | Several):
         raise TypeError("an identity is added with its keys, and several changes one by one")
     before = state.public.by_index(change.index)
     if isinstance(change, TakeSigned):

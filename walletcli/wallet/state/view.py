@@ -110,6 +110,8 @@ class IdentityView:
         bindings: grants that the next document has; None: those of the last one.
         shares: what some contacts may read.
         revoked: signing keys of devices that the next document leaves out.
+        ssh_key: this device's SSH key (Ed25519, 32 bytes), or None while nobody has asked for it.
+        names_ssh_key: the owner wants documents to name it.
     """
 
     index: int
@@ -133,6 +135,8 @@ class IdentityView:
     bindings: tuple[bytes, ...] | None = None
     shares: tuple[Share, ...] = ()
     revoked: tuple[bytes, ...] = ()
+    ssh_key: bytes | None = None
+    names_ssh_key: bool = False
     _encoded: list[cbor.Encoded] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
@@ -200,6 +204,10 @@ class IdentityView:
             fields[20] = [share.to_row() for share in self.shares]
         if self.revoked:
             fields[21] = list(self.revoked)
+        if self.ssh_key is not None:
+            fields[43] = self.ssh_key
+        if self.names_ssh_key:
+            fields[44] = True
         return fields
 
     @classmethod
@@ -232,6 +240,8 @@ class IdentityView:
             bindings=fields.raws(19, max_bytes=MAX_GRANT_BYTES) if fields.has(19) else None,
             shares=tuple(Share.from_row(item, _WHAT) for item in fields.items(20)) if fields.has(20) else (),
             revoked=fields.raws(21, 32) if fields.has(21) else (),
+            ssh_key=fields.raw(43, 32) if fields.has(43) else None,
+            names_ssh_key=fields.present(44),
         )
         fields.end()
         return view

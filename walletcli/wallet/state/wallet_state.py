@@ -64,6 +64,7 @@ class WalletState:
         public: the rest; holds no secret key.
         drawers: named parts, each in a format of its own; an identity's ones go with it.
         waiting: secrets of devices that a request asks to enrol, by signing key (32 bytes).
+        ssh: Ed25519 seeds (32 bytes) of SSH keys by identity index; exactly of those that have one.
     """
 
     seed: Secret | None
@@ -71,6 +72,7 @@ class WalletState:
     public: WalletView
     drawers: dict[DrawerKey, bytes] = field(default_factory=dict)
     waiting: dict[bytes, DeviceSecrets] = field(default_factory=dict)
+    ssh: dict[int, Secret] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.seed is None) != self.public.watch:
@@ -80,6 +82,8 @@ class WalletState:
             raise FormatError(f"{_WHAT}.malformed", "malformed wallet-state: identities and device keys do not match")
         if not {index for index, _ in self.drawers} <= {WALLET_DRAWER, *indices}:
             raise FormatError(f"{_WHAT}.malformed", "malformed wallet-state: a drawer of an identity that is not held")
+        if self.ssh.keys() != {identity.index for identity in self.public.identities if identity.ssh_key is not None}:
+            raise FormatError(f"{_WHAT}.malformed", "malformed wallet-state: identities and SSH keys do not match")
 
     def to_bytes(self) -> bytes:
         """Encode the state. The result holds every secret: it goes into the vault and nowhere else."""
@@ -91,6 +95,8 @@ class WalletState:
             fields[5] = [[*key, data] for key, data in sorted(self.drawers.items())]
         if self.waiting:
             fields[6] = [_to_row(key, keys) for key, keys in sorted(self.waiting.items())]
+        if self.ssh:
+            fields[7] = [[index, seed.reveal()] for index, seed in sorted(self.ssh.items())]
         return cbor.encode(fields)
 
     @classmethod
@@ -110,10 +116,11 @@ class WalletState:
         public = WalletView.from_cbor(fields.fields(4))
         drawers = _drawers(fields.items(5)) if fields.has(5) else {}
         waiting = fields.keyed_rows(6, _waiting) if fields.has(6) else None
+        ssh = fields.keyed_rows(7, _ssh) if fields.has(7) else None
         fields.end()
-        if waiting == {}:
+        if {} in (waiting, ssh):
             raise FormatError(f"{_WHAT}.malformed", "malformed wallet-state: a list of no devices")
-        return cls(seed, devices, public, drawers, waiting or {})
+        return cls(seed, devices, public, drawers, waiting or {}, ssh or {})
 
 
 def _to_row(key: int | bytes, keys: DeviceSecrets) -> list[object]:
@@ -148,6 +155,13 @@ def _waiting(item: object) -> tuple[bytes, DeviceSecrets]:
     row = Fields.of_row(item, _WHAT)
     signing_key = row.raw(0, 32)
     return signing_key, _secrets(row)
+
+
+def _ssh(item: object) -> tuple[int, Secret]:
+    row = Fields.of_row(item, _WHAT)
+    found = row.integer(0, high=MAX_INDEX), Secret(row.raw(1, DEVICE_SEED_BYTES))
+    row.end()
+    return found
 
 
 def _secrets(row: Fields) -> DeviceSecrets:

@@ -1,0 +1,1 @@
+"""SSH's formats, pure: keys, what an SSH key signs, signature files, agent messages, allowed signers."""
