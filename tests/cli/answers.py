@@ -12,7 +12,7 @@ from referencing import Registry, Resource
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "schemas"
 
-_TOP_LEVEL = {"publish", "resolve", "completion", "sync"}
+_TOP_LEVEL = {"publish", "resolve", "sign", "verify", "completion", "sync"}
 _TAKES_VALUE = {"--home"}
 
 

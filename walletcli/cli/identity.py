@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from walletcli.cli import ssh_key
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import note, table
@@ -133,6 +134,10 @@ def retire(invocation: Invocation, who: str, reason: str, yes: bool) -> None:
     _answer(invocation, view)
     if not invocation.json:
         note(f"Next: walletcli publish {view.label_word}")
+
+
+for verb in ssh_key.VERBS:
+    identity.add_command(verb)
 
 
 def _confirmed(invocation: Invocation, question: str) -> bool:

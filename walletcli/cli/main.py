@@ -41,9 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+_found_umask: list[int] = []
+
+
+def users_umask() -> int:
+    """Return the umask that the program was started with, for commands that it runs for its user."""
+    return _found_umask[0] if _found_umask else PRIVATE_UMASK
+
+
 def _keep_private() -> None:
     """Make files private and core dumps empty: this process may hold secrets."""
-    os.umask(PRIVATE_UMASK)
+    _found_umask.append(os.umask(PRIVATE_UMASK))
     if sys.platform != "win32":
         import resource
 

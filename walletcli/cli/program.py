@@ -31,6 +31,8 @@ COMMANDS = {
     "provider": Late("walletcli.cli.provider", "provider", "Choose who keeps an identity's data, and move."),
     "contact": Late("walletcli.cli.contact", "contact", "Know other identities: cards, safety words, shares."),
     "request": Late("walletcli.cli.request", "request", "Have another machine sign, and sign for one."),
+    "sign": Late("walletcli.cli.signature", "sign", "Sign a file in an identity's name, as OpenSSH does."),
+    "verify": Late("walletcli.cli.signature", "verify", "Verify a file's signature, and say who has signed."),
     "relay": Late("walletcli.cli.relay", "relay", "Choose the relays that records are stored on."),
     "data": Late("walletcli.cli.data", "data", "Keep files sealed at an identity's provider."),
     "sync": Late("walletcli.cli.sync", "sync", "Bring identities in step with providers, kits and devices."),

@@ -41,7 +41,7 @@ def resolve(invocation: Invocation, who: str, relays: tuple[str, ...], did_docum
 
     warn_of_clear_text(relays)
     with contextlib.ExitStack() as open_sessions:
-        session = _session(invocation, who)
+        session = session_for(invocation, who)
         if session is not None:
             open_sessions.enter_context(session)
         found = resolve_identity(
@@ -53,7 +53,7 @@ def resolve(invocation: Invocation, who: str, relays: tuple[str, ...], did_docum
     invocation.answer({**found.to_json(), "did_document": spelled}, json_lines(spelled))
 
 
-def _session(invocation: Invocation, who: str) -> Session | None:
+def session_for(invocation: Invocation, who: str) -> Session | None:
     """Open the wallet if that takes no question, or if `who` is a label, which only the wallet knows."""
     from walletcli.wallet.access.session import open_session
 

@@ -22,7 +22,7 @@ NAME_CHARS = 32
 
 _RETRY_S = 0.01
 
-_MAX_SOCKET_PATH_BYTES = 100
+MAX_SOCKET_PATH_BYTES = 100
 """Longest path that every platform's `sockaddr_un` takes (Linux: 107, macOS: 103)."""
 
 
@@ -118,7 +118,7 @@ def _connect_in(connection: socket.socket, directory: str, name: str, deadline_s
     """Connect to a socket by a name of any length; wait while the agent has more callers than it can hold."""
     path = os.path.join(directory, name)
     handle = None
-    if len(os.fsencode(path)) > _MAX_SOCKET_PATH_BYTES and IS_LINUX:
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES and IS_LINUX:
         handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         path = f"/proc/self/fd/{handle}/{name}"
     try:
@@ -166,9 +166,14 @@ def claim(home: Home) -> int | None:
     Raises:
         StorageError: ``agent.directory``.
     """
+    return claim_name(socket_name(home))
+
+
+def claim_name(name: str) -> int | None:
+    """Claim the place of a socket in the runtime directory by its file name; otherwise as `claim`."""
     import fcntl
 
-    path = os.path.join(make_directory(), socket_name(home) + ".lock")
+    path = os.path.join(make_directory(), name + ".lock")
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

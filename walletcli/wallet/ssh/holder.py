@@ -1,0 +1,94 @@
+"""Whoever holds an identity's SSH key: this process, or the wallet's agent.
+
+Spec: docs/spec/ssh.md, "The agent".
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from walletcli.core import ed25519
+from walletcli.errors import VaultError
+from walletcli.wallet.access.session import AgentSession, Session, live_agent
+from walletcli.wallet.home import Home
+from walletcli.wallet.state.view import IdentityView
+
+
+class KeyHolder(Protocol):
+    """Signs with one SSH key."""
+
+    @property
+    def public_key(self) -> bytes:
+        """The key, Ed25519, 32 bytes."""
+        ...
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign a login or a file's hash; the signature has 64 bytes.
+
+        Raises:
+            WalletError: what the request ends in.
+        """
+        ...
+
+
+class SessionHolder:
+    """A key in the vault of an open wallet.
+
+    Args:
+        session: the open wallet; it stays open as long as this is used.
+        identity: whose key.
+    """
+
+    def __init__(self, session: Session, identity: IdentityView) -> None:
+        assert identity.ssh_key is not None
+        self.public_key = identity.ssh_key
+        self._session = session
+        self._index = identity.index
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign a login or a file's hash.
+
+        Raises:
+            WalletError: as `Session.sign_ssh`; VerificationError ``signature.invalid`` if it is not this key's.
+        """
+        return _verified(self.public_key, data, self._session.sign_ssh(self._index, data))
+
+
+class AgentHolder:
+    """A key that the wallet's agent holds; asked anew each time, for the wallet may be locked in between.
+
+    Args:
+        home: whose wallet.
+        identity: whose key.
+    """
+
+    def __init__(self, home: Home, identity: IdentityView) -> None:
+        assert identity.ssh_key is not None
+        self.public_key = identity.ssh_key
+        self._home = home
+        self._index = identity.index
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign a login or a file's hash.
+
+        Raises:
+            VaultError: ``wallet.locked``, ``agent.*``.
+            WalletError: as `Session.sign_ssh`; VerificationError ``signature.invalid`` if it is not this key's.
+        """
+        session = live_agent(self._home)
+        if session is None:
+            raise VaultError("wallet.locked", "the wallet has been locked", "walletcli wallet unlock")
+        with session:
+            return _verified(self.public_key, data, session.sign_ssh(self._index, data))
+
+
+def holder_of(session: Session, identity: IdentityView) -> KeyHolder:
+    """Return who signs for an identity that has an SSH key: the agent, if the session is one with it."""
+    if isinstance(session, AgentSession):
+        return AgentHolder(session.home, identity)
+    return SessionHolder(session, identity)
+
+
+def _verified(public_key: bytes, data: bytes, signature: bytes) -> bytes:
+    ed25519.verify(public_key, data, signature)
+    return signature
