@@ -21,6 +21,7 @@ from tests.vectors import (
     cases_request,
     cases_sealed,
     cases_sealed_data,
+    cases_ssh,
 )
 
 HERE = Path(__file__).parent
@@ -36,6 +37,7 @@ MAKERS: dict[str, Callable[[], dict[str, object]]] = {
     "contact.json": cases_contact.make,
     "request.json": cases_request.make,
     "provider.json": cases_provider.make,
+    "ssh.json": cases_ssh.make,
 }
 """What makes each file."""
 

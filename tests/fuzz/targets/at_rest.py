@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.fuzz.target import Target, fixed_entropy
 from walletcli.core import x25519
 from walletcli.core.ed25519 import SigningKey
@@ -155,10 +157,13 @@ def wallet_states() -> list[bytes]:
     seed = Secret(entropy(64))
     watch = WalletView("walletcli", "", 0, b"", 20_000, False, (_identity(2),), {}, watch=True)
     asked = {entropy(32): devices[0]}
+    named = replace(_identity(2), ssh_key=entropy(32), names_ssh_key=True)
+    with_ssh = replace(watch, identities=(named,))
     return [
         WalletState(seed, {}, empty).to_bytes(),
         WalletState(seed, devices, full).to_bytes(),
         WalletState(None, {2: devices[3]}, watch, {(-1, "requests"): b""}, asked).to_bytes(),
+        WalletState(None, {2: devices[3]}, with_ssh, ssh={2: Secret(entropy(32))}).to_bytes(),
     ]
 
 
@@ -186,6 +191,9 @@ def agent_requests() -> list[bytes]:
         messages.Apply(changes.TakeSigned(3, b"record", bytes(32))),
         messages.Apply(changes.Several((_take_identity(None), changes.KeepDevices((bytes(32),))))),
         messages.Apply(_take_identity(("work", (("phone", "1"),)))),
+        messages.SignSsh(3, b"SSHSIG"),
+        messages.Apply(changes.KeepSshKey(3, named=True)),
+        messages.Apply(changes.KeepSshKey(3)),
         messages.Lock(),
     ]
     return [messages.encode_request(request) for request in requests]

@@ -166,7 +166,7 @@ def _principals(number: int, line: str) -> tuple[str, str]:
         if not quote or not rest[:1].isspace():
             raise _wrong(number, "a quote is not closed")
     else:
-        principals, _, rest = line.partition(" ") if " " in line else line.partition("\t")
+        principals, rest = (*line.split(None, 1), "")[:2]
     if not principals or principals.count(",") >= MAX_PATTERNS:
         raise _wrong(number, f"1 to {MAX_PATTERNS} principals are needed")
     return principals, rest.strip()

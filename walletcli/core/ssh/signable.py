@@ -138,7 +138,11 @@ def parse_for(public_key: bytes, data: bytes) -> Login | FileHash:
     """
     asked = parse(data)
     if isinstance(asked, Login) and asked.public_key != public_key:
-        raise SignerError("ssh.other-key", "the login is with another key than the one that is to sign")
+        raise SignerError(
+            "ssh.other-key",
+            "the login is with another key than the one that is to sign",
+            "ask the agent for its keys again",
+        )
     return asked
 
 

@@ -1,0 +1,54 @@
+"""docs/spec/ssh.md: what an SSH key signs, signature files, and the keys that a document names."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from tests.core.vectors import load, name
+from walletcli.core import ed25519
+from walletcli.core.document import Document
+from walletcli.core.ssh.keys import from_key_blob
+from walletcli.core.ssh.named_keys import check_named
+from walletcli.core.ssh.signable import parse_for
+from walletcli.core.ssh.sshsig import SshSignature
+from walletcli.errors import VerificationError, WalletError
+
+
+def _read(case: dict[str, Any]) -> None:
+    """Read a case as the specification says; what is read is written the same."""
+    if case["kind"] == "signable":
+        data = bytes.fromhex(case["hex"])
+        assert parse_for(bytes.fromhex(case["key"]), data).to_bytes() == data
+    elif case["kind"] == "signature":
+        signature = SshSignature.from_file(case["text"].encode())
+        signature.check_namespace(case["namespace"])
+        signed = signature.signed(hashlib.new(signature.algorithm, bytes.fromhex(case["message_hex"])).digest())
+        ed25519.verify(from_key_blob(signature.key_blob), signed, signature.signature_blob[-64:])
+        assert signature.to_text() == case["text"]
+    else:
+        document = Document.from_bare_bytes(bytes.fromhex(case["hex"]))
+        check_named(document, bytes.fromhex(case["key"]), case["day"])
+
+
+@pytest.mark.parametrize("case", load("ssh.json"), ids=name)
+def test_valid_ones_are_read_and_written_the_same(case: dict[str, Any]) -> None:
+    _read(case)
+
+
+@pytest.mark.parametrize("case", load("ssh.json", "invalid"), ids=name)
+def test_invalid_ones_end_in_their_error(case: dict[str, Any]) -> None:
+    with pytest.raises(WalletError) as raised:
+        _read(case)
+    assert raised.value.code == case["error"]
+    assert raised.value.hint or isinstance(raised.value, VerificationError)
+
+
+@pytest.mark.parametrize("case", [case for case in load("ssh.json") if case["kind"] == "signable"], ids=name)
+def test_no_beginning_of_what_is_signed_is_signed(case: dict[str, Any]) -> None:
+    data, key = bytes.fromhex(case["hex"]), bytes.fromhex(case["key"])
+    for length in range(len(data)):
+        with pytest.raises(WalletError):
+            parse_for(key, data[:length])
