@@ -265,7 +265,7 @@ def test_file_that_is_no_store_is_refused(path: Path, content: bytes, code: str)
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("statement", ["PRAGMA user_version = 3", "PRAGMA application_id = 7", "CREATE TABLE t(x)"])
+@pytest.mark.parametrize("statement", ["PRAGMA user_version = 4", "PRAGMA application_id = 7", "CREATE TABLE t(x)"])
 def test_database_of_somebody_else_is_refused(path: Path, statement: str) -> None:
     if "TABLE" not in statement:
         SqliteStore(path).close()

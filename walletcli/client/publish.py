@@ -174,7 +174,7 @@ def publish(
 def _store(record: Record, attempts: Sequence[_Attempt]) -> None:
     if record.document is not None:
         document = record.document.to_bytes()
-        for_each(attempts, lambda attempt: _put_document(attempt, document))
+        for_each(attempts, lambda attempt: _put_document(attempt, document, record))
         if not any(attempt.has_document for attempt in attempts):
             return
     for_each(attempts, lambda attempt: _put_packet(attempt, record.packet))
@@ -190,9 +190,11 @@ def _raise_if_overtaken(attempts: Sequence[_Attempt]) -> None:
             raise attempt.error
 
 
-def _put_document(attempt: _Attempt, document: bytes) -> None:
+def _put_document(attempt: _Attempt, document: bytes, record: Record) -> None:
     try:
         attempt.client.put_document(document)
+        if record.beside is not None and record.packet.document_hash is not None:
+            attempt.client.put_approvals(record.packet.document_hash, record.beside)
     except WalletError as error:
         if error.code == "relay.no-documents":
             attempt.keeps_documents = False

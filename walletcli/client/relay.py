@@ -14,6 +14,7 @@ from typing import Final, NoReturn, Self
 from walletcli.client.freshness import Freshness
 from walletcli.client.http import Request, Response, bad_answer, retry_after_s
 from walletcli.client.link import TIMEOUT_S, NodeLink
+from walletcli.core.approvals import MAX_APPROVALS_BYTES, DocumentApprovals
 from walletcli.core.document import MAX_DOCUMENT_BYTES
 from walletcli.core.encodings import z32_encode
 from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, SignedPacket
@@ -112,7 +113,7 @@ class RelayClient:
         Raises:
             NetworkError: ``relay.conflict`` when the relay knows a newer one, ``relay.precondition`` when `cas_seq` is
                 not what it has or it wants one, ``relay.refused``, other ``relay.*``, ``tls.*``, ``network.*``.
-            VerificationError: ``tls.*``.
+            VerificationError: ``tls.*``; ``approval.missing`` if the relay knows approvers who have not approved it.
         """
         headers = () if cas_seq is None else (("If-Match", str(cas_seq)),)
         if dht_wait_s:
@@ -150,6 +151,41 @@ class RelayClient:
         """
         path = _document_path(hashlib.sha256(document).digest())
         response = self._ask(Request("PUT", path, document), _MAX_ANSWER_BYTES)
+        if response.status in _NO_DOCUMENTS and not reason_code(response):
+            raise NetworkError(
+                "relay.no-documents", f"{self._name} keeps packets and no documents", "name a walletcli node as well"
+            )
+        self._expect(response, 200, 201, 204)
+
+    def get_approvals(self, document_hash: bytes) -> DocumentApprovals | None:
+        """Return what the relay has beside a document, or None where that is nothing; what it is worth is not checked.
+
+        Args:
+            document_hash: SHA-256, 32 bytes.
+
+        Raises:
+            NetworkError: ``relay.bad-answer`` for what are no approvals, other ``relay.*``, ``tls.*``, ``network.*``.
+            VerificationError: ``tls.*``.
+        """
+        response = self._ask(Request("GET", _document_path(document_hash) + "/approvals"), MAX_APPROVALS_BYTES)
+        if response.status in _NO_DOCUMENTS:
+            return None
+        self._expect(response, 200)
+        try:
+            return DocumentApprovals.from_bytes(response.body)
+        except FormatError as error:
+            raise bad_answer(self._name, f"no approvals ({error.code}: {error.message})") from error
+
+    def put_approvals(self, document_hash: bytes, beside: DocumentApprovals) -> None:
+        """Store what is beside a document, which the relay has already.
+
+        Raises:
+            NetworkError: ``relay.no-documents`` from a relay that keeps none, ``relay.conflict`` if it has approvals
+                that are worth more, other ``relay.*``, ``tls.*``, ``network.*``.
+            VerificationError: ``tls.*``.
+        """
+        path = _document_path(document_hash) + "/approvals"
+        response = self._ask(Request("PUT", path, beside.to_bytes()), _MAX_ANSWER_BYTES)
         if response.status in _NO_DOCUMENTS and not reason_code(response):
             raise NetworkError(
                 "relay.no-documents", f"{self._name} keeps packets and no documents", "name a walletcli node as well"
@@ -207,9 +243,16 @@ def raise_for_status(response: Response, name: str) -> NoReturn:
     Raises:
         NetworkError: ``relay.conflict``, ``relay.precondition``, ``relay.limited``, ``relay.bad-answer``,
             ``relay.refused``.
+        VerificationError: ``approval.missing`` from a node that knows approvers of the identity.
     """
     status, code = response.status, reason_code(response)
     said = f"status {status}, {code}" if code else f"status {status}"
+    if status == 403 and code == "approval.missing":
+        raise VerificationError(
+            "approval.missing",
+            f"{name} knows approvers of this identity, and they have not approved this",
+            "approve it with a security key; without one, a change of the approvers counts there after their delay",
+        )
     if status == 409:
         raise NetworkError("relay.conflict", f"{name} knows a newer packet", "resolve the identity before publishing")
     if status in (412, 428):

@@ -33,13 +33,13 @@ _FILES: Final = {
     "device.key": 0o600,
     "root.key": 0o600,
 }
-_ORDERS: Final = {"count": "name", "node_file": "name", "packet_index": "tag, id", **tables.ORDERS}
+_ORDERS: Final = {"count": "name", "guard": "key", "node_file": "name", "packet_index": "tag, id", **tables.ORDERS}
 """By what the rows of each table are ordered; the others by ``id``."""
 
 _SECRET: Final = frozenset(("tls.key", "device.key", "root.key"))
 _MAX_FILE_BYTES: Final = 131_072
 _TABLES: Final = frozenset(
-    ("packet", "packet_index", "document", "outbox", "count", *tables.TABLES, "node_file", "backup_digest")
+    ("packet", "packet_index", "document", "outbox", "count", "guard", *tables.TABLES, "node_file", "backup_digest")
 )
 
 

@@ -1,6 +1,6 @@
-"""``/document/HASH``: documents in and out.
+"""``/document/HASH``: documents in and out, and the approvals beside them.
 
-Spec: docs/spec/node-api.md, "Documents".
+Spec: docs/spec/node-api.md, "Documents" and "Approvals".
 """
 
 from __future__ import annotations
@@ -10,17 +10,30 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from walletcli.core.approvals import MAX_APPROVALS_BYTES, DocumentApprovals
 from walletcli.core.document import MAX_DOCUMENT_BYTES, Document
 from walletcli.errors import StorageError, WalletError
 from walletcli.node.gate import Gate
 from walletcli.node.hosting.kept import Claim
 from walletcli.node.http import Connection
 from walletcli.node.request import BodyLimit, Request
-from walletcli.node.store import Outcome, PutDocument
+from walletcli.node.store import Outcome, PutApprovals, PutDocument
 
 PREFIX: Final = b"/document/"
 BODY: Final = BodyLimit(MAX_DOCUMENT_BYTES, "document.too-long")
 """A document is no longer than this."""
+
+BESIDE: Final = b"/approvals"
+"""How the path of the approvals beside a document goes on behind the hash."""
+
+BESIDE_BODY: Final = BodyLimit(MAX_APPROVALS_BYTES, "approval.too-long")
+"""What is beside a document is no longer than this."""
+
+_BESIDE_TYPE: Final = b"application/walletcli-approvals+cbor"
+_REFUSALS: Final = {
+    Outcome.NO_DOCUMENT: (404, "approval.no-document", "the document is not stored: put it first"),
+    Outcome.NOT_APPROVED: (409, "approval.conflict", "approvals that are worth more are stored"),
+}
 
 _HEX: Final = frozenset(b"0123456789abcdef")
 
@@ -81,7 +94,12 @@ class DocumentRoutes:
         except WalletError as error:
             return gate.answers.error(400, error.code, error.message)
         write = PutDocument(
-            document_hash, document.identity, request.body, forward=True, claim=self._claim_of(document)
+            document_hash,
+            document.identity,
+            request.body,
+            forward=True,
+            claim=self._claim_of(document),
+            has_approvers=document.approvers is not None,
         )
         gate.writer.submit(write, partial(self._written, connection))
         return None
@@ -89,8 +107,36 @@ class DocumentRoutes:
     def _written(self, connection: Connection, result: Outcome | WalletError) -> None:
         if isinstance(result, StorageError):
             connection.finish(self._gate.storage_failed(result))
+        elif isinstance(result, Outcome) and result in _REFUSALS:
+            connection.finish(self._gate.answers.error(*_REFUSALS[result]))
         else:
             connection.finish(self._gate.answers.no_content)
+
+    # approvals
+
+    def get_beside(self, document_hash: bytes) -> bytes:
+        """Answer GET and HEAD for what is beside a document; it may get better, so nobody keeps it.
+
+        Raises:
+            StorageError: the store cannot be read.
+        """
+        body = self._gate.store.approvals(document_hash)
+        if body is None:
+            return self._gate.answers.error(404, "request.path", "nothing is stored beside this document")
+        return self._gate.answers.text(200, body, _BESIDE_TYPE)
+
+    def put_beside(self, request: Request, connection: Connection, document_hash: bytes) -> bytes | None:
+        """Check a PUT of what is beside a document and submit it; None as long as it is not on disk."""
+        gate = self._gate
+        refused = gate.refuse_write(request.client, None, len(request.body))
+        if refused is not None:
+            return refused
+        try:
+            DocumentApprovals.from_bytes(request.body)
+        except WalletError as error:
+            return gate.answers.error(400, error.code, error.message)
+        gate.writer.submit(PutApprovals(document_hash, request.body), partial(self._written, connection))
+        return None
 
 
 def hash_of(text: bytes) -> bytes | None:

@@ -25,6 +25,7 @@ MAX_WAIT_S: Final = 30.0
 
 _REFUSALS: Final = {
     Outcome.CONFLICT: (409, "packet.conflict", "a packet with this seq or a higher one is stored"),
+    Outcome.NOT_APPROVED: (403, "approval.missing", "the identity has approvers, and they have not approved this"),
     Outcome.PRECONDITION: (412, "packet.precondition", "another packet is stored than the request expects"),
 }
 _NO_CONDITION: Final = (None, None)

@@ -86,7 +86,9 @@ class Routes:
                 return Refusal(503, "storage.failed", "this node cannot answer now", b"Retry-After: 10\r\n")
         if method != b"PUT":
             return _NO_BODY
-        return documents.BODY if target.startswith(documents.PREFIX) else packets.BODY
+        if not target.startswith(documents.PREFIX):
+            return packets.BODY
+        return documents.BESIDE_BODY if target.endswith(documents.BESIDE) else documents.BODY
 
     def submit(self, request: Request, connection: Connection) -> None:
         """Take a request; it is answered when all that arrived in this turn of the event loop have been read.
@@ -198,13 +200,17 @@ class Routes:
         return self._no_method(request.method, _READ)
 
     def _document(self, request: Request, connection: Connection, name: bytes) -> bytes | None:
-        document_hash = documents.hash_of(name)
+        is_beside = name.endswith(documents.BESIDE)
+        document_hash = documents.hash_of(name.removesuffix(documents.BESIDE))
         if document_hash is None:
             return self.answers.error(400, "document.hash", "a hash is 64 lower-case hexadecimal digits")
         if request.method in (b"GET", b"HEAD"):
+            if is_beside:
+                return self._documents.get_beside(document_hash)
             return self._documents.get(request, connection, document_hash)
         if request.method == b"PUT":
-            return self._documents.put(request, connection, document_hash)
+            put = self._documents.put_beside if is_beside else self._documents.put
+            return put(request, connection, document_hash)
         return self._no_method(request.method, _READ_WRITE)
 
     def _no_method(self, method: bytes, allowed: bytes) -> bytes:

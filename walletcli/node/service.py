@@ -36,7 +36,7 @@ from walletcli.node.routes import Routes
 from walletcli.node.server import TICK_S, Server
 from walletcli.node.sinks import Sinks
 from walletcli.node.sources import AT_ONCE, Sources
-from walletcli.node.store import Expire, Probe, PutDocument, PutPacket, Store
+from walletcli.node.store import Expire, Probe, PutApprovals, PutDocument, PutPacket, Store
 from walletcli.node.workers import Workers
 
 PROBE_S: Final = 5.0
@@ -184,7 +184,12 @@ class Service:
         packet = record.packet
         if record.document is not None:
             document = record.document
-            await self._writer.write(PutDocument(document.hash, document.identity, document.to_bytes()))
+            has_approvers = document.approvers is not None
+            await self._writer.write(
+                PutDocument(document.hash, document.identity, document.to_bytes(), has_approvers=has_approvers)
+            )
+            if record.beside is not None:
+                await self._writer.write(PutApprovals(document.hash, record.beside.to_bytes()))
         payload = packet.to_relay_payload()
         await self._writer.write(
             PutPacket(packet.public_key, payload, packet.seq, packet.document_hash, forward=bool(self._sinks))

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Final
 
 from walletcli.client.relay import RelayClient
+from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.packet import SignedPacket
 from walletcli.errors import NetworkError, StorageError, WalletError
 from walletcli.node import log
@@ -30,8 +31,8 @@ GIVE_UP_S: Final = 2 * 86_400
 
 _LOOK_S: Final = 1.0
 _AT_ONCE: Final = 16
-_SETTLED: Final = frozenset(("relay.conflict",))
-"""Errors that mean that there is nothing left to send: the sink has this packet or a newer one."""
+_SETTLED: Final = frozenset(("relay.conflict", "approval.missing"))
+"""Errors that mean that there is nothing left to send: the sink has this packet or a newer one, or will not follow."""
 
 
 def retry_s(attempts: int) -> int:
@@ -112,7 +113,8 @@ class Sinks:
         try:
             packet = SignedPacket.from_relay_payload(entry.key, payload)
             document = self._store.document(packet.document_hash) if packet.document_hash else None
-            await self._workers.run(partial(peer.call, partial(_deliver, packet, document)))
+            beside = self._store.approvals(packet.document_hash) if packet.document_hash else None
+            await self._workers.run(partial(peer.call, partial(_deliver, packet, document, beside)))
             self._counters.sent += 1
         except WalletError as error:
             if error.code not in _SETTLED:
@@ -127,10 +129,12 @@ class Sinks:
         return reachable
 
 
-def _deliver(packet: SignedPacket, document: bytes | None, client: RelayClient) -> None:
+def _deliver(packet: SignedPacket, document: bytes | None, beside: bytes | None, client: RelayClient) -> None:
     if document is not None:
         try:
             client.put_document(document)
+            if beside is not None and packet.document_hash is not None:
+                client.put_approvals(packet.document_hash, DocumentApprovals.from_bytes(beside))
         except NetworkError as error:
             if error.code != "relay.no-documents":  # a plain pkarr relay takes the packet all the same
                 raise

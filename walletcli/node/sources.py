@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.document import Document
 from walletcli.core.packet import SignedPacket
 from walletcli.errors import NetworkError, StorageError, WalletError
@@ -19,7 +20,7 @@ from walletcli.node.clock import Clock
 from walletcli.node.hosting.kept import Claim
 from walletcli.node.metrics import Peering
 from walletcli.node.peers import Peer
-from walletcli.node.store import PutDocument, PutPacket, Store
+from walletcli.node.store import Outcome, PutApprovals, PutDocument, PutPacket, Store
 from walletcli.node.workers import Workers
 
 ASK_AGAIN_S: Final = 300.0
@@ -195,27 +196,37 @@ class Sources:
         if not answers:
             return stored
         self._counters.found += 1
-        packet, _ = max(answers, key=lambda answer: answer[0].seq)
-        bodies = [body for other, body in answers if other.document_hash == packet.document_hash and body is not None]
-        if bodies:
-            await self._store_document(bodies[0])
-        await self.take(packet)
+        for packet in sorted({answer[0].seq: answer[0] for answer in answers}.values(), key=_seq, reverse=True):
+            named = packet.document_hash
+            bodies = [body for other, body in answers if other.document_hash == named and body is not None]
+            if bodies and await self._store_document(bodies[0]) and named is not None:
+                await self._fetch_approvals(named, bodies[0])
+            if await self.take(packet):
+                break
         return self._store.packets([key])[0]
 
     async def _in_dht(self, key: bytes) -> SignedPacket | None:
         return await self._find(key) if self._find is not None else None
 
-    async def take(self, packet: SignedPacket) -> None:
+    async def take(self, packet: SignedPacket) -> bool:
         """Store a verified packet if it is newer, and the document that it names, if a source has it.
+
+        Returns:
+            False if the identity has approvers who have not approved it: an older one may be approved.
 
         Raises:
             StorageError: the store cannot be written.
         """
         document_hash = packet.document_hash
-        if document_hash is not None and self._store.document(document_hash) is None:
-            await self.mirror(document_hash)
+        if document_hash is not None:
+            body = self._store.document(document_hash)
+            if body is None:
+                await self.mirror(document_hash)
+            elif self._store.approvals(document_hash) is None:
+                await self._fetch_approvals(document_hash, body)
         payload = packet.to_relay_payload()
-        await self._writer.write(PutPacket(packet.public_key, payload, packet.seq, document_hash))
+        outcome = await self._writer.write(PutPacket(packet.public_key, payload, packet.seq, document_hash))
+        return outcome is not Outcome.NOT_APPROVED
 
     async def mirror(self, document_hash: bytes) -> None:
         """Fetch a document from the sources and store it, if one of them has it; raises StorageError."""
@@ -229,8 +240,22 @@ class Sources:
         for body in await self._each(ask):
             if body is not None and await self._store_document(body):
                 self._counters.found += 1
+                await self._fetch_approvals(document_hash, body)
                 return body
         return None
+
+    async def _fetch_approvals(self, document_hash: bytes, body: bytes) -> None:
+        """Store what sources have beside a document, if approvers play a part in it."""
+        document = Document.from_bytes(body)
+        if document.approvers is None and not self._store.is_guarded(document.identity):
+            return
+
+        def ask(peer: Peer) -> DocumentApprovals | None:
+            return peer.call(lambda client: client.get_approvals(document_hash))
+
+        for beside in await self._each(ask):
+            if beside is not None:
+                await self._writer.write(PutApprovals(document_hash, beside.to_bytes()))
 
     async def _store_document(self, body: bytes) -> bool:
         """Store a document whose hash the client has checked; False if it does not decode."""
@@ -239,7 +264,15 @@ class Sources:
         except WalletError as error:
             log.warning("source.bad-document", code=error.code)
             return False
-        await self._writer.write(PutDocument(document.hash, document.identity, body, claim=self._claim_of(document)))
+        await self._writer.write(
+            PutDocument(
+                document.hash,
+                document.identity,
+                body,
+                claim=self._claim_of(document),
+                has_approvers=document.approvers is not None,
+            )
+        )
         return True
 
     def stop(self) -> None:
@@ -248,3 +281,7 @@ class Sources:
             task.cancel()
         for peer in self._peers:
             peer.close()
+
+
+def _seq(packet: SignedPacket) -> int:
+    return packet.seq

@@ -7,7 +7,10 @@ from typing import Final, cast
 
 import apsw
 
+from walletcli.core.approvals import DocumentApprovals
+from walletcli.core.document import Document
 from walletcli.node.hosting.batch import HostBatch
+from walletcli.node.sqlite_guard import Guards
 from walletcli.node.sqlite_tail import Tail, tag_of
 from walletcli.node.store import (
     MAX_QUEUED,
@@ -16,6 +19,7 @@ from walletcli.node.store import (
     Expire,
     Outcome,
     Probe,
+    PutApprovals,
     PutDocument,
     PutPacket,
     Sent,
@@ -31,11 +35,17 @@ _BY_TAG: Final = (
 _HAS_TAG: Final = "SELECT 1 FROM packet_index WHERE tag = ?"
 _INSERT: Final = "INSERT INTO packet(id, tag, key, stored_s, document, payload) VALUES(?, ?, ?, ?, ?, ?)"
 _UPDATE: Final = "UPDATE packet SET stored_s = ?, document = ?, payload = ? WHERE id = ?"
-_FIND_DOCUMENT: Final = "SELECT id, expires_s, length(body), identity, claim FROM document WHERE tag = ? AND hash = ?"
-_INSERT_DOCUMENT: Final = "INSERT INTO document(tag, hash, identity, expires_s, body, claim) VALUES(?, ?, ?, ?, ?, ?)"
+_SIZE: Final = "length(body) + coalesce(length(beside), 0)"
+_FIND_DOCUMENT: Final = (
+    f"SELECT id, expires_s, {_SIZE}, identity, claim, has_approvers FROM document WHERE tag = ? AND hash = ?"  # noqa: S608
+)
+_INSERT_DOCUMENT: Final = (
+    "INSERT INTO document(tag, hash, identity, expires_s, body, claim, has_approvers) VALUES(?, ?, ?, ?, ?, ?, ?)"
+)
+_BESIDE: Final = "SELECT id, expires_s, body, beside FROM document WHERE tag = ? AND hash = ?"
 _SET_EXPIRY: Final = "UPDATE document SET expires_s = ? WHERE id = ?"
 _OLDEST_DOCUMENTS: Final = (
-    "SELECT id, length(body) FROM document WHERE expires_s IS NOT NULL AND expires_s <= ? ORDER BY expires_s LIMIT ?"
+    f"SELECT id, {_SIZE} FROM document WHERE expires_s IS NOT NULL AND expires_s <= ? ORDER BY expires_s LIMIT ?"  # noqa: S608
 )
 _QUEUE: Final = (
     "INSERT INTO outbox(sink, key, queued_s, due_s, attempts) VALUES(?1, ?2, ?3, ?3, 0) "
@@ -60,6 +70,7 @@ class Batch:
         self._now_s = 0
         self._changes: dict[str, int] = {}
         self._added: list[bytes] = []
+        self._guards = Guards(self._cursor)
         self._hosting = HostBatch(self._cursor, self._count, self._stored_count)
 
     def run(self, writes: Sequence[Write], now_s: int) -> list[Outcome]:
@@ -72,6 +83,7 @@ class Batch:
         self._now_s = now_s
         self._changes = {}
         self._added = []
+        self._guards.begin()
         outcomes = [self._apply(write) for write in writes]
         self._save_counts()
         return outcomes
@@ -91,6 +103,8 @@ class Batch:
             return self._put_packet(write)
         if isinstance(write, PutDocument):
             return self._put_document(write)
+        if isinstance(write, PutApprovals):
+            return self._put_approvals(write)
         if isinstance(write, Sent):
             self._settle_sent(write)
         elif isinstance(write, Expire):
@@ -144,23 +158,27 @@ class Batch:
             refusal = _refusal(put, payload)
             if refusal is not None:
                 return refusal
+            if not self._guards.follows(key, put.payload, put.document_hash, self._now_s):
+                return Outcome.NOT_APPROVED
             self._cursor.execute(_UPDATE, (self._now_s, put.document_hash, put.payload, row_id))
             if old_document is not None:
                 self._unreference(old_document, key)
         if put.document_hash is None:
             self._hosting.named(key, None, self._now_s)
         else:
-            self._reference(put.document_hash, key)
+            self._reference(put.document_hash, key, put.payload)
         if put.forward and self._sinks:
             self._queue(key)
         return Outcome.STORED
 
-    def _document(self, document_hash: bytes, identity: bytes) -> tuple[int, int | None, int, bytes | None] | None:
-        """Return row id, expiry, size and claim of the document if it is there and this identity's."""
+    def _document(
+        self, document_hash: bytes, identity: bytes
+    ) -> tuple[int, int | None, int, bytes | None, bool] | None:
+        """Return row id, expiry, size, claim and whether there are approvers, if it is there and this identity's."""
         row = self._cursor.execute(_FIND_DOCUMENT, (tag_of(document_hash), document_hash)).get
         if row is None or row[3] != identity:
             return None
-        return row[0], row[1], row[2], row[4]
+        return row[0], row[1], row[2], row[4], bool(row[5])
 
     def _unreference(self, document_hash: bytes, identity: bytes) -> None:
         """Start a document's last hour."""
@@ -173,7 +191,7 @@ class Batch:
             self._count("unreferenced_bytes", found[2])
             self._bound_unreferenced()
 
-    def _reference(self, document_hash: bytes, identity: bytes) -> None:
+    def _reference(self, document_hash: bytes, identity: bytes, payload: bytes) -> None:
         """Keep the document that a packet names, and let what it says of hosting take effect."""
         found = self._document(document_hash, identity)
         if found is None:
@@ -183,6 +201,8 @@ class Batch:
             self._cursor.execute(_SET_EXPIRY, (None, found[0]))
             self._count("unreferenced", -1)
             self._count("unreferenced_bytes", -found[2])
+        if found[4]:
+            self._guards.see(identity, payload, document_hash)
         self._hosting.named(identity, found[3], self._now_s)
 
     # documents
@@ -196,20 +216,43 @@ class Batch:
         is_named = named is not None and named[2] == put.document_hash
         expires_s = None if is_named else self._now_s + UNREFERENCED_S
         cursor.execute(
-            _INSERT_DOCUMENT, (tag_of(put.document_hash), put.document_hash, put.identity, expires_s, put.body, claim)
+            _INSERT_DOCUMENT,
+            (tag_of(put.document_hash), put.document_hash, put.identity, expires_s, put.body, claim, put.has_approvers),
         )
         self._count("documents", 1)
         self._count("document_bytes", len(put.body))
         if claim is not None:
             self._hosting.count_claim()
-        if is_named:
+        if named is not None and is_named:
             self._count("pending", -1)
+            if put.has_approvers:
+                self._guards.see(put.identity, named[1], put.document_hash)
             self._hosting.named(put.identity, claim, self._now_s)
             if put.forward:
                 self._queue(put.identity)
         else:
             self._count("unreferenced", 1)
             self._count("unreferenced_bytes", len(put.body))
+            self._bound_unreferenced()
+        return Outcome.STORED
+
+    def _put_approvals(self, put: PutApprovals) -> Outcome:
+        """Keep what is beside a document; what is worth less than what is there is refused."""
+        row = self._cursor.execute(_BESIDE, (tag_of(put.document_hash), put.document_hash)).get
+        if row is None:
+            return Outcome.NO_DOCUMENT
+        row_id, expires_s, body, before = row
+        if before == put.body:
+            return Outcome.SAME
+        document = Document.from_bytes(body)
+        worth = self._guards.worth(document, DocumentApprovals.from_bytes(put.body))
+        if before is not None and worth < max(1, self._guards.worth(document, DocumentApprovals.from_bytes(before))):
+            return Outcome.NOT_APPROVED
+        self._cursor.execute("UPDATE document SET beside = ? WHERE id = ?", (put.body, row_id))
+        longer_bytes = len(put.body) - len(before or b"")
+        self._count("document_bytes", longer_bytes)
+        if expires_s is not None:
+            self._count("unreferenced_bytes", longer_bytes)
             self._bound_unreferenced()
         return Outcome.STORED
 

@@ -16,6 +16,7 @@ from typing import Final, cast
 import apsw
 
 from walletcli.errors import StorageError
+from walletcli.node import sqlite_guard
 from walletcli.node.hosting import tables
 from walletcli.node.hosting.kept import Hosted, Rule, StoredBlob
 from walletcli.node.sqlite_batch import Batch
@@ -25,8 +26,8 @@ from walletcli.node.store import Counts, Outcome, QueuedPacket, Write
 APPLICATION_ID: Final = 0x77_63_6E_31
 """SQLite's application_id of a store: ``wcn1``."""
 
-SCHEMA_VERSION: Final = 2
-"""1 had no tables of what is hosted; such a store gets them when it is opened."""
+SCHEMA_VERSION: Final = 3
+"""1 had no tables of what is hosted, 2 nothing of approvals; such a store gets them when it is opened."""
 
 READER_CACHE_KIB: Final = 16_384
 WRITER_CACHE_KIB: Final = 16_384
@@ -52,7 +53,7 @@ CREATE TABLE packet(
 CREATE TABLE packet_index(tag INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(tag, id)) WITHOUT ROWID;
 CREATE TABLE document(
     id INTEGER PRIMARY KEY, tag INTEGER NOT NULL, hash BLOB NOT NULL, identity BLOB NOT NULL,
-    expires_s INTEGER, claim BLOB, body BLOB NOT NULL
+    expires_s INTEGER, claim BLOB, has_approvers INTEGER, beside BLOB, body BLOB NOT NULL
 );
 CREATE INDEX document_tag ON document(tag);
 CREATE INDEX document_expiry ON document(expires_s) WHERE expires_s IS NOT NULL;
@@ -66,6 +67,7 @@ CREATE TABLE count(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 _MERGE: Final = "INSERT INTO packet_index(tag, id) SELECT tag, id FROM packet WHERE id > ? ORDER BY tag"
 _SET_INDEXED: Final = "INSERT OR REPLACE INTO count(name, value) VALUES('indexed', ?)"
 _KEY_OF_ROW: Final = "SELECT key FROM packet WHERE id = ?"
+_READ_BESIDE: Final = "SELECT beside FROM document WHERE tag = ? AND hash = ?"
 _READ_DOCUMENT: Final = "SELECT body FROM document WHERE tag = ? AND hash = ?"
 
 
@@ -151,6 +153,24 @@ class SqliteStore:
         except apsw.Error as error:
             raise storage_error(error) from error
         return body
+
+    def approvals(self, document_hash: bytes) -> bytes | None:
+        """Return what is beside the document with this hash, or None."""
+        try:
+            self._end_read()
+            tag = int.from_bytes(document_hash[:6], "big")
+            beside: bytes | None = self._cursor.execute(_READ_BESIDE, (tag, document_hash)).get
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        return beside
+
+    def is_guarded(self, key: bytes) -> bool:
+        """Tell whether approvers of this identity are known here."""
+        try:
+            self._end_read()
+            return self._cursor.execute("SELECT 1 FROM guard WHERE key = ?", (key,)).get is not None
+        except apsw.Error as error:
+            raise storage_error(error) from error
 
     def named_document(self, key: bytes) -> bytes | None:
         """Return the hash of the document that a key's packet names, or None."""
@@ -332,13 +352,16 @@ def open_writer(path: Path) -> apsw.Connection:
         writer.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         writer.execute("PRAGMA journal_mode = WAL")
         # All or nothing; should it fail, closing the connection rolls back.
-        writer.execute(f"BEGIN IMMEDIATE; {_SCHEMA}{tables.SCHEMA}")
+        writer.execute(f"BEGIN IMMEDIATE; {_SCHEMA}{tables.SCHEMA}{sqlite_guard.SCHEMA}")
         writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         writer.execute("COMMIT")
-    elif version == 1 and writer.execute("PRAGMA application_id").get == APPLICATION_ID:
-        writer.execute("BEGIN IMMEDIATE; ALTER TABLE document ADD COLUMN claim BLOB")
-        writer.execute(f"{tables.SCHEMA}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+    elif version in (1, 2) and writer.execute("PRAGMA application_id").get == APPLICATION_ID:
+        writer.execute("BEGIN IMMEDIATE")
+        if version == 1:
+            writer.execute(f"ALTER TABLE document ADD COLUMN claim BLOB; {tables.SCHEMA}")
+        writer.execute(f"{sqlite_guard.COLUMNS}{sqlite_guard.SCHEMA}")
+        writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
     elif version != SCHEMA_VERSION or writer.execute("PRAGMA application_id").get != APPLICATION_ID:
         raise StorageError("storage.version", f"{path.name} is not a store of this version", "update walletcli")
     writer.execute("PRAGMA synchronous = FULL")

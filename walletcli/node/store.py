@@ -37,6 +37,8 @@ class Outcome(Enum):
     TOO_LONG = "too-long"
     NO_QUOTA = "no-quota"
     NO_ROOM = "no-room"
+    NOT_APPROVED = "not-approved"
+    NO_DOCUMENT = "no-document"
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class PutDocument:
         body: the document's bytes.
         forward: whether the packet that names it goes to the sinks (again) now that it is complete.
         claim: this node's grant that it holds, or None.
+        has_approvers: whether it names approvers.
     """
 
     document_hash: bytes
@@ -79,6 +82,20 @@ class PutDocument:
     body: bytes
     forward: bool = False
     claim: Claim | None = None
+    has_approvers: bool = False
+
+
+@dataclass(slots=True)
+class PutApprovals:
+    """Store what is beside a stored document, unless something better is there.
+
+    Attributes:
+        document_hash: SHA-256 of the document, 32 bytes.
+        body: approvals, their form checked.
+    """
+
+    document_hash: bytes
+    body: bytes
 
 
 @dataclass(slots=True)
@@ -108,7 +125,7 @@ class Probe:
     """Write something that changes nothing, to see whether the store can."""
 
 
-Write = PutPacket | PutDocument | Expire | Sent | Probe | HostWrite
+Write = PutPacket | PutDocument | PutApprovals | Expire | Sent | Probe | HostWrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +137,8 @@ class Counts:
         documents: all of them.
         pending: packets whose document is not there.
         unreferenced: documents that no packet names.
-        unreferenced_bytes: and their size.
-        document_bytes: size of all documents.
+        unreferenced_bytes: and their size, with the approvals beside them.
+        document_bytes: size of all documents and of the approvals beside them.
         queued: entries in the sinks' queues.
         dropped: entries that fell out of a full queue, since the store was made.
         hosted: identities that are hosted, those that are leaving included.
@@ -173,6 +190,12 @@ class Store(HostStore, Protocol):
 
     def document(self, document_hash: bytes) -> bytes | None:
         """Return the document with this SHA-256 (32 bytes), or None; raises as `packets`."""
+
+    def approvals(self, document_hash: bytes) -> bytes | None:
+        """Return what is beside the document with this SHA-256 (32 bytes), or None; raises as `packets`."""
+
+    def is_guarded(self, key: bytes) -> bool:
+        """Tell whether approvers of an identity (32 bytes) are known here; raises as `packets`."""
 
     def hosted_keys(self) -> list[bytes]:
         """Return the keys of all that is hosted, those that are leaving included; raises as `packets`."""

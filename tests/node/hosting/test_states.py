@@ -450,9 +450,10 @@ def test_store_of_the_version_before_gets_the_tables(tmp_path: Path) -> None:
     write(made, *record_of(1, 1, None))
     made.close()
     with apsw.Connection(str(path)) as old:
-        for name in TABLES:
+        for name in (*TABLES, "guard"):
             old.execute(f"DROP TABLE {name}")
-        old.execute("ALTER TABLE document DROP COLUMN claim")
+        for column in ("claim", "has_approvers", "beside"):
+            old.execute(f"ALTER TABLE document DROP COLUMN {column}")
         old.execute("PRAGMA user_version = 1")
     old.close()
     again = SqliteStore(path)
