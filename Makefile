@@ -24,7 +24,7 @@ help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 .PHONY: demo
-demo: $(VENV)/.package  ## the four stories for real, on three nodes (under two minutes, no root)
+demo: $(VENV)/.package  ## the four stories for real, and a DHT that outlives them (under two minutes, no root)
 	@$(BIN)/python -m scripts.demo
 
 .PHONY: test

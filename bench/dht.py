@@ -18,8 +18,8 @@ from nacl.signing import SigningKey
 
 from bench.measure import Row, at_most
 from bench.processes import Server, python
-from bench.servers import HERE, ROOT
-from bench.swarm import settings
+from bench.servers import ROOT
+from scripts.swarm import settings
 from walletcli.core import bep44
 from walletcli.dht.mainline import Mainline
 from walletcli.dht.messages import Item
@@ -86,7 +86,7 @@ def item() -> Item:
 @contextlib.asynccontextmanager
 async def members() -> AsyncIterator[tuple[Mainline, Floor]]:
     """Our member and a bare one, in one swarm."""
-    with Server(python(str(HERE / "swarm.py"), str(NODES)), ROOT, core=1) as swarm:
+    with Server(python(str(ROOT / "scripts" / "swarm.py"), str(NODES)), ROOT, core=1) as swarm:
         addresses = [(host, port) for host, port in json.loads(swarm.ready_line)]
         own = Settings((("127.0.0.1", 0),), bootstrap=(), peers=tuple(addresses[:16]), private=True)
         ours = await Mainline.join(own)

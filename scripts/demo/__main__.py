@@ -1,4 +1,4 @@
-"""Plays the four stories for real, narrated: three nodes, two people, on this machine, in a temporary directory.
+"""Plays the four stories for real, narrated, and what outlives them all: on this machine, in a temporary directory.
 
 Every line that starts with `$` is run as printed (`walletcli` is the installed command). A step that fails ends the
 demonstration with a non-zero exit code. Nothing outside of the temporary directory is touched, and no other machine.

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).with_name("walletcli")
 WIDTH = 100
 READY_S = 20
@@ -41,6 +42,8 @@ class Stage:
             "NO_COLOR": "1",
         }
         self._nodes: dict[str, subprocess.Popen[str]] = {}
+        self._strangers: subprocess.Popen[str] | None = None
+        self._members = ""
         self.addresses: dict[str, str] = {}
         """Where each node is reached, by the name of its directory."""
 
@@ -108,6 +111,26 @@ class Stage:
         """Unlock a wallet with the password in its file."""
         self.run(f"walletcli --home {home} wallet unlock --password-file {home}.password", wordless=True)
 
+    def start_strangers(self, count: int) -> None:
+        """Start a DHT of `count` nodes that nobody here wrote, on this machine alone."""
+        self._strangers = subprocess.Popen(
+            [sys.executable, str(ROOT / "scripts" / "swarm.py"), str(count)], cwd=ROOT, stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        assert self._strangers.stdout is not None
+        if not select.select([self._strangers.stdout], [], [], READY_S)[0]:
+            raise StepFailedError("the DHT of strangers did not come together")
+        members = json.loads(self._strangers.stdout.readline())
+        self._members = ", ".join(f'"{host}:{port}"' for host, port in members)
+
+    def join_dht(self, name: str) -> None:
+        """Have the node in the directory `name` take part in the strangers' DHT, and in no other, when it starts."""
+        self.write(
+            f"{name}/node.toml",
+            '[dht]\njoin = "yes"\nprivate = true\nlisten = ["127.0.0.1:0"]\nwriter_port = 0\nbootstrap = []\n'
+            f"peers = [{self._members}]\n",
+        )
+
     def start_node(self, name: str, listen: str = "127.0.0.1:0") -> None:
         """Start a node as a process of its own, in the directory of its name."""
         line = f"walletcli --json node run {name} --listen {listen}"
@@ -146,6 +169,9 @@ class Stage:
         """Leave nothing running."""
         for name in list(self._nodes):
             self.end_node(name, signal.SIGKILL)
+        if self._strangers is not None:
+            self._strangers.kill()
+            self._strangers.communicate()
         for vault in self._directory.glob("*/wallet.vault"):
             subprocess.run(
                 [str(COMMAND), "--home", vault.parent.name, "wallet", "lock"],

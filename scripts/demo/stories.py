@@ -183,19 +183,46 @@ def device_loss(stage: Stage) -> None:
     print(f"Bob follows her newest record: seq {seq}")
 
 
-def the_end(stage: Stage) -> None:
-    """Stop the nodes as their operators would."""
-    stage.say("The end", "The nodes stop as their operators would stop them.")
+def network(stage: Stage) -> None:
+    """Show that a record outlives every node that ever had it."""
+    did = _did(stage, "alice", "again")
+    stage.say(
+        "5. The last node",
+        "Sixteen nodes of strangers keep a DHT among themselves: libtorrent, which knows nothing of walletcli.\n"
+        "East takes part in it. Alice publishes there too, and East asks the strangers who of them has it.",
+    )
+    stage.start_strangers(16)
+    stage.run("walletcli node init east", wordless=True)
+    stage.join_dht("east")
+    stage.start_node("east")
+    stage.run(f"walletcli --home again publish alice --relay {stage.addresses['east']}")
+    newest = stage.ask(f"walletcli --home bob resolve {did} --relay {stage.addresses['west']}")
+    print("\nEast is killed, and the others stop as their operators would. No node is left that Alice ever spoke to.")
+    stage.end_node("east", signal.SIGKILL)
     stage.check(
         "they stopped cleanly",
         [stage.end_node(name, signal.SIGTERM) for name in ("south", "west", "north-of-old")] == [0, 0, 0],
     )
+    print("\nHarbour is new and has nothing. It finds Alice's record among the strangers; Bob has what it names.")
+    stage.run("walletcli node init harbour", wordless=True)
+    stage.join_dht("harbour")
+    stage.start_node("harbour")
+    harbour = stage.addresses["harbour"]
+    stage.run(f"walletcli --home bob resolve {did} --relay {harbour}")
+    found = stage.ask(f"walletcli --home bob resolve {did} --relay {harbour}")
+    stage.check("her newest record outlived all its nodes", found["seq"] == newest["seq"])
 
 
-STORIES = (nodes, creation, two_names, migration, offline_signing, device_loss, the_end)
+def the_end(stage: Stage) -> None:
+    """Stop the last node as its operator would."""
+    stage.say("The end", "The last node stops as its operator would stop it.")
+    stage.check("it stopped cleanly", stage.end_node("harbour", signal.SIGTERM) == 0)
+
+
+STORIES = (nodes, creation, two_names, migration, offline_signing, device_loss, network, the_end)
 """What is played, in this order."""
 
 
-def _did(stage: Stage, label: str) -> str:
-    identities = stage.ask(f"walletcli --home {label} identity list")["identities"]
+def _did(stage: Stage, label: str, home: str | None = None) -> str:
+    identities = stage.ask(f"walletcli --home {home or label} identity list")["identities"]
     return str(next(item["did"] for item in identities if item["label"] == label))

@@ -7,7 +7,6 @@ import contextlib
 import json
 import secrets
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 import libtorrent
 from nacl.signing import SigningKey
 
-from walletcli.core import bencode, bep44
+from scripts import swarm as strangers
+from walletcli.core import bep44
 from walletcli.dht.contacts import Address
 from walletcli.dht.mainline import Mainline
 from walletcli.dht.messages import Item
@@ -29,28 +29,16 @@ _SHUFFLE = secrets.SystemRandom()
 class Swarm:
     """libtorrent nodes that know each other; they can be killed one by one."""
 
-    def __init__(self, count: int, **settings: Any) -> None:
+    def __init__(self, count: int, host: str = "127.0.0.1", **settings: Any) -> None:
+        self._host = host
         self._settings = settings
         self.nodes: dict[Address, libtorrent.session] = {}
         self.add(count)
 
     def add(self, count: int) -> None:
         """Start more nodes, and introduce everybody to sixteen others."""
-        for _ in range(count):
-            node = libtorrent.session(member_settings(**self._settings))
-            self.nodes[("127.0.0.1", node.listen_port())] = node
-        addresses = list(self.nodes)
-        for node in self.nodes.values():
-            for address in _SHUFFLE.sample(addresses, min(16, len(addresses))):
-                node.add_dht_node(address)
-        self._wait()
-
-    def _wait(self) -> None:
-        least = min(len(self.nodes) - 1, 8)
-        end = time.monotonic() + READY_S
-        while any(_known(node) < least for node in self.nodes.values()):
-            assert time.monotonic() < end, "the swarm did not come together"
-            time.sleep(0.05)
+        self.nodes |= strangers.start(count, self._host, **self._settings)
+        strangers.introduce(self.nodes)
 
     @property
     def addresses(self) -> list[Address]:
@@ -67,42 +55,10 @@ class Swarm:
         self.nodes.clear()
 
 
-def _known(node: libtorrent.session) -> int:
-    """Return how many nodes are in a member's table."""
-    flag = int(libtorrent.save_state_flags_t.save_dht_state)
-    saved: Any = bencode.decode(libtorrent.write_session_params_buf(node.session_state(flag), flag), 1 << 20)
-    return len(saved[b"dht state"].get(b"nodes", ()))
-
-
-def member_settings(**more: Any) -> dict[str, Any]:
-    """libtorrent's settings for a node on loopback."""
-    category = libtorrent.alert.category_t
-    return {
-        "listen_interfaces": "127.0.0.1:0",
-        "enable_dht": True,
-        "enable_lsd": False,
-        "enable_upnp": False,
-        "enable_natpmp": False,
-        "enable_incoming_tcp": False,
-        "enable_incoming_utp": False,
-        "dht_bootstrap_nodes": "",
-        "dht_restrict_routing_ips": False,
-        "dht_restrict_search_ips": False,
-        "dht_prefer_verified_node_ids": False,
-        "dht_ignore_dark_internet": False,
-        "dht_block_ratelimit": 1_000_000,
-        "dht_upload_rate_limit": 10_000_000,
-        "dht_max_dht_items": 100_000,
-        "dht_max_fail_count": 2,
-        "alert_mask": int(category.dht_notification | category.dht_operation_notification),
-        **more,
-    }
-
-
 @contextlib.contextmanager
-def swarm_of(count: int, **settings: Any) -> Iterator[Swarm]:
+def swarm_of(count: int, host: str = "127.0.0.1", **settings: Any) -> Iterator[Swarm]:
     """A swarm for one test."""
-    swarm = Swarm(count, **settings)
+    swarm = Swarm(count, host, **settings)
     try:
         yield swarm
     finally:
