@@ -13,6 +13,7 @@ from referencing import Registry, Resource
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "schemas"
 
 _TOP_LEVEL = {"publish", "resolve", "sign", "verify", "completion", "sync"}
+_NESTED = {("wallet", "index")}
 _TAKES_VALUE = {"--home"}
 
 
@@ -40,7 +41,8 @@ def command_name(args: tuple[str, ...]) -> str:
             return "version"
         elif not word.startswith("-"):
             words.append(word)
-    return words[0] if words[0] in _TOP_LEVEL else "-".join(words[:2])
+    depth = 3 if tuple(words[:2]) in _NESTED else 2
+    return words[0] if words[0] in _TOP_LEVEL else "-".join(words[:depth])
 
 
 def check_answer(args: tuple[str, ...], stdout: str, code: int) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def test_commands_that_hints_name_are_given_with_all_that_they_need() -> None:
     for hint in hints:
         for text in re.findall(r"(?<!')walletcli ((?:[a-z-]+ ?)+[^,;:`()|]*)", hint):
             words = text.split()
-            path = next((tuple(words[:count]) for count in (2, 1) if tuple(words[:count]) in verbs), None)
+            path = next((tuple(words[:count]) for count in (3, 2, 1) if tuple(words[:count]) in verbs), None)
             if path is not None:
                 needed = sum(part.required for part in verbs[path].params)
                 wrong += [hint] if len(words) - len(path) < needed else []

@@ -49,7 +49,7 @@ def test_without_a_published_identity_there_is_nothing_to_do(
     answer: Answer, cli: Cli, wallet: Path, password: Password
 ) -> None:
     answer("identity", "create", "alice", *password, home=wallet)
-    assert answer("sync", *password, home=wallet) == {"identities": []}
+    assert answer("sync", *password, home=wallet)["identities"] == []
     assert cli("sync", *password, home=wallet).stdout == "no identity to bring in step\n"
 
 

@@ -22,6 +22,7 @@ from tests.vectors import (
     cases_sealed,
     cases_sealed_data,
     cases_ssh,
+    cases_wallet_index,
 )
 
 HERE = Path(__file__).parent
@@ -38,6 +39,7 @@ MAKERS: dict[str, Callable[[], dict[str, object]]] = {
     "request.json": cases_request.make,
     "provider.json": cases_provider.make,
     "ssh.json": cases_ssh.make,
+    "wallet-index.json": cases_wallet_index.make,
 }
 """What makes each file."""
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from walletcli.wallet.access.session import find_agent
 from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity
+from walletcli.wallet.index.book import IndexBook, change_book, read_book
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.relays import add_relay, remove_relay
 from walletcli.wallet.sealed.sync_log import read_log
@@ -275,3 +277,54 @@ def test_the_child_ends_if_its_agent_is_gone_already(published: Home) -> None:
     code = "import sys; from walletcli.wallet.sealed.scheduled import main; sys.exit(main([sys.argv[1]], '0 1\\n'))"
     done = subprocess.run([sys.executable, "-c", code, published.path], check=False, timeout=60)
     assert done.returncode == 5
+
+
+def test_the_wallet_index_is_due_at_its_slot_and_moves_with_it() -> None:
+    schedule = Schedule(INTERVAL, HOME)
+    schedule.plan({}, NOW_S, WALL_S, int(WALL_S) + 5000)
+    assert schedule.next_s() == NOW_S + 5000
+    schedule.plan({}, NOW_S + 10, WALL_S + 10, int(WALL_S) + 5000)
+    assert schedule.next_s() == NOW_S + 5000
+    schedule.plan({}, NOW_S + 10, WALL_S + 10, int(WALL_S) + 9010)
+    assert schedule.next_s() == NOW_S + 9010
+    schedule.plan({}, NOW_S + 10, WALL_S + 10, None)
+    assert schedule.next_s() is None
+
+
+@pytest.mark.parametrize("slot_s", [0, int(WALL_S) - 1])
+def test_a_slot_of_the_wallet_index_that_has_passed_is_kept_soon_and_not_at_once(slot_s: int) -> None:
+    for _ in range(50):
+        schedule = Schedule(INTERVAL, HOME)
+        schedule.plan({}, NOW_S, WALL_S, slot_s)
+        next_s = schedule.next_s()
+        assert next_s is not None
+        assert 120 <= next_s - NOW_S <= 600
+
+
+def test_a_slot_that_a_wrong_clock_drew_is_looked_at_within_a_month() -> None:
+    schedule = Schedule(INTERVAL, HOME)
+    schedule.plan({}, NOW_S, WALL_S, int(WALL_S) * 3)
+    assert schedule.next_s() == NOW_S + 30 * 86_400
+
+
+def test_the_agent_plans_the_wallet_index_and_writes_it_when_it_is_due(
+    tmp_path: Path, relays: Callable[[], HonestRelay]
+) -> None:
+    home = make_home(tmp_path / "home")
+    relay = relays()
+    add_relay(home, relay.url)
+    unlock(home, password, interval=OFTEN)
+    try:
+        eventually(lambda: _index(home) is not None)
+        assert relay.shelf.packets == {}
+        with opened(home) as session:
+            change_book(session, lambda book: book.put(0, replace(book.shards[0], next_s=0)))
+        eventually(lambda: bool(relay.shelf.packets))
+        eventually(lambda: (book := _index(home)) is not None and book.shards[0].written_s is not None)
+    finally:
+        lock(home)
+
+
+def _index(home: Home) -> IndexBook | None:
+    with opened(home) as session:
+        return read_book(session)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--accept-link", is_flag=True, help="Go ahead where that ties identities together; remembered.")
 @pass_invocation
 def sync(invocation: Invocation, /, whom: tuple[str, ...], spread: int | None, at_once: bool, **wishes: bool) -> None:
-    """Bring identities in step: contacts, settings, exit kit, record; all of them if none is named."""
+    """Bring identities in step: contacts, settings, exit kit, record; all, and the index, if none is named."""
     from walletcli.wallet.sealed.sync import SyncWish
     from walletcli.wallet.sealed.sync_wallet import DEFAULT_SPREAD_S, sync_wallet
 
@@ -43,7 +43,11 @@ def sync(invocation: Invocation, /, whom: tuple[str, ...], spread: int | None, a
         _warn(report)
     for label in done.held:
         warn(f"{label}: restored, and not looked up far enough yet; go on with: walletcli wallet recover")
+    if done.index is not None and done.index.error is not None:
+        warn(f"the wallet index was not written: {done.index.error.message}")
     lines = [line for report in done.reports for line in _lines(report)]
+    if done.index is not None and done.index.written is not None:
+        lines += pairs([("wallet index", f"shard {done.index.written} written")])
     invocation.answer(done.to_json(), lines or ["no identity to bring in step"])
     if (shortfall := done.shortfall) is not None:
         raise shortfall

@@ -15,6 +15,7 @@ from walletcli.cli.restoring import search_options
 from walletcli.cli.secret_files import SECRET_FILE, SecretFile
 from walletcli.cli.times import DURATION, for_people
 from walletcli.cli.unlocking import read_new_passphrase, with_password
+from walletcli.cli.wallet_index import index
 from walletcli.cli.wallet_page import status_lines
 from walletcli.errors import UsageError, VaultError
 
@@ -270,6 +271,9 @@ def wipe(invocation: Invocation, yes: bool) -> None:
         raise UsageError("wipe.declined", "nothing was removed", "answer y, or give --yes")
     removed = remove(home)
     invocation.answer({"removed": removed}, [f"removed {safe(path)}" for path in removed])
+
+
+wallet.add_command(index)
 
 
 def _require_no_wallet(invocation: Invocation, hint: str = "name another directory with --home") -> None:

@@ -24,6 +24,9 @@ MAX_LABEL_BYTES = 63
 MAX_NAME_BYTES = 255
 """RFC 1035 section 2.3.4, length bytes included."""
 
+MAX_STRING_BYTES = 255
+"""RFC 1035 section 3.3: a character string has a length of one byte."""
+
 MAX_STEPS = 1024
 """Labels and compression pointers that are followed in one message, at most; 61 addresses of one service take 370."""
 
@@ -209,12 +212,14 @@ def txt_record(wire_name: bytes, text: bytes, ttl_s: int) -> bytes:
 
     Args:
         wire_name: the owner name as it stands in the message (labels with their length bytes, or ending in a pointer).
-        text: at most 255 bytes.
+        text: at least one byte; more than 255 stand in several character strings.
         ttl_s: time to live in seconds.
     """
-    return wire_name + _RECORD.pack(TYPE_TXT, CLASS_IN, ttl_s, len(text) + 1) + bytes((len(text),)) + text
+    strings = [text[at : at + MAX_STRING_BYTES] for at in range(0, len(text), MAX_STRING_BYTES)]
+    data = b"".join(bytes((len(string),)) + string for string in strings)
+    return wire_name + _RECORD.pack(TYPE_TXT, CLASS_IN, ttl_s, len(data)) + data
 
 
-def response_header(answers: int) -> bytes:
-    """Encode the header of an authoritative response with id 0 (flags 0x8400)."""
-    return _HEADER.pack(0, 0x8400, 0, answers, 0, 0)
+def response_header(answers: int, *, authoritative: bool = True) -> bytes:
+    """Encode the header of a response with id 0 (flags 0x8400, or 0x8000 if it is not authoritative)."""
+    return _HEADER.pack(0, 0x8400 if authoritative else _FLAG_RESPONSE, 0, answers, 0, 0)

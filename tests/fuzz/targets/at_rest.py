@@ -8,6 +8,7 @@ from tests.fuzz.target import Target, fixed_entropy
 from walletcli.core import x25519
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.secret import Secret
+from walletcli.core.wallet_index import CONTENT_BYTES
 from walletcli.errors import InputError, WalletError
 from walletcli.vault.header import Header
 from walletcli.vault.padding import SMALLEST_STEP_BYTES
@@ -185,6 +186,9 @@ def agent_requests() -> list[bytes]:
         messages.Apply(changes.TakeFound(1, 20_000, b"record", True, ("https://relay.example",))),
         messages.DeriveKeys(0, 20),
         messages.UnsealAsRoot(3, b"sealed", b"context"),
+        messages.OpenShard(0, None),
+        messages.OpenShard(63, b"packet"),
+        messages.SignShard(1, bytes(CONTENT_BYTES), 7),
         messages.NewDevices(3),
         messages.ReviewRequest(b"request"),
         messages.ApproveRequest(b"request", bytes(32), (1, 3), ("device", "seq")),

@@ -154,7 +154,8 @@ class Agent:
         if self._planned != self._keeper.generation:
             self._planned = self._keeper.generation
             with contextlib.suppress(FormatError):  # a log that cannot be read: what has a time keeps it
-                self._schedule.plan(self._keeper.synchronized(), boot_clock_s(), time.time())
+                keeper = self._keeper
+                self._schedule.plan(keeper.synchronized(), boot_clock_s(), time.time(), keeper.index_due_s())
         self._schedule.tick(boot_clock_s())
 
     def _finished(self) -> bool:

@@ -23,6 +23,7 @@ from walletcli.core.record import Record
 from walletcli.core.sealed import unseal
 from walletcli.core.secret import Secret
 from walletcli.core.slip10 import path_to_text
+from walletcli.core.wallet_index import ShardContent
 from walletcli.errors import FormatError, InputError, VaultError, VerificationError
 from walletcli.signers.requests import PacketRequest
 from walletcli.signers.software import SoftwareSigner
@@ -38,9 +39,11 @@ from walletcli.wallet.access.messages import (
     GetSummaries,
     GetView,
     NewDevices,
+    OpenShard,
     Request,
     ReviewRequest,
     Sign,
+    SignShard,
     SignSsh,
     SignStatement,
     Unseal,
@@ -49,6 +52,7 @@ from walletcli.wallet.access.messages import (
 from walletcli.wallet.access.policy import check_signing, watch_only
 from walletcli.wallet.access.statement_policy import check_statement
 from walletcli.wallet.access.watching import keep_devices, new_devices, take_identity
+from walletcli.wallet.index import signing as shards
 from walletcli.wallet.state import sections, transitions
 from walletcli.wallet.state.changes import (
     AddIdentity,
@@ -224,6 +228,10 @@ class Keeper:
                 return self._root_keys(request.start, request.count)
             case UnsealAsRoot():
                 return self._unseal_as_root(request.index, request.sealed, request.context)
+            case OpenShard():
+                return shards.opened(self._tree, request.number, request.payload)
+            case SignShard():
+                return self._sign_shard(request)
             case NewDevices():
                 count = request.count
                 return self._written(lambda: new_devices(self._state, count, self._entropy))
@@ -367,6 +375,22 @@ class Keeper:
             return desk.approve(asked, self._state, self._tree, self._now(), self._entropy, self._hold)
 
         return self._written(signed)
+
+    def _sign_shard(self, request: SignShard) -> bytes:
+        """Sign a shard of the wallet index; its `seq` is in the vault before anybody sees it."""
+        content = ShardContent.from_bytes(request.content, request.number)
+        above = request.seq - 1
+        return self._written(
+            lambda: shards.signed(self._tree, self._state, request.number, content, above, self._now(), self._entropy)
+        )
+
+    def index_due_s(self) -> int | None:
+        """Return the next slot of the wallet index (Unix time in seconds); None if nothing is written here.
+
+        Raises:
+            FormatError: ``index-book.*``.
+        """
+        return shards.due_s(self._state) if self._root is not None else None
 
     def _hold(self, state: WalletState, index: int, label: str) -> WalletState:
         """Return the state with an identity that the wallet did not hold."""

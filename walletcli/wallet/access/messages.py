@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from walletcli.core import cbor
+from walletcli.core.bep44 import MAX_SEQ
+from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES
 from walletcli.core.ssh.signable import MAX_SIGNABLE_BYTES
+from walletcli.core.wallet_index import CONTENT_BYTES, MAX_SHARDS
 from walletcli.errors import FormatError
 from walletcli.wallet.access import wire
 from walletcli.wallet.state import changes
@@ -129,6 +132,34 @@ class UnsealAsRoot:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenShard:
+    """Ask for the public key of a shard of the wallet index, and for what a packet of that key says.
+
+    Attributes:
+        number: of the shard.
+        payload: the packet as relays give it, or None.
+    """
+
+    number: int
+    payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignShard:
+    """Ask for a shard of the wallet index to be signed.
+
+    Attributes:
+        number: of the shard.
+        content: what it is to say, padded.
+        seq: the lowest that it may get.
+    """
+
+    number: int
+    content: bytes
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewDevices:
     """Ask a watch wallet to draw keys of `count` devices that a request is to ask for."""
 
@@ -190,6 +221,8 @@ Request = (
     | SignStatement
     | DeriveKeys
     | UnsealAsRoot
+    | OpenShard
+    | SignShard
     | NewDevices
     | ReviewRequest
     | ApproveRequest
@@ -221,6 +254,10 @@ def to_row(request: Request) -> list[object]:
             return [wire.DERIVE_KEYS, request.start, request.count]
         case UnsealAsRoot():
             return [wire.UNSEAL_AS_ROOT, request.index, request.sealed, request.context]
+        case OpenShard():
+            return [wire.OPEN_SHARD, request.number, request.payload]
+        case SignShard():
+            return [wire.SIGN_SHARD, request.number, request.content, request.seq]
         case NewDevices():
             return [wire.NEW_DEVICES, request.count]
         case ReviewRequest():
@@ -276,6 +313,10 @@ def _sealed(row: Fields) -> tuple[int, bytes, bytes]:
     return row.integer(1, high=MAX_INDEX), row.raw(2, max_bytes=MAX_SEALED_BYTES), row.raw(3, max_bytes=256)
 
 
+def _shard(row: Fields) -> int:
+    return row.integer(1, high=MAX_SHARDS - 1)
+
+
 def _request(kind: int, row: Fields) -> Request:
     match kind:
         case wire.GET_STATUS:
@@ -298,6 +339,10 @@ def _request(kind: int, row: Fields) -> Request:
             return DeriveKeys(row.integer(1, high=MAX_INDEX), row.integer(2, 1, wire.MAX_KEYS))
         case wire.UNSEAL_AS_ROOT:
             return UnsealAsRoot(*_sealed(row))
+        case wire.OPEN_SHARD:
+            return OpenShard(_shard(row), row.optional_raw(2, max_bytes=MAX_RELAY_PAYLOAD_BYTES))
+        case wire.SIGN_SHARD:
+            return SignShard(_shard(row), row.raw(2, CONTENT_BYTES), row.integer(3, 0, MAX_SEQ))
         case wire.NEW_DEVICES:
             return NewDevices(row.integer(1, 1, MAX_ITEMS))
         case wire.REVIEW_REQUEST:

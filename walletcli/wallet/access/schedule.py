@@ -37,6 +37,9 @@ FIRST_MAX_S: Final = 600.0
 HANG_S: Final = 6 * 3600.0
 """After so many seconds what is at work is taken to hang, and ended."""
 
+WALLET_INDEX: Final = 2147483647
+"""Stands for the wallet index in place of an identity's index: it is the step of the key tree where its keys are."""
+
 MODULE: Final = "walletcli.wallet.sealed.scheduled"
 """What the child process runs."""
 
@@ -85,6 +88,7 @@ class Schedule:
         self._interval = interval
         self._home = home
         self._due: dict[int, float] = {}
+        self._slot_s: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._started_s = 0.0
 
@@ -93,21 +97,32 @@ class Schedule:
         """The process that is at work, or None."""
         return self._child.pid if self._child is not None else None
 
-    def plan(self, last_s: Mapping[int, int | None], now_s: float, wall_s: float) -> None:
+    def plan(self, last_s: Mapping[int, int | None], now_s: float, wall_s: float, slot_s: int | None = None) -> None:
         """Draw an instant for each identity that has none; forget those that are gone.
 
         Args:
             last_s: when each identity was tried last (Unix time in seconds), by index; None: never.
             now_s: by the clock of the schedule.
             wall_s: Unix time.
+            slot_s: the next slot of the wallet index (Unix time in seconds), or None if it is not written here.
         """
-        self._due = {index: due_s for index, due_s in self._due.items() if index in last_s}
+        self._due = {index: due_s for index, due_s in self._due.items() if index in last_s or index == WALLET_INDEX}
+        self._plan_index(slot_s, now_s, wall_s)
         for index, tried_s in last_s.items():
             if index not in self._due:
                 wait_s = self._interval.draw()
                 since_s = wall_s - tried_s if tried_s is not None else wait_s
                 left_s = wait_s - max(0.0, since_s)  # a clock that was set back makes it later, never at once
                 self._due[index] = now_s + (left_s if left_s > 0 else self._soon_s())
+
+    def _plan_index(self, slot_s: int | None, now_s: float, wall_s: float) -> None:
+        """Take over the slot of the wallet index, if it is another one than before."""
+        if slot_s is None:
+            self._due.pop(WALLET_INDEX, None)
+        elif slot_s != self._slot_s or WALLET_INDEX not in self._due:
+            left_s = min(slot_s - wall_s, LONGEST_S)
+            self._due[WALLET_INDEX] = now_s + (left_s if left_s > 0 else self._soon_s())
+        self._slot_s = slot_s
 
     def _soon_s(self) -> float:
         soon = Interval(min(FIRST_MIN_S, self._interval.min_s), min(FIRST_MAX_S, self._interval.max_s))

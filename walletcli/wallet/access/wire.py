@@ -69,6 +69,11 @@ UNSEAL_AS_ROOT: Final = 17
 SIGN_SSH: Final = 30
 """Sign a login or a file's hash with the SSH key: index, what is to be signed."""
 
+OPEN_SHARD: Final = 24
+"""Public key of a shard of the wallet index, and what a packet of that key says: shard, packet (null: none)."""
+SIGN_SHARD: Final = 25
+"""Sign a shard of the wallet index: shard, content, lowest seq that it may get."""
+
 
 def encode_request(row: Sequence[object]) -> bytes:
     """Return the content of a frame that asks for `row`: a kind, then its arguments.

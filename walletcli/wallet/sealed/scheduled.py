@@ -1,4 +1,4 @@
-"""The process that an agent starts to bring one identity in step: it asks the agent, and prints nothing.
+"""The process that an agent starts to bring one identity in step, or the wallet index; it prints nothing.
 
 Which identity it is comes on standard input, with the agent's process id.
 
@@ -13,6 +13,7 @@ import sys
 
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import WalletError
+from walletcli.wallet.access.schedule import WALLET_INDEX
 from walletcli.wallet.access.session import Session, live_agent
 from walletcli.wallet.home import Home
 from walletcli.wallet.sealed.sync import sync_identity
@@ -22,11 +23,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str], text: str) -> int:
-    """Bring one identity in step.
+    """Bring one identity in step, or write what is due of the wallet index.
 
     Args:
         arguments: the home.
-        text: the identity's index and the agent's process id.
+        text: the identity's index (`WALLET_INDEX`: none, but the wallet index) and the agent's process id.
 
     Returns:
         The exit code: 0 if everything went well; otherwise what failed is in the wallet's log, if it could be written.
@@ -41,6 +42,8 @@ def main(arguments: list[str], text: str) -> int:
     if agent is None:
         return 5
     with agent:
+        if index == WALLET_INDEX:
+            return _keep_index(agent)
         try:
             return _sync(agent, index)
         except WalletError as error:
@@ -53,6 +56,13 @@ def _sync(session: Session, index: int) -> int:
     report = sync_identity(session, IdentityId(identity.public_key).did)
     log_report(session, report)
     return 11 if report.errors else 0
+
+
+def _keep_index(session: Session) -> int:
+    from walletcli.wallet.index.writing import keep_index
+
+    error = keep_index(session).error
+    return error.exit_code if error is not None else 0
 
 
 def end_with(parent: int) -> bool:

@@ -1,4 +1,4 @@
-"""Brings several identities in step, each for itself: in random order, at instants of their own.
+"""Brings several identities in step, and the wallet index, each for itself: in random order, at instants of their own.
 
 Spec: docs/spec/sealed-data.md, "Synchronization".
 """
@@ -15,6 +15,7 @@ from walletcli.errors import PartialError, VaultError, WalletError
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import AgentSession, Session, live_agent
 from walletcli.wallet.home import Progress, silent
+from walletcli.wallet.index.writing import IndexVisit, keep_index, plan_index
 from walletcli.wallet.sealed.sync import SyncReport, SyncWish, sync_identity
 from walletcli.wallet.sealed.sync_log import SyncEntry, SyncFault, change_log
 from walletcli.wallet.state.lookup import find
@@ -34,10 +35,12 @@ class WalletSync:
     Attributes:
         reports: in the order in which they were visited.
         held: labels of identities that were left out: restored, and too few sources have been asked yet.
+        index: what was done for the wallet index; None where identities were named, or the seed is elsewhere.
     """
 
     reports: tuple[SyncReport, ...]
     held: tuple[str, ...] = ()
+    index: IndexVisit | None = None
 
     @property
     def shortfall(self) -> PartialError | None:
@@ -54,8 +57,9 @@ class WalletSync:
         )
 
     def to_json(self) -> dict[str, object]:
-        """Return the report of each identity."""
-        return {"identities": [report.to_json() for report in self.reports]}
+        """Return the report of each identity, and what was done for the index."""
+        index = self.index.to_json() if self.index is not None else None
+        return {"identities": [report.to_json() for report in self.reports], "index": index}
 
 
 def sync_wallet(
@@ -91,18 +95,25 @@ def sync_wallet(
     """
     wallet = session.snapshot().wallet
     chosen = [find(wallet, who) for who in whom] or [item for item in wallet.identities if _takes_part(item)]
-    order = sorted({item.index: item for item in chosen}.values(), key=lambda _: os.urandom(16))
-    reports = []
+    visits: list[IdentityView | None] = list({item.index: item for item in chosen}.values())
+    index = plan_index(session) if not whom and not wallet.watch else None
+    if index is not None and not offline and index.due(time.time()) is not None:
+        visits.append(None)
+    order = sorted(visits, key=lambda _: os.urandom(16))
+    reports, visit = [], IndexVisit(index) if index is not None else None
     for identity, wait_s in zip(order, random_waits(len(order), spread_s), strict=True):
         if wait_s > 0:
-            progress(f"waiting {wait_s:.0f} s before the next identity")
+            progress(f"waiting {wait_s:.0f} s before the next visit")
             pause(wait_s)
         with _again(session, wait_s) as open_session:
+            if identity is None:
+                visit = keep_index(open_session, dialer=dialer, progress=progress)
+                continue
             reports.append(
                 _sync_and_log(open_session, identity, wish, offline=offline, dialer=dialer, progress=progress)
             )
     held = () if whom else tuple(item.label for item in wallet.identities if item.record is not None and item.unseen)
-    return WalletSync(tuple(reports), held)
+    return WalletSync(tuple(reports), held, visit)
 
 
 def _takes_part(identity: IdentityView) -> bool:

@@ -1,0 +1,66 @@
+"""`walletcli wallet index` and what `sync` does for it, as their user meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cli.conftest import Answer
+from tests.conftest import NodeProcess, Run
+
+Cli = Callable[..., Run]
+Password = tuple[str, str]
+
+
+def test_show_publish_and_off_answer_with_the_index_as_it_stands(
+    answer: Answer, cli: Cli, wallet: Path, password: Password, node: NodeProcess
+) -> None:
+    first = answer("wallet", "index", "show", *password, home=wallet)
+    assert first["on"] is True
+    assert first["shards"][0]["written_s"] is None
+    assert answer("wallet", "index", "publish", *password, home=wallet, code=7)["error"]["code"] == (
+        "wallet-index.no-relay"
+    )
+    answer("relay", "add", node.url, home=wallet)
+    answer("identity", "create", "alice", *password, home=wallet)
+    answer("publish", "alice", *password, home=wallet)
+    shown = cli("wallet", "index", "show", *password, home=wallet)
+    assert "Not in it yet: alice" in shown.stderr
+    published = cli("wallet", "index", "publish", *password, home=wallet)
+    assert published.code == 0, published.stderr
+    assert "not at a random instant" in published.stderr
+    assert "lists:      1 identity" in published.stdout
+    view = answer("wallet", "index", "show", *password, home=wallet)
+    assert view["waiting"] == []
+    assert view["shards"][0]["stored"] == [node.url]
+    assert first["shards"][0]["key"] == view["shards"][0]["key"]
+    assert answer("wallet", "index", "off", *password, home=wallet)["next_s"] is None
+    assert answer("wallet", "index", "publish", *password, home=wallet, code=2)["error"]["code"] == "wallet-index.off"
+    assert answer("wallet", "index", "on", *password, home=wallet)["next_s"] is not None
+
+
+def test_sync_plans_the_index_and_says_when_it_is_due(
+    answer: Answer, wallet: Path, password: Password, node: NodeProcess
+) -> None:
+    answer("relay", "add", node.url, home=wallet)
+    done = answer("sync", *password, home=wallet)["index"]
+    assert done["written"] is None
+    assert done["error"] is None
+    assert answer("wallet", "index", "show", *password, home=wallet)["next_s"] == done["next_s"]
+
+
+def test_offline_nothing_is_written(answer: Answer, wallet: Path, password: Password) -> None:
+    error = answer("wallet", "index", "publish", "--offline", *password, home=wallet, code=7)["error"]
+    assert error["code"] == "network.offline"
+
+
+def test_a_bad_relay_is_refused(answer: Answer, wallet: Path, password: Password) -> None:
+    error = answer("wallet", "index", "publish", "--relay", "nonsense", *password, home=wallet, code=3)["error"]
+    assert error["code"] == "address.malformed"
+
+
+def test_a_watch_wallet_says_who_writes_the_index(answer: Answer, tmp_path: Path, password: Password) -> None:
+    answer("wallet", "create", "--watch", *password, "--kdf-memory-mib", "8", "--kdf-passes", "1", home=tmp_path / "w")
+    error = answer("wallet", "index", "show", *password, home=tmp_path / "w", code=6)["error"]
+    assert error["code"] == "wallet.watch-only"
+    assert "that machine" in error["hint"]
