@@ -56,6 +56,22 @@ def test_every_honest_framing_is_understood(serve: Serve, data: bytes) -> None:
     assert exchange(serve(after_request(data))).body == b"ok"
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("GET", "/x HTTP/1.1\r\nX: y"),
+        Request("GET", "/x\n"),
+        Request("GET", "/\u00fc"),
+        Request("GET", "/x", headers=(("X", "y\r\nZ: 1"),)),
+        Request("GET", "/x", headers=(("X\r\nZ", "1"),)),
+        Request("PUT\0", "/x", b"body"),
+    ],
+)
+def test_nothing_slips_a_line_into_a_request(serve: Serve, request_: Request) -> None:
+    with pytest.raises(ValueError, match="HTTP does not carry"):
+        exchange(serve(after_request(OK)), request_)
+
+
 def test_every_request_has_the_same_bland_headers_and_no_version_of_ours(serve: Serve) -> None:
     asked: list[Asked] = []
 

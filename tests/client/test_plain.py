@@ -59,6 +59,13 @@ def test_a_plain_head_is_read() -> None:
     assert read_head(b"HTTP/1.1 204 \r\nconnection: keep-alive\r\n") == PlainHead(204, 0, {"connection": "keep-alive"})
 
 
+def test_nobody_changes_what_was_read_for_another() -> None:
+    found = read_head(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n")
+    assert found is not None
+    with pytest.raises(TypeError):
+        found.headers["content-length"] = "13"  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
     "head",
     [

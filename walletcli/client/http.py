@@ -10,7 +10,7 @@ Spec: RFC 9110, RFC 9112; docs/spec/resolution.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -76,6 +76,7 @@ class HttpConnection:
         self.stream = stream
         self.host = host
         self._name = name
+        self._always = _lines((("Host", host), *REQUEST_HEADERS))
         self._is_idle = True
 
     @property
@@ -133,11 +134,8 @@ class HttpConnection:
 
     def _send(self, request: Request, deadline_s: float) -> NetworkError | None:
         """Send the request; a connection that breaks meanwhile may still hold an early answer (413, 429)."""
-        lines = [f"{request.method} {request.path} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in self._headers(request)]
-        if not all(map(_VISIBLE.fullmatch, lines)):
-            raise ValueError("a request line or header has characters that HTTP does not carry")
-        head = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+        start = _checked(f"{request.method} {request.path} HTTP/1.1")
+        head = f"{start}\r\n{self._always}{_lines(self._own_headers(request))}\r\n".encode("ascii")
         try:
             if len(request.body) > _LONG_BYTES:  # a copy would cost more than a second packet
                 self.stream.send(head, deadline_s)
@@ -151,10 +149,13 @@ class HttpConnection:
         return None
 
     def _headers(self, request: Request) -> list[tuple[str, str]]:
-        headers = [("Host", self.host), *REQUEST_HEADERS, *request.headers]
-        if request.method in _WITH_BODY:
-            headers += [_BODY_TYPE, ("Content-Length", str(len(request.body)))]
-        return headers
+        return [("Host", self.host), *REQUEST_HEADERS, *self._own_headers(request)]
+
+    def _own_headers(self, request: Request) -> tuple[tuple[str, str], ...]:
+        """Return what this request has beside the headers of every one."""
+        if request.method not in _WITH_BODY:
+            return request.headers
+        return (*request.headers, _BODY_TYPE, ("Content-Length", str(len(request.body))))
 
     def _read_head(self, deadline_s: float) -> tuple[bytearray, PlainHead | None]:
         """Read until the head is whole; None: it is not plain, or will not be."""
@@ -249,6 +250,17 @@ class _Reader:
         if self._budget_bytes < 0:
             raise too_much(self._name, None)
         self._protocol.receive_data(data)
+
+
+def _lines(headers: Iterable[tuple[str, str]]) -> str:
+    """Return headers as lines, each with its CRLF; raises ValueError for what HTTP does not carry."""
+    return "".join([f"{_checked(f'{name}: {value}')}\r\n" for name, value in headers])
+
+
+def _checked(line: str) -> str:
+    if not _VISIBLE.fullmatch(line):
+        raise ValueError("a request line or header has characters that HTTP does not carry")
+    return line
 
 
 def too_much(name: str, limit_bytes: int | None) -> NetworkError:

@@ -9,6 +9,9 @@ Spec: RFC 9112 sections 4 to 6; docs/spec/resolution.md, "One exchange".
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 MAX_HEAD_BYTES: Final = 16_384
@@ -30,11 +33,12 @@ class PlainHead(NamedTuple):
 
     status: int
     length_bytes: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
 
 
+@lru_cache(maxsize=64)
 def read_head(head: bytes) -> PlainHead | None:
-    """Return what the head of an answer says, or None if it is not plain.
+    """Return what the head of an answer says, or None if it is not plain; a node says the same again and again.
 
     Args:
         head: status line and header lines, each with its CRLF, without the empty line.
@@ -43,7 +47,7 @@ def read_head(head: bytes) -> PlainHead | None:
     if match is None:
         return None
     fields = [(name.lower(), value.strip(" \t")) for name, value in _FIELD.findall(match[2])]
-    headers = dict(fields)
+    headers = MappingProxyType(dict(fields))
     if any(headers.get(name, value).lower() != value for name, value in _PLAIN.items()):
         return None
     status = int(match[1])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -59,6 +59,7 @@ class NodeAddress:
     host: str
     port: int
     node: IdentityId | None = None
+    _text: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if (self.scheme is Scheme.PINNED) != (self.node is not None):
@@ -67,6 +68,8 @@ class NodeAddress:
             raise InputError("address.malformed", f"port {self.port} is not between 1 and 65535", _EXAMPLES)
         if _canonical_host(self.host, bracketed=":" in self.host) != self.host:
             raise InputError("address.malformed", f"host {self.host!r} is not in its canonical form")
+        node = f"/{self.node.did}" if self.node is not None else ""
+        object.__setattr__(self, "_text", f"{self.scheme.value}://{self.authority}{node}")
 
     @classmethod
     def from_text(cls, text: str) -> NodeAddress:
@@ -118,10 +121,7 @@ class NodeAddress:
 
     def to_text(self) -> str:
         """Return the one canonical text form."""
-        authority = self.authority
-        if self.node is not None:
-            return f"{self.scheme.value}://{authority}/{self.node.did}"
-        return f"{self.scheme.value}://{authority}"
+        return self._text
 
     def __str__(self) -> str:
         return self.to_text()
