@@ -156,3 +156,22 @@ def test_integers_and_booleans_stay_apart() -> None:
 def test_a_claimed_length_costs_nothing() -> None:
     for head in ("9b", "bb", "5b", "7b"):
         assert refused(bytes.fromhex(head + "7fffffffffffffff") + bytes(50)) == "cbor.truncated"
+
+
+def outcome(data: bytes) -> object:
+    try:
+        return cbor.decode(data, MAX_BYTES)
+    except FormatError as error:
+        return error.code
+
+
+@pytest.mark.parametrize("head", range(256))
+def test_a_value_means_the_same_alone_in_a_list_and_in_a_map(head: int) -> None:
+    rests = (b"", b"\0", b"\x17" + bytes(23), b"\x18" + bytes(24), b"\xff" * 30, bytes(30), b"a" * 22, b"a" * 40)
+    for rest in rests:
+        alone = outcome(bytes([head]) + rest)
+        in_list, in_map = outcome(b"\x81" + bytes([head]) + rest), outcome(b"\xa1\1" + bytes([head]) + rest)
+        if isinstance(alone, str) and "." in alone:
+            assert (in_list, in_map) == (alone, alone)
+        else:
+            assert (in_list, in_map) == ([alone], {1: alone})

@@ -91,7 +91,7 @@ def grants_of(document: Document) -> list[Grant]:
     return found
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def _read(data: bytes) -> tuple[Grant, bytes]:
     """Return what a grant says and who is said to have signed it; it is looked at several times in a row."""
     sign1 = Sign1.from_bytes(data, MAX_GRANT_BYTES)

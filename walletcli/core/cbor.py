@@ -268,8 +268,26 @@ def _array(data: bytes, at: int, count: int, depth: int) -> tuple[list[Value], i
     if count > len(data) - at:
         raise IndexError
     items: list[Value] = []
+    value: Value
     for _ in range(count):
-        value, at = _item(data, at, depth)
+        head = data[at]
+        if head < 24:
+            value = head
+            at += 1
+        elif head == 0x58:  # a byte string of 24 bytes or more, such as a key
+            length = data[at + 1]
+            if length < 24:
+                raise FormatError("cbor.not-canonical", "a number is not in its shortest form")
+            end = at + length + 2
+            value = data[at + 2 : end]
+            at = end
+        elif 0x61 <= head <= 0x77:  # a short text
+            start, at = at + 1, at + head - 0x5F
+            if at > len(data):
+                raise IndexError
+            value = _text(data[start:at])
+        else:
+            value, at = _item(data, at, depth)
         items.append(value)
     return items, at
 
