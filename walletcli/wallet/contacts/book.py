@@ -173,8 +173,10 @@ class ContactBook:
         if any(one[0] >= other[0] for one, other in pairwise(rows)):
             raise malformed("contacts are repeated or out of order")
         book._rows = dict(rows)
-        if not own:
-            for contact_id in book._rows:
+        for contact_id, (name, _) in book._rows.items():
+            if own:
+                check_name(name)
+            else:
                 book.get(contact_id)
         return book
 
@@ -187,7 +189,6 @@ def _row(item: object) -> tuple[bytes, _Row]:
         raise malformed("an id has 32 bytes, or 16")
     if type(name) is not str or type(data) is not bytes or not 1 <= len(data) <= MAX_CONTACT_BYTES:
         raise malformed("a name, or what is known of a contact")
-    check_name(name)
     return contact_id, (name, data)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from walletcli.core import cbor
 from walletcli.core.document import attribute_fault, text_fault
 from walletcli.errors import FormatError
-from walletcli.wallet.state.fields import Fields
+from walletcli.wallet.state.fields import MAX_UINT, Fields
 
 KEY_BYTES: Final = 32
 """Length of a root key: the id of a contact with an identity."""
@@ -248,6 +248,8 @@ class Contact:
             FormatError: ``contact-book.malformed``, ``cbor.*``.
         """
         decoded = cbor.decode(data, MAX_CONTACT_BYTES)
+        if isinstance(decoded, dict) and decoded.keys() == _CARD_ONLY:
+            return cls(contact_id, name, _day(decoded[1]), _card(decoded[2]))
         fields = Fields(decoded, _WHAT)
         there = decoded if isinstance(decoded, dict) else {}
         added_day = fields.integer(1)
@@ -281,10 +283,16 @@ def malformed(detail: str) -> FormatError:
     return FormatError("contact-book.malformed", f"contact book: {detail}")
 
 
-def _card(row: Fields) -> HeldCard:
-    card = HeldCard(_statement(row.raw(0), MAX_CARD_BYTES), row.optional_integer(1))
-    row.end()
-    return card
+def _day(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_UINT:
+        raise malformed("a day is a number")
+    return value
+
+
+def _card(row: object) -> HeldCard:
+    if type(row) is not list or len(row) != 2 or type(row[0]) is not bytes:
+        raise malformed("a card and the day of its check are needed")
+    return HeldCard(_statement(row[0], MAX_CARD_BYTES), _day(row[1]) if row[1] is not None else None)
 
 
 def _relation(row: Fields) -> HeldRelation:
@@ -306,8 +314,11 @@ def _filled(value: _Container) -> _Container:
     return value
 
 
+_CARD_ONLY: Final = frozenset({1, 2})
+"""The parts of nearly every contact: when it was stored, and its card."""
+
 _PARTS: Final[dict[int, tuple[str, Callable[[Fields], Any]]]] = {
-    2: ("card", lambda fields: _card(Fields.of_row(fields.items(2), _WHAT))),
+    2: ("card", lambda fields: _card(fields.items(2))),
     3: ("compared_day", lambda fields: fields.integer(3)),
     4: ("relation", lambda fields: _relation(Fields.of_row(fields.items(4), _WHAT))),
     5: ("offer", lambda fields: _statement(fields.raw(5), MAX_RELATION_BYTES)),
