@@ -62,6 +62,12 @@ class WalletMemory:
             session: the open wallet.
             but: root keys (32 bytes) of identities whose state is kept elsewhere.
         """
+        change = self.change(but)
+        if change is not None:
+            session.apply(change)
+
+    def change(self, but: Collection[bytes] = ()) -> Remember | None:
+        """Return the change that remembers what is new, or None if nothing is; `but` as in `save`."""
         changes = []
         for public_key, seen in self._new.items():
             if public_key in but:
@@ -69,8 +75,7 @@ class WalletMemory:
             kept = _kept(seen)
             if self._wallet.seen.get(public_key) != kept:
                 changes.append((public_key, kept))
-        if changes:
-            session.apply(Remember(tuple(changes)))
+        return Remember(tuple(changes)) if changes else None
 
 
 def _kept(seen: freshness.Seen) -> Seen:

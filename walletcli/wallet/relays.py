@@ -33,6 +33,11 @@ def list_relays(home: Home) -> list[str]:
     return [address.to_text() for address in _read(home)]
 
 
+def known_relays(home: Home) -> list[NodeAddress]:
+    """Return the wallet's list, each address once; raises as `list_relays`."""
+    return list(dict.fromkeys(_read(home)))
+
+
 def add_relay(home: Home, text: str) -> list[str]:
     """Add an address; one that is there already stays where it is.
 

@@ -78,6 +78,9 @@ MAX_ATTEMPTS = 20
 MAX_RECOVERY_PAIRS = 1024
 """Of how many identities the recovery recipient's keys are kept at hand."""
 
+MAX_KNOWN_KEYS = 4096
+"""Of how many identities the root public key is kept at hand."""
+
 RECOVERY_GENERATION = 0
 """Generation of the recovery recipient of a new identity."""
 
@@ -129,12 +132,14 @@ class Keeper:
         self._now = now if now is not None else lambda: time.time()
         self._summaries: dict[bytes, IdentitySummary] = {}
         self._recovery_pairs: dict[tuple[int, int], tuple[Secret, bytes]] = {}
+        self._known_keys: dict[int, bytes] = {}
         self._load()
 
     def _load(self) -> None:
         stamp = self._file_stamp()
         state = WalletState.from_bytes(self._vault.read())
         self._recovery_pairs.clear()
+        self._known_keys.clear()
         self._root = KeyTree(state.seed, Scheme(state.public.scheme)) if state.seed is not None else None
         self._state, self._stamp = state, stamp
 
@@ -494,7 +499,14 @@ class Keeper:
         return self._root is not None
 
     def _root_keys(self, start: int, count: int) -> list[bytes]:
-        return self._tree.root_public_keys(start, count)
+        """Return root public keys; a restore asks for many, and then holds the identities that it has found by them."""
+        if count == 1 and start in self._known_keys:
+            return [self._known_keys[start]]
+        keys = self._tree.root_public_keys(start, count)
+        if len(self._known_keys) + count > MAX_KNOWN_KEYS:
+            self._known_keys.clear()
+        self._known_keys.update(enumerate(keys, start))
+        return keys
 
     def _recovery_key(self, index: int) -> bytes:
         return self._recovery_pair(index, RECOVERY_GENERATION)[1]

@@ -290,6 +290,12 @@ class LocalSession(Session):
 
         return cast("bytes", self._open().answer(UnsealAsRoot(index, sealed, context)))
 
+    def sign_statement(self, index: int, typ: str, payload: bytes, *, by_root: bool = False) -> bytes:
+        """As asked of an agent, without the way through the request's encoding."""
+        from walletcli.wallet.access.messages import SignStatement
+
+        return cast("bytes", self._open().answer(SignStatement(index, typ, payload, by_root)))
+
     def drawer(self, index: int | None, name: str) -> bytes | None:
         """As asked of an agent, without the way through the answer's encoding: a drawer may be large."""
         from walletcli.wallet.access.messages import GetDrawer

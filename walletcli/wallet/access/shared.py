@@ -39,6 +39,11 @@ class SharedSession(Session):
         with self._lock:
             return self._session.unseal_as_root(index, sealed, context)
 
+    def sign_statement(self, index: int, typ: str, payload: bytes, *, by_root: bool = False) -> bytes:
+        """Have a statement signed when it is its turn."""
+        with self._lock:
+            return self._session.sign_statement(index, typ, payload, by_root=by_root)
+
     def drawer(self, index: int | None, name: str) -> bytes | None:
         """Return what is in a drawer when it is its turn."""
         with self._lock:

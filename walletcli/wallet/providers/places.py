@@ -30,7 +30,7 @@ from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.providers.addresses import evidence_of, known_addresses, look_up_provider
 from walletcli.wallet.providers.book import ProviderBook, Role, read_book
 from walletcli.wallet.providers.links import roles_of
-from walletcli.wallet.relays import chosen_relays
+from walletcli.wallet.relays import known_relays
 from walletcli.wallet.state.draft import last_document, last_record, today
 from walletcli.wallet.state.view import IdentityView
 
@@ -161,13 +161,11 @@ def access_to(
     *,
     by_root: bool = False,
     memory: WalletMemory | None = None,
+    relays: Sequence[NodeAddress] | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Access:
-    """Return how the places of an identity are opened, with the wallet's own list of relays."""
-    try:
-        relays: Sequence[NodeAddress] = chosen_relays(session.home, ())
-    except NetworkError:
-        relays = ()
+    """Return how the places of an identity are opened; without `relays`, with the wallet's own list of them."""
+    relays = relays if relays is not None else known_relays(session.home)
     known = memory if memory is not None else WalletMemory(session.snapshot().wallet)
     return Access(session, identity, dialer, known, relays, by_root, timeout_s)
 
@@ -181,6 +179,7 @@ def bound_places(
     known: Mapping[bytes, int] | None = None,
     records: Sequence[Record] = (),
     memory: WalletMemory | None = None,
+    relays: Sequence[NodeAddress] | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Places:
     """Log in at each provider that the identity's latest document binds it to, and open its exit kit.
@@ -195,13 +194,14 @@ def bound_places(
         known: the version that each blob had when it was last seen (id of 16 bytes to version); None: nothing known.
         records: of the identity beside its latest one: who may write by them counts as well.
         memory: what is remembered of providers' records; None: the wallet's, which is saved afterwards.
+        relays: whom to ask where a provider is that is no longer where it was; None: the wallet's own list.
         timeout_s: how long each call may take, in seconds.
 
     Raises:
         VaultError: ``vault.*``, ``agent.*``.
         FormatError: ``provider-book.*``.
     """
-    access = access_to(session, identity, dialer, by_root=by_root, memory=memory, timeout_s=timeout_s)
+    access = access_to(session, identity, dialer, by_root=by_root, memory=memory, relays=relays, timeout_s=timeout_s)
     book = read_book(session, identity.index)
     writers = writers_of(identity, known, records)
     places = Places(kit=kit_place(book, writers), writers=writers)

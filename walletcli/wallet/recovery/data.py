@@ -15,6 +15,7 @@ from walletcli.client.places import Place
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
 from walletcli.errors import FormatError, VerificationError, WalletError
+from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import ContactBook
@@ -87,6 +88,7 @@ def read_data(
     kits: Sequence[KitRecord],
     dialer: Dialer,
     memory: WalletMemory,
+    relays: Sequence[NodeAddress],
     timeout_s: float,
 ) -> ReadData:
     """Read contact book and settings of an identity, and see which of its files are there.
@@ -99,6 +101,7 @@ def read_data(
         kits: its exit kits.
         dialer: opens the connections, each for this identity.
         memory: what is remembered of providers.
+        relays: whom to ask where a provider is that is no longer where it was.
         timeout_s: how long a call may take, in seconds.
 
     Raises:
@@ -107,7 +110,7 @@ def read_data(
     data = ReadData(kit=_newest_kit(kits))
     records = [kit.head.record for kit in kits]
     with bound_places(
-        session, identity, dialer, by_root=True, records=records, memory=memory, timeout_s=timeout_s
+        session, identity, dialer, by_root=True, records=records, memory=memory, relays=relays, timeout_s=timeout_s
     ) as places:
         found = [*_providers(places, data), *_directories(kits, places.writers or _writers(identity, records))]
         if not found and not places.providers:

@@ -30,15 +30,17 @@ from walletcli.wallet.recovery.gap_scan import Asking, Looked, RelayLookups, gap
 from walletcli.wallet.recovery.journal import Entry, FormerDevice, Item, Journal, JournalFile, Missing
 from walletcli.wallet.recovery.keeping import changes_of
 from walletcli.wallet.recovery.kits import FoundKits, find_kits
-from walletcli.wallet.state.changes import Change, PutDrawer, Several, TakeFound
-from walletcli.wallet.state.draft import last_document, last_record, today
+from walletcli.wallet.relays import known_relays
+from walletcli.wallet.state.changes import Change, PutDrawer, Remember, Several, TakeFound
+from walletcli.wallet.state.draft import file_form, last_document, last_record, today
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
 
-WRITE_EVERY_S: Final = 2.0
-"""What has been found is in the vault after so many seconds at the latest: one write costs as much as one of many."""
+WRITE_EVERY_S: Final = 5.0
+"""What has been found is in the vault after so many seconds: each write seals all of the wallet anew, however little
+has changed. What a crash takes is asked for again by the next run."""
 
-MAX_CHANGES: Final = 512
+MAX_CHANGES: Final = 4096
 """Most changes in one write."""
 
 MAX_WRITE_BYTES: Final = 16 << 20
@@ -81,11 +83,14 @@ class Run:
     _keys: dict[int, bytes] = field(default_factory=dict, init=False)
     _held: dict[int, Record] = field(default_factory=dict, init=False)
     _unseen: set[int] = field(default_factory=set, init=False)
+    _remembered: Remember | None = field(default=None, init=False)
+    _home_relays: list[NodeAddress] = field(init=False)
 
     def __post_init__(self) -> None:
         self.session = SharedSession(self.session)
         wallet = self.wallet
         self._memory = WalletMemory(wallet)
+        self._home_relays = known_relays(self.session.home)
         self._unseen = {view.index for view in wallet.identities if view.unseen}
         records = ((view.index, last_record(view)) for view in wallet.identities)
         self._held = {index: record for index, record in records if record is not None}
@@ -177,7 +182,7 @@ class Run:
         """Have an identity held with a record that was found."""
         plan, before = self.journal.plan, self.journal.found.get(found.index)
         is_fresh = not found.blocked and len(found.answered) >= plan.sources
-        data = found.record.to_bytes()
+        data = file_form(found.record)
         self._change(TakeFound(found.index, today(time.time()), data, is_fresh, plan.relays), len(data))
         document = found.record.document
         devices = tuple(map(_former, document.delegations)) if document is not None else ()
@@ -245,11 +250,14 @@ class Run:
             done += len(chunk)
             self.progress(f"read the data of {done} of {len(left)} identities")
             self.write_if_due()
+        self._remembered = self._learned()
+        if self._remembered is not None:
+            self._change(self._remembered, 0)
         self.write()
 
     def _read_one(self, identity: IdentityView) -> ReadData:
         kits = self._kits.by_index.get(identity.index, [])
-        return read_data(self.session, identity, kits, self.dialer, self._memory, self.timeout_s)
+        return read_data(self.session, identity, kits, self.dialer, self._memory, self._home_relays, self.timeout_s)
 
     def _keep(self, identity: IdentityView, data: ReadData) -> None:
         """Have what was read put into the vault, beside what is there already."""
@@ -321,8 +329,13 @@ class Run:
             self.journal.put(replace(entry, missing=(*entry.missing, missing)))
 
     def remember(self) -> None:
-        """Keep what was learned of relays' and providers' own records."""
-        self._memory.save(self.session, but=set(self._keys.values()))
+        """Keep what was learned of relays' and providers' own records since the data was read."""
+        learned = self._learned()
+        if learned is not None and learned != self._remembered:
+            self.session.apply(learned)
+
+    def _learned(self) -> Remember | None:
+        return self._memory.change(but=set(self._keys.values()))
 
 
 _OF_RECORD: Final = frozenset({"record", "label", "profile", "binding"})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from typing import Final
 
 from walletcli.core.cbor import Value
 from walletcli.core.document import Document
@@ -32,6 +32,9 @@ DEVICE_POWERS = frozenset({Power.HOST, Power.MESSAGE, Power.SHARE})
 MAX_OWN_DEVICES = 8
 """Most devices of the owner's that read what the owner seals; half of what a section can be sealed to."""
 
+MAX_VERIFIED = 4096
+"""Most records that are kept verified; a restore holds as many identities in one write."""
+
 _DAY_S = 86_400
 
 Entropy = Callable[[int], bytes]
@@ -43,14 +46,32 @@ def today(now_s: float) -> int:
     return int(now_s) // _DAY_S
 
 
-@lru_cache(maxsize=1024)
 def verified_record(record: bytes) -> Record:
     """Verify a record of the wallet's own; one and the same is looked at several times in a row.
 
     Raises:
         As `Record.from_bytes`.
     """
-    return Record.from_bytes(record)
+    known = _verified.get(record)
+    return known if known is not None else _kept(record, Record.from_bytes(record))
+
+
+def file_form(record: Record) -> bytes:
+    """Return a record that was verified in file form; `verified_record` knows it then in this process."""
+    data = record.to_bytes()
+    _kept(data, record)
+    return data
+
+
+_verified: Final[dict[bytes, Record]] = {}
+"""What this process has verified last, by file form."""
+
+
+def _kept(data: bytes, record: Record) -> Record:
+    if len(_verified) >= MAX_VERIFIED:
+        _verified.clear()
+    _verified[data] = record
+    return record
 
 
 def last_record(identity: IdentityView) -> Record | None:

@@ -5,7 +5,9 @@ Spec: docs/spec/wallet-state.md, "Public half".
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from operator import attrgetter
 
 from walletcli.errors import FormatError
 from walletcli.wallet.state.fields import Fields
@@ -90,10 +92,10 @@ class WalletView:
         Raises:
             InputError: ``identity.unknown``.
         """
-        for identity in self.identities:
-            if identity.index == index:
-                return identity
-        raise unknown_identity(f"index {index}")
+        at = bisect_left(self.identities, index, key=attrgetter("index"))
+        if at == len(self.identities) or self.identities[at].index != index:
+            raise unknown_identity(f"index {index}")
+        return self.identities[at]
 
     def to_cbor(self) -> dict[int, object]:
         """Return the CBOR map of the public half."""
