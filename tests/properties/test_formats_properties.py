@@ -10,6 +10,7 @@ from typing import Any
 
 import cbor2
 import dnslib
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +44,7 @@ from walletcli.core.document_parts import (
     Transport,
 )
 from walletcli.core.encodings import b64url_encode
+from walletcli.core.equivocation import EquivocationProof, Side, proofs_among
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import MAGIC, Record, packet_value
 from walletcli.errors import FormatError, WalletError
@@ -381,3 +383,39 @@ def test_a_changed_record_file_is_refused(data: st.DataObject, document: Documen
     except WalletError:
         return
     assert record.to_bytes() == changed == good
+
+
+@settings(max_examples=30)
+@given(any_document(), any_document(), st.booleans(), st.booleans())
+def test_two_documents_of_one_seq_give_one_proof_whichever_comes_first(
+    one: Document, other: Document, whole: bool, other_whole: bool
+) -> None:
+    one, other = (replace(item, identity=ALICE.public_key, seq=SEQ, approvers=None) for item in (one, other))
+    sides = [
+        Side(SignedPacket.from_relay_payload(ALICE.public_key, payload_of(item)), item.to_bytes() if kept else None)
+        for item, kept in ((one, whole), (other, other_whole))
+    ]
+    found = proofs_among(sides)
+    assert found == proofs_among(reversed(sides))
+    assert len(found) == (one.hash != other.hash)
+    for proof in found:
+        assert EquivocationProof.from_bytes(proof.to_bytes()) == proof
+        assert proof.bare().joined(proof) == proof
+
+
+@given(st.data(), st.booleans())
+def test_a_changed_proof_file_is_refused(data: st.DataObject, whole: bool) -> None:
+    one, other = SAMPLES[3], replace(SAMPLES[3], profile={"name": "Eve"})
+    proof = EquivocationProof.of(
+        *(
+            Side(
+                SignedPacket.from_relay_payload(ALICE.public_key, payload_of(item)), item.to_bytes() if whole else None
+            )
+            for item in (one, other)
+        )
+    )
+    encoded = bytearray(proof.to_bytes())
+    at = data.draw(st.integers(0, len(encoded) - 1))
+    encoded[at] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(WalletError):
+        EquivocationProof.from_bytes(bytes(encoded))

@@ -20,6 +20,7 @@ from walletcli.core.document_parts import (
     Succession,
     Transport,
 )
+from walletcli.core.equivocation import EquivocationProof, Side
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record, packet_value
 from walletcli.core.secret import Secret
@@ -185,6 +186,28 @@ def _check_publishable(encoded: bytes) -> bool:
     return True
 
 
+def check_equivocation(data: bytes) -> bool:
+    """One encoding per proof, and what is taken is a split of one key."""
+    try:
+        proof = EquivocationProof.from_bytes(data)
+    except WalletError:
+        return False
+    assert proof.to_bytes() == data
+    low, high = proof.pair
+    assert low < high
+    assert proof.joined(proof.bare()) == proof
+    return True
+
+
+def proof_seeds() -> list[bytes]:
+    """Return proofs with both documents, one, and none."""
+    first, second = Document(KEY.public_key, 1), Document(KEY.public_key, 1, profile={"name": "Ada"})
+    sides = [Side(SignedPacket.sign(KEY, 1, packet_value(item)), item.to_bytes()) for item in (first, second)]
+    whole = EquivocationProof.of(*sides)
+    half = EquivocationProof.of(sides[0], Side(sides[1].packet))
+    return [whole.to_bytes(), half.to_bytes(), whole.bare().to_bytes()]
+
+
 def check_record(data: bytes) -> bool:
     """One encoding per record file."""
     try:
@@ -255,6 +278,7 @@ TARGETS = [
         ),
     ),
     Target("approvals", check_approvals, approval_seeds, 8192),
+    Target("equivocation", check_equivocation, proof_seeds),
     Target("sealed", check_sealed, sealed_seeds, 2048),
 ]
 
