@@ -73,7 +73,8 @@ class ErrorCode:
     def exit_code(self) -> int:
         """Exit code of the command that ends in it."""
         kind = getattr(errors, self.kind, None)
-        return kind.exit_code if kind is not None else {"InterruptedByUser": 130, "PublishedShortError": 9}[self.kind]
+        elsewhere = {"InterruptedByUser": 130, "PublishedShortError": 9, "SplitError": 4}
+        return kind.exit_code if kind is not None else elsewhere[self.kind]
 
 
 def found_codes() -> list[ErrorCode]:

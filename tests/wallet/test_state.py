@@ -11,6 +11,7 @@ import pytest
 from walletcli.core import cbor
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, WalletError
+from walletcli.wallet.state.kept_splits import Healing, KeptSplit
 from walletcli.wallet.state.view import IdentityView, Retired, Share, Stored
 from walletcli.wallet.state.wallet_state import DeviceSecrets, WalletState
 from walletcli.wallet.state.wallet_view import Seen, WalletView
@@ -38,6 +39,7 @@ IDENTITY = IdentityView(
 DECIDED = replace(
     IDENTITY, index=4, retired=None, record=None, stored=None,
     bindings=(b"grant",), shares=(Share(("phone",), (b"\x08" * 32,)),), revoked=(b"\x09" * 32,),
+    healing=(Healing(7, b"\x01" * 32, b"\x02" * 32),),
 )  # fmt: skip
 PUBLIC = WalletView(
     scheme="walletcli",
@@ -48,6 +50,7 @@ PUBLIC = WalletView(
     restored=False,
     identities=(IDENTITY, DECIDED),
     seen={b"\6" * 32: Seen(9, b"\7" * 32, b"record"), b"\5" * 32: Seen(0, None, None)},
+    splits=(KeptSplit(b"\6" * 32, b"proof"), KeptSplit(b"\5" * 32, b"")),
 )
 DEVICE = DeviceSecrets(Secret(b"\x0a" * 32), Secret(b"\x0b" * 32))
 DEVICE_ROWS = [[index, b"\x0a" * 32, b"\x0b" * 32] for index in (3, 4)]

@@ -8,6 +8,7 @@ from walletcli.cli.commands import Verb
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import pairs, warn
 from walletcli.cli.relay import warn_of_clear_text
+from walletcli.cli.split_page import warn_of_the_key
 
 
 @click.command("publish", cls=Verb, unlocks=True, example="walletcli publish alice --relay https://relay.example")
@@ -16,10 +17,12 @@ from walletcli.cli.relay import warn_of_clear_text
 @click.option("--copies", type=click.IntRange(min=1), metavar="N", help="Fail unless N relays hold it (all of them).")
 @click.option("--accept-link", is_flag=True, help="Go ahead where that ties identities together; remembered.")
 @click.option("--on-top", is_flag=True, help="If relays have a newer record of yours, continue from that one.")
+@click.option("--heal", metavar="FILE", multiple=True, help="Heal the split that this proof file shows.")
 @pass_invocation
 def publish(
-    invocation: Invocation, who: str, relays: tuple[str, ...], copies: int | None, accept_link: bool, on_top: bool
-) -> None:
+    invocation: Invocation, who: str, relays: tuple[str, ...], copies: int | None, accept_link: bool, on_top: bool,
+    heal: tuple[str, ...],
+) -> None:  # fmt: skip
     """Sign an identity's record and store it on relays."""
     from walletcli.wallet.publish import publish_identity
 
@@ -27,7 +30,7 @@ def publish(
     with invocation.session() as session:
         published = publish_identity(
             session, who, relays, accept_link, copies,
-            on_top=on_top, offline=invocation.offline, progress=invocation.step,
+            on_top=on_top, heal=heal, offline=invocation.offline, progress=invocation.step,
         )  # fmt: skip
     for failure in published.failed:
         warn(f"{failure.address} did not store it: {failure.message}")
@@ -38,3 +41,5 @@ def publish(
         stored.append(("on the DHT", f"{published.stored.dht_nodes} nodes"))
     fields = [("did", published.did), ("seq", str(published.seq)), ("record", record), *stored]
     invocation.answer(published.to_json(), pairs(fields))
+    if heal:
+        warn_of_the_key()

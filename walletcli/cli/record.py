@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
 
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
-from walletcli.cli.output import json_lines, pairs
+from walletcli.cli.output import json_lines, note, pairs, warn
+from walletcli.errors import UsageError
 
 if TYPE_CHECKING:
     from walletcli.wallet.records import RecordCheck
@@ -53,6 +55,56 @@ def export(invocation: Invocation, who: str, file: str, accept_link: bool) -> No
     with invocation.session() as session:
         check = export_record(session, who, file, accept_link)
     _answer(invocation, check, f"exported to {file}")
+
+
+@record.command("prove", unlocks=True, example="walletcli record prove did:key:z6Mk… --out alice.proof")
+@click.argument("who", metavar="[ID]", required=False)
+@click.option("--record", "records", metavar="FILE", multiple=True, help="Compare two record files (give it twice).")
+@click.option("--out", "-o", metavar="FILE", help="Write the proof to this new file.")
+@click.option("--relay", "relays", metavar="URL", multiple=True, help="Ask this relay, not your list of relays.")
+@pass_invocation
+def prove(
+    invocation: Invocation, who: str | None, records: tuple[str, ...], out: str | None, relays: tuple[str, ...]
+) -> None:
+    """Prove that an identity has signed two states with one seq, if it has."""
+    from walletcli.cli.relay import warn_of_clear_text
+    from walletcli.cli.resolve import session_for
+    from walletcli.cli.split_page import split_fields
+    from walletcli.wallet.splits.proving import prove_from_files, prove_split
+
+    if (who is None) == (not records) or len(records) not in (0, 2):
+        raise UsageError("record.prove", "give an ID, or two files with --record", "see: walletcli record prove --help")
+    warn_of_clear_text(relays)
+    if who is None:
+        proven = prove_from_files(records, out)
+    else:
+        with contextlib.ExitStack() as open_sessions:
+            session = session_for(invocation, who)
+            if session is not None:
+                open_sessions.enter_context(session)
+            proven = prove_split(
+                who, session, relays,
+                home=invocation.home, out=out, offline=invocation.offline, progress=invocation.step,
+            )  # fmt: skip
+    for line in proven.unreachable:
+        warn(line)
+    fields = [("did", proven.did), *(field for proof in proven.proofs for field in split_fields(proof))]
+    fields += [("written to", file) for file in proven.files]
+    invocation.answer(proven.to_json(), pairs(fields))
+    if not proven.files and not invocation.json:
+        note("Next: the same with --out FILE writes the proof to a file that anybody can verify")
+
+
+@record.command("verify-proof", example="walletcli record verify-proof alice.proof")
+@click.argument("file", metavar="FILE")
+@pass_invocation
+def verify_proof(invocation: Invocation, file: str) -> None:
+    """Verify a proof that an identity has signed two states with one seq; asks nobody."""
+    from walletcli.cli.split_page import proof_fields
+    from walletcli.wallet.splits.proving import verify_split_proof
+
+    checked = verify_split_proof(file)
+    invocation.answer(checked.to_json(), pairs(proof_fields(checked)))
 
 
 def _answer(invocation: Invocation, check: RecordCheck, done: str) -> None:

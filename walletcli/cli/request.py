@@ -48,12 +48,16 @@ def request() -> None:
 @click.option("--relay", "relays", metavar="URL", multiple=True, help="Ask this relay first, not your list of relays.")
 @click.option("--accept-link", is_flag=True, help="Go ahead where that ties identities together; remembered.")
 @click.option("--on-top", is_flag=True, help="If relays have a newer record of yours, continue from that one.")
+@click.option(
+    "--heal", metavar="FILE", multiple=True, help="Ask for the record that heals the split in this proof file."
+)
 @pass_invocation
 def make(
     invocation: Invocation, /, out: str, relays: tuple[str, ...], accept_link: bool, on_top: bool, **wanted: Any
 ) -> None:
     """Write a request for all that waits to be signed, or for what is named."""
     from walletcli.cli.relay import warn_of_clear_text
+    from walletcli.cli.split_page import warn_of_the_key
     from walletcli.wallet.airgap.making import make_request
 
     warn_of_clear_text(relays)
@@ -64,6 +68,8 @@ def make(
             accept_link=accept_link, on_top=on_top, offline=invocation.offline, progress=invocation.step,
         )  # fmt: skip
     answer_made(invocation, made)
+    if wanted["heal"]:
+        warn_of_the_key()
 
 
 @request.command("list", unlocks=True, example="walletcli request list")
@@ -175,10 +181,11 @@ def answer_made(invocation: Invocation, made: Made) -> None:
 def _wish(
     session: Any, accept_link: bool, *, who: tuple[str, ...], new: tuple[str, ...], public: tuple[str, ...],
     sealed: tuple[str, ...], cards: tuple[str, ...], names: tuple[str, ...], exports: tuple[str, ...], days: int,
+    heal: tuple[str, ...],
 ) -> Wish:  # fmt: skip
     """Return what the options ask for."""
     from walletcli.wallet.airgap.making import NewIdentity, Wish
-    from walletcli.wallet.airgap.wishes import card_wish, export_wish
+    from walletcli.wallet.airgap.wishes import card_wish, export_wish, healing_wish
 
     if (public or sealed) and len(new) != 1:
         raise UsageError("request.one-new", "--public and --sealed go with exactly one --new", "ask one by one")
@@ -187,7 +194,7 @@ def _wish(
     made = tuple(NewIdentity(label, _attributes(public), _attributes(sealed)) for label in new)
     statements = [card_wish(session, one, names, accept_link=accept_link) for one in cards]
     statements += [export_wish(session, one) for one in exports]
-    return Wish(who, made, tuple(statements), days)
+    return Wish((*who, *healing_wish(session, heal)), made, tuple(statements), days)
 
 
 def _attributes(texts: tuple[str, ...]) -> dict[str, str]:

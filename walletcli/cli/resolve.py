@@ -15,7 +15,8 @@ from walletcli.cli.times import date_text
 from walletcli.errors import InputError, VaultError
 
 if TYPE_CHECKING:
-    from walletcli.client.resolution import SourceReport
+    from walletcli.client.resolution import Resolution, SourceReport
+    from walletcli.client.splits import Split
     from walletcli.core.bindings import Binding
     from walletcli.wallet.access.session import Session
     from walletcli.wallet.resolve import Resolved
@@ -89,8 +90,16 @@ def _lines(found: Resolved) -> list[str]:
     fields.append(("freshness", FRESHNESS[resolution.freshness.value]))
     if resolution.pending is not None:
         fields.append(("pending", f"seq {resolution.pending.seq} is newer, and its document cannot be had or used"))
-    fields += [("split", f"two states were signed with seq {split.seq}") for split in resolution.splits]
+    fields += [("split", _split_line(split, resolution)) for split in resolution.splits]
     return pairs(fields)
+
+
+def _split_line(split: Split, resolution: Resolution) -> str:
+    said = f"two states were signed with seq {split.seq}"
+    if split not in resolution.open_splits:
+        return f"{said}; this record heals that"
+    did = resolution.identity.did
+    return f"{said}: its key may be in two hands; the proof: walletcli record prove {did} --out FILE"
 
 
 def _binding_line(binding: Binding) -> str:

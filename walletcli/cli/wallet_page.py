@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from walletcli.wallet.recovery.drill_log import DrillState
     from walletcli.wallet.recovery.report import Report
     from walletcli.wallet.sealed.overview import SyncState
+    from walletcli.wallet.splits.own import OwnSplit
     from walletcli.wallet.state.wallet_view import WalletFacts
     from walletcli.wallet.status import WalletStatus
 
@@ -35,11 +36,21 @@ def status_lines(status: WalletStatus) -> list[str]:
             ("identities", str(facts.identity_count)),
         ]
     fields += [("relays", str(status.relays)), *(_sync_field(state) for state in status.sync)]
+    fields += [("split", _split(split)) for split in status.splits]
     if status.restore is not None and not status.restore.is_complete:
         fields.append(("restore", _restore(status.restore)))
     if status.drill is not None or (status.facts is not None and _has_what_to_lose(status.facts)):
         fields.append(("drill", _drill(status.drill)))
     return pairs(fields)
+
+
+def _split(split: OwnSplit) -> str:
+    """Say which identity is split, and what comes next."""
+    word = split.identity.label_word
+    done = "healed by the next record" if split.is_decided else "look at it: walletcli record prove"
+    return f"{split.identity.label}: two states are signed with seq {split.proof.seq}; {done}" + (
+        f": walletcli publish {word}" if split.is_decided else f" {word} --out FILE"
+    )
 
 
 def _has_what_to_lose(facts: WalletFacts) -> bool:

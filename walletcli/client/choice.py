@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from walletcli.client.answers import Answer, State, states
-from walletcli.client.freshness import Seen
-from walletcli.client.resolution import FreshnessCheck, Outcome, SourceReport, Split
+from walletcli.client.freshness import Freshness, Seen
+from walletcli.client.resolution import FreshnessCheck, Outcome, SourceReport
+from walletcli.client.splits import SplitError, find_splits, keep_splits
+from walletcli.core.equivocation import EquivocationProof
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
@@ -24,6 +26,7 @@ class Choice:
         identity: who was asked for.
         answers: one from each relay.
         seen: what is remembered, or None.
+        known: splits of the identity that were met before.
 
     Attributes:
         record: the state.
@@ -33,12 +36,18 @@ class Choice:
 
     Raises:
         NetworkError: ``resolve.not-found``, ``resolve.unreachable``, ``network.offline``.
-        VerificationError: ``resolve.unverified``, ``record.stale``, ``record.equivocation``, and what the only document
-            ends in.
+        VerificationError: ``resolve.unverified``, ``record.stale``, ``record.equivocation`` (as a `SplitError`), and
+            what the only document ends in.
         FormatError: what the only document ends in.
     """
 
-    def __init__(self, identity: IdentityId, answers: Sequence[Answer], seen: Seen | None) -> None:
+    def __init__(
+        self,
+        identity: IdentityId,
+        answers: Sequence[Answer],
+        seen: Seen | None,
+        known: Sequence[EquivocationProof] = (),
+    ) -> None:
         self._identity = identity
         self._seen = seen
         self._states = states(answers)
@@ -49,7 +58,7 @@ class Choice:
         self._candidates = [state for state in self._states if state.packet.seq >= floor]
         if not self._candidates:
             self._raise_stale()
-        self.splits = self._find_splits()
+        self.splits = find_splits(self._candidates, seen, known)
         self.pending: SignedPacket | None = None
         self.kept: Record | None = None
         self.record = self._pick()
@@ -94,23 +103,6 @@ class Choice:
             if state.is_pending and (state.packet.seq, state.packet.document_hash) == (seen.seq, seen.document_hash):
                 state.record = seen.record
 
-    def _find_splits(self) -> tuple[Split, ...]:
-        """Find what was signed twice: among the candidates, and between them and the remembered state."""
-        splits = []
-        for seq in dict.fromkeys(state.packet.seq for state in self._candidates):
-            sides = {state.content: state for state in self._candidates if state.packet.seq == seq}
-            documents = {state.content: state.packet.document_hash for state in sides.values()}
-            packets = [state.packet for state in sides.values()]
-            if (seen := self._seen) is not None and seen.seq == seq:
-                remembered = seen.document_hash or (seen.record.packet.value if seen.record else None)
-                if remembered is not None and remembered not in documents:
-                    documents[remembered] = seen.document_hash
-                    packets += [seen.record.packet] if seen.record else []
-            if len(documents) > 1:
-                addresses = tuple(address for state in sides.values() for address in state.addresses)
-                splits.append(Split(seq, tuple(documents.values()), tuple(packets), addresses))
-        return tuple(splits)
-
     def _pick(self) -> Record:
         usable = [state for state in self._candidates if state.record is not None and self._heals_all(state)]
         newest = self._candidates[0]
@@ -133,13 +125,8 @@ class Choice:
     def _heals_all(self, state: State) -> bool:
         """Whether a state comes after every split and its document names both sides of each."""
         document = state.record.document if state.record is not None else None
-        healed: set[bytes | None] = set()
-        if document is not None:
-            healed.update(half for pair in document.healed for half in pair)
-        for split in self.splits:
-            if state.packet.seq <= split.seq or not healed.issuperset(split.documents):
-                return False
-        return True
+        before = self._seen.record.document if self._seen is not None and self._seen.record is not None else None
+        return all(split.is_healed_by(document, [before]) for split in self.splits)
 
     def _keep_or_refuse(self) -> Record:
         """Stay at the remembered state in front of a split, wherever that state can be had."""
@@ -152,11 +139,14 @@ class Choice:
             if record is not None:
                 self.kept = record
                 return record
-        sides = "; ".join(f"seq {split.seq} from {', '.join(split.addresses)}" for split in self.splits)
-        raise VerificationError(
-            "record.equivocation",
+        sides = "; ".join(
+            f"seq {split.seq} from {', '.join(split.addresses) or 'what is remembered'}" for split in self.splits
+        )
+        raise SplitError(
             f"{self._identity.did} has signed different states with the same seq ({sides})",
-            "its key may be in two hands: ask its owner over another channel, and trust neither state",
+            "its key may be in two hands: ask its owner over another channel, and trust neither state; "
+            "walletcli record prove writes the proof",
+            [proof for split in self.splits for proof in split.proofs],
         )
 
     def _raise_stale(self) -> NoReturn:
@@ -167,6 +157,29 @@ class Choice:
             f"only older states than the known seq {self._seen.seq} were offered: {named}",
             "ask other relays; these serve old answers or have lost the newer one",
         )
+
+
+def choose(identity: IdentityId, answers: Sequence[Answer], memory: Freshness | None) -> Choice:
+    """Pick one state, given what is remembered; splits that were met are remembered, whatever comes of it.
+
+    Args:
+        identity: who was asked for.
+        answers: one from each relay.
+        memory: what is remembered; None: nothing is.
+
+    Raises:
+        NetworkError, VerificationError, FormatError: as `Choice`.
+    """
+    if memory is None:
+        return Choice(identity, answers, None)
+    key = identity.public_key
+    try:
+        choice = Choice(identity, answers, memory.get(key), memory.splits(key))
+    except SplitError as error:
+        keep_splits(memory, error.proofs)
+        raise
+    keep_splits(memory, [proof for split in choice.splits for proof in split.proofs])
+    return choice
 
 
 def _raise_nothing_found(identity: IdentityId, answers: Sequence[Answer]) -> NoReturn:

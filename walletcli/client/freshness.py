@@ -6,9 +6,11 @@ Spec: docs/spec/resolution.md, "Freshness".
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from walletcli.core.equivocation import EquivocationProof
 from walletcli.core.record import Record
 
 
@@ -44,12 +46,19 @@ class Freshness(Protocol):
     def put(self, public_key: bytes, seen: Seen) -> None:
         """Remember `seen`, unless something newer is remembered already."""
 
+    def splits(self, public_key: bytes) -> Sequence[EquivocationProof]:
+        """Return the splits that were met of the identity with this root key (32 bytes), healed or not."""
+
+    def keep_split(self, proof: EquivocationProof) -> None:
+        """Remember a split, so that it stays open though nobody shows it any more."""
+
 
 class FreshnessMap:
     """A `Freshness` in memory."""
 
     def __init__(self) -> None:
         self._seen: dict[bytes, Seen] = {}
+        self._splits: dict[tuple[bytes, int, tuple[bytes, bytes]], EquivocationProof] = {}
         self._lock = threading.Lock()
 
     def get(self, public_key: bytes) -> Seen | None:
@@ -62,3 +71,14 @@ class FreshnessMap:
             known = self._seen.get(public_key)
             if known is None or known.seq <= seen.seq:
                 self._seen[public_key] = seen
+
+    def splits(self, public_key: bytes) -> Sequence[EquivocationProof]:
+        """Return the splits that were met of the identity with this root key (32 bytes), healed or not."""
+        with self._lock:
+            return [proof for proof in self._splits.values() if proof.public_key == public_key]
+
+    def keep_split(self, proof: EquivocationProof) -> None:
+        """Remember a split."""
+        with self._lock:
+            known = self._splits.setdefault((proof.public_key, proof.seq, proof.pair), proof)
+            self._splits[proof.public_key, proof.seq, proof.pair] = known.joined(proof)

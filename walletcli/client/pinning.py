@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from walletcli.client.freshness import Freshness, Seen
 from walletcli.client.http import HttpConnection, Request, Response
+from walletcli.client.splits import refuse_split
 from walletcli.core.document import MAX_DOCUMENT_BYTES
 from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, SignedPacket
 from walletcli.core.record import Record
@@ -105,15 +106,8 @@ def _no_record(name: str) -> NetworkError:
 
 def _check_fresh(record: Record, memory: Freshness | None, name: str) -> None:
     seen = memory.get(record.packet.public_key) if memory is not None else None
-    if seen is None or record.packet.seq > seen.seq:
-        return
-    if record.packet.seq < seen.seq:
+    if seen is not None and record.packet.seq < seen.seq:
         raise VerificationError(
             "record.stale", f"{name} proves its key with a record that is older than the known one", "ask its operator"
         )
-    if record.packet.document_hash != seen.document_hash:
-        raise VerificationError(
-            "record.equivocation",
-            f"{name} has signed two records with one seq",
-            "do not use it before its operator explains",
-        )
+    refuse_split(record, memory, name)

@@ -14,6 +14,7 @@ from walletcli.client.fanout import for_each
 from walletcli.client.freshness import Freshness
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.relay import RelayClient
+from walletcli.client.splits import Signed, SplitError, keep_splits, proofs_of_states
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
@@ -136,7 +137,7 @@ def publish(
         copies: how many relays must hold it, at least 1; None means all of them.
         for_identity: did:key of the identity on whose behalf; None means the record's own.
         timeout_s: how long each call to a relay may take, in seconds.
-        memory: freshness of pinned nodes' own records.
+        memory: freshness of pinned nodes' own records; it keeps a split that shows.
 
     Raises:
         NetworkError: ``relay.none`` without relays, ``network.offline``.
@@ -161,7 +162,7 @@ def publish(
             _Attempt(open_clients.enter_context(RelayClient(a, dialer, owner, timeout_s=timeout_s, memory=memory)))
             for a in addresses
         ]
-        _store(record, attempts)
+        _store(record, attempts, memory)
     stored = _count(attempts, needs_document=record.document is not None)
     offline = next((a.error for a in attempts if a.error is not None and a.error.code == "network.offline"), None)
     if offline is not None:
@@ -171,20 +172,23 @@ def publish(
     return stored
 
 
-def _store(record: Record, attempts: Sequence[_Attempt]) -> None:
+def _store(record: Record, attempts: Sequence[_Attempt], memory: Freshness | None) -> None:
     if record.document is not None:
         document = record.document.to_bytes()
         for_each(attempts, lambda attempt: _put_document(attempt, document, record))
         if not any(attempt.has_document for attempt in attempts):
             return
-    for_each(attempts, lambda attempt: _put_packet(attempt, record.packet))
-    _raise_if_overtaken(attempts)
+    for_each(attempts, lambda attempt: _put_packet(attempt, record))
+    _raise_if_overtaken(attempts, memory)
     for_each(attempts, lambda attempt: _ask_again(attempt, record))
-    _raise_if_overtaken(attempts)
+    _raise_if_overtaken(attempts, memory)
 
 
-def _raise_if_overtaken(attempts: Sequence[_Attempt]) -> None:
+def _raise_if_overtaken(attempts: Sequence[_Attempt], memory: Freshness | None) -> None:
     """One relay with something else that the key has signed matters more than all that took the packet."""
+    for attempt in attempts:
+        if isinstance(attempt.error, SplitError):
+            keep_splits(memory, attempt.error.proofs)
     for attempt in attempts:
         if attempt.error is not None and attempt.error.code in _OVERTAKEN:
             raise attempt.error
@@ -204,25 +208,25 @@ def _put_document(attempt: _Attempt, document: bytes, record: Record) -> None:
         attempt.has_document = True
 
 
-def _put_packet(attempt: _Attempt, packet: SignedPacket) -> None:
+def _put_packet(attempt: _Attempt, record: Record) -> None:
     if attempt.error is not None:
         return
     try:
-        attempt.dht_nodes = attempt.client.put_packet(packet, dht_wait_s=DHT_WAIT_S) or 0
+        attempt.dht_nodes = attempt.client.put_packet(record.packet, dht_wait_s=DHT_WAIT_S) or 0
     except WalletError as error:
         attempt.error = error
     else:
         attempt.has_packet = True
         return
     if attempt.error.code in ("relay.conflict", "relay.precondition"):
-        _look_at_conflict(attempt, packet)
+        _look_at_conflict(attempt, record)
 
 
-def _look_at_conflict(attempt: _Attempt, packet: SignedPacket) -> None:
+def _look_at_conflict(attempt: _Attempt, record: Record) -> None:
     """A relay says that it knows better: see what it knows, as its word alone proves nothing."""
     try:
-        held = attempt.client.get_packet(packet.public_key)
-        if held is not None and _is_held(held, packet, attempt.address):
+        held = attempt.client.get_packet(record.packet.public_key)
+        if held is not None and _is_held(held, record, attempt.address):
             attempt.error, attempt.has_packet = None, True
     except WalletError as error:
         attempt.error = error
@@ -235,7 +239,7 @@ def _ask_again(attempt: _Attempt, record: Record) -> None:
     packet = record.packet
     try:
         held = attempt.client.get_packet(packet.public_key, from_store=True)
-        if held is None or not _is_held(held, packet, attempt.address):
+        if held is None or not _is_held(held, record, attempt.address):
             raise NetworkError(
                 "relay.lost", f"{attempt.address} took the packet and does not have it", "name another relay"
             )
@@ -250,12 +254,13 @@ def _ask_again(attempt: _Attempt, record: Record) -> None:
         attempt.error = error
 
 
-def _is_held(held: SignedPacket, packet: SignedPacket, address: str) -> bool:
-    """Whether a relay holds `packet`; False where it holds an older one.
+def _is_held(held: SignedPacket, record: Record, address: str) -> bool:
+    """Whether a relay holds the packet of `record`; False where it holds an older one.
 
     Raises:
         VerificationError: ``publish.newer-exists``, ``record.equivocation``.
     """
+    packet = record.packet
     if held.seq > packet.seq:
         raise VerificationError(
             "publish.newer-exists",
@@ -263,10 +268,10 @@ def _is_held(held: SignedPacket, packet: SignedPacket, address: str) -> bool:
             "if another device of yours published it, take it over: walletcli sync; else somebody has its root key",
         )
     if held.seq == packet.seq and held.value != packet.value:
-        raise VerificationError(
-            "record.equivocation",
+        raise SplitError(
             f"{address} has another packet of this identity with the same seq {packet.seq}",
-            "resolve the identity and look at it: another device of yours published it, or somebody has its root key",
+            "another device of yours has signed it, or somebody has its root key: see walletcli record prove",
+            proofs_of_states([Signed(held)], record),
         )
     return held.seq == packet.seq
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from walletcli.client.splits import Split
 from walletcli.core.bindings import Binding
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.packet import SignedPacket
@@ -75,28 +76,6 @@ class SourceReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """Proof that an identity's key has signed two states with one `seq`.
-
-    Args:
-        seq: the one.
-        documents: what the packets name: SHA-256 of 32 bytes each, None for a packet that names none.
-        packets: all verified; of the remembered state only where its record was kept.
-        addresses: who served them, as text.
-    """
-
-    seq: int
-    documents: tuple[bytes | None, ...]
-    packets: tuple[SignedPacket, ...]
-    addresses: tuple[str, ...]
-
-    def to_json(self) -> dict[str, object]:
-        """Return seq, the documents' hashes (hex, or null) and the sources."""
-        hashes = [document and document.hex() for document in self.documents]
-        return {"seq": self.seq, "documents": hashes, "sources": list(self.addresses)}
-
-
-@dataclass(frozen=True, slots=True)
 class Resolution:
     """The verified state of an identity.
 
@@ -119,6 +98,12 @@ class Resolution:
     pending: SignedPacket | None = None
     splits: tuple[Split, ...] = ()
     bindings: tuple[Binding, ...] = ()
+
+    @property
+    def open_splits(self) -> tuple[Split, ...]:
+        """The splits that the state does not heal."""
+        document = self.record.document
+        return tuple(split for split in self.splits if not split.is_healed_by(document))
 
     def to_json(self) -> dict[str, object]:
         """Return the resolution for scripts."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from walletcli.client.answers import Answer, gather
-from walletcli.client.choice import Choice
+from walletcli.client.choice import Choice, choose
 from walletcli.client.freshness import Freshness, Seen
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.relay import RelayClient
@@ -60,8 +60,7 @@ def resolve(
     answers, node_records = ask_relays(
         identity, addresses, dialer=dialer, memory=memory, for_identity=for_identity, timeout_s=timeout_s
     )
-    seen = memory.get(identity.public_key) if memory is not None else None
-    choice = Choice(identity, answers, seen)
+    choice = choose(identity, answers, memory)
     return resolution_of(choice, answers, identity, memory, time.time() if now_s is None else now_s, node_records)
 
 

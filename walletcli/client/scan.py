@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from walletcli.client.answers import Answer
-from walletcli.client.choice import Choice
+from walletcli.client.choice import choose
 from walletcli.client.fanout import for_each
-from walletcli.client.freshness import Freshness, Seen
+from walletcli.client.freshness import Freshness
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.resolution import Outcome, Resolution, SourceReport
 from walletcli.client.resolve import ask_relays, resolution_of
@@ -267,9 +267,8 @@ def scanned(
         node_records: of the relays themselves, where known.
         with_bindings: verify the bindings of what was found.
     """
-    seen: Seen | None = memory.get(identity.public_key) if memory is not None else None
     try:
-        choice = Choice(identity, answers, seen)
+        choice = choose(identity, answers, memory)
     except WalletError as error:
         return Scanned(identity, None, error, tuple(_report(answer) for answer in answers))
     found = resolution_of(choice, answers, identity, memory, now_s, node_records, with_bindings=with_bindings)

@@ -187,9 +187,13 @@ def _describe_rest(document: Document, previous: Document | None) -> list[str]:
     counted = (
         ("bindings", document.bindings, before.bindings),
         ("extensions", document.extensions, before.extensions),
-        ("healed splits", document.healed, before.healed),
     )
     lines += [f"{what}: {len(now)} (before: {len(then)})" for what, now, then in counted if now or then]
+    for pair in document.healed:
+        first, second = (half.hex()[:16] for half in pair)
+        verb = "keeps healed" if pair in before.healed else "HEALS"
+        lines.append(f"{verb} the split between the states {first} and {second}")
+    lines += ["REMOVES a healed split"] * len(set(before.healed) - set(document.healed))
     if document.approvers is not None:
         what = "approvers" if document.approvers == before.approvers else "CHANGES the approvers"
         lines.append(f"{what}: {document.approvers.threshold} of {len(document.approvers.approvers)}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from walletcli.client import freshness
+from walletcli.core.equivocation import EquivocationProof
 from walletcli.core.record import Record
 from walletcli.wallet.access.session import Session
-from walletcli.wallet.state.changes import Remember
+from walletcli.wallet.state.changes import KeepSplits, Remember
+from walletcli.wallet.state.kept_splits import KeptSplit
 from walletcli.wallet.state.wallet_view import MAX_SEEN_RECORD_BYTES, Seen, WalletView
 
 
@@ -26,7 +29,21 @@ class WalletMemory:
         }
         self._new: dict[bytes, freshness.Seen] = {}
         self._read: dict[bytes, freshness.Seen] = {}  # what was decoded and verified already
+        self._splits: list[EquivocationProof] = []
         self._lock = threading.Lock()
+
+    def splits(self, public_key: bytes) -> Sequence[EquivocationProof]:
+        """Return the splits that were met of the identity with this root key (32 bytes), healed or not."""
+        kept = [item.opened for item in self._wallet.splits if item.identity == public_key]
+        with self._lock:
+            return [*kept, *(proof for proof in self._splits if proof.public_key == public_key)]
+
+    def keep_split(self, proof: EquivocationProof) -> None:
+        """Remember a split, unless as much of it is remembered already."""
+        known = next((item for item in self.splits(proof.public_key) if item.pair == proof.pair), None)
+        if known is None or KeptSplit.of(known.joined(proof)) != KeptSplit.of(known):
+            with self._lock:
+                self._splits.append(proof)
 
     def get(self, public_key: bytes) -> freshness.Seen | None:
         """Return the newest that was seen of the identity with this root key (32 bytes), or None."""
@@ -62,6 +79,7 @@ class WalletMemory:
             session: the open wallet.
             but: root keys (32 bytes) of identities whose state is kept elsewhere.
         """
+        self.save_splits(session)
         change = self.change(but)
         if change is not None:
             session.apply(change)
@@ -76,6 +94,21 @@ class WalletMemory:
             if self._wallet.seen.get(public_key) != kept:
                 changes.append((public_key, kept))
         return Remember(tuple(changes)) if changes else None
+
+    def save_splits(self, session: Session) -> None:
+        """Write splits that were met into the vault, if any were."""
+        with self._lock:
+            found, self._splits = self._splits, []
+        if found:
+            session.apply(KeepSplits(tuple(KeptSplit.of(proof).proof for proof in found)))
+
+    @contextmanager
+    def keeping_splits(self, session: Session) -> Iterator[None]:
+        """Write splits that are met in a block into the vault, however it ends."""
+        try:
+            yield
+        finally:
+            self.save_splits(session)
 
 
 def _kept(seen: freshness.Seen) -> Seen:

@@ -24,6 +24,8 @@ from walletcli.wallet.providers.book import ProviderBook, read_book
 from walletcli.wallet.providers.links import bound_entries
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
+from walletcli.wallet.splits.healing import decide_to_heal, raise_healing
+from walletcli.wallet.splits.own import refuse_open_split
 from walletcli.wallet.state.changes import Adopt, MarkStored, PlanPublish
 from walletcli.wallet.state.draft import needs_document, next_document, today
 from walletcli.wallet.state.lookup import find
@@ -92,6 +94,7 @@ def publish_identity(
     copies: int | None = None,
     *,
     on_top: bool = False,
+    heal: Sequence[str] = (),
     offline: bool = False,
     dialer: Dialer | None = None,
     progress: Progress = silent,
@@ -109,6 +112,7 @@ def publish_identity(
         copies: how many relays must hold it; None: all.
         on_top: if relays have a newer record of this identity than the wallet, continue from that one. (After a restore
             that is always done.)
+        heal: paths of proof files of splits that the record is to heal.
         offline: open no connection.
         dialer: opens connections; None: plain TCP.
         progress: takes a line per step.
@@ -118,11 +122,13 @@ def publish_identity(
             ``migration.under-way``.
         NetworkError: ``relay.none``, ``network.offline``, and what relays end in.
         ShortPublishError: ``publish.short``; what was stored is remembered all the same.
-        VerificationError: ``publish.newer-exists``, ``record.equivocation``.
+        VerificationError: ``publish.newer-exists``, ``record.equivocation``, ``publish.split`` for an identity that is
+            split and would stay so; ``heal.identity`` and what a proof file ends in.
         SignerError: ``request.*``; ``wallet.watch-only`` if the wallet says something new and its root is elsewhere.
         VaultError: ``vault.*``, ``agent.*``.
     """
     addresses = publish_addresses(session, who, relays)
+    decide_to_heal(session, heal, who)
     route = dialer if dialer is not None else dialer_for(offline)
     index = plan_publish(session, who, addresses, accept_link)
     refuse_during_migration(session.snapshot().wallet.by_index(index), read_book(session, index))
@@ -241,7 +247,9 @@ def draft_next(
         snapshot = session.snapshot()
         identity = snapshot.wallet.by_index(index)
         _look_before_signing(session, snapshot, identity, addresses, dialer, on_top, progress)
-    identity = session.snapshot().wallet.by_index(index)
+    wallet = session.snapshot().wallet
+    refuse_open_split(wallet, index)
+    identity = wallet.by_index(index)
     return identity, next_document(identity, _foreign_sections(session, identity), time.time(), os.urandom)
 
 
@@ -264,7 +272,8 @@ def store_record(
     progress(f"storing the record on {len(addresses)} relay(s)")
     memory = WalletMemory(session.snapshot().wallet)
     try:
-        stored = client.publish(record, addresses, dialer=dialer, copies=copies, memory=memory)
+        with memory.keeping_splits(session):
+            stored = client.publish(record, addresses, dialer=dialer, copies=copies, memory=memory)
     except client.PublishedShortError as error:
         _mark(session, index, record, error.stored)
         raise
@@ -337,7 +346,7 @@ def _look_before_signing(
     if not (identity.unseen or on_top or needs_document(identity, time.time())):
         return
     progress(f"looking up what has been published of {identity.label}")
-    found = _newest_found(snapshot, identity, addresses, dialer)
+    found = _newest_found(session, snapshot, identity, addresses, dialer)
     known = Record.from_bytes(identity.record).packet.seq if identity.record is not None else -1
     if found is not None and found.pending is not None and found.pending.seq > known:
         raise VerificationError(
@@ -345,6 +354,8 @@ def _look_before_signing(
             "there is a newer packet of this identity, whose document cannot be had",
             "try again later, or with other relays",
         )
+    if found is not None:
+        raise_healing(session, identity.index, found)
     if found is None or found.record.packet.seq <= known:
         if identity.unseen and found is None:
             session.apply(Adopt(identity.index, None))
@@ -359,7 +370,7 @@ def _look_before_signing(
 
 
 def _newest_found(
-    snapshot: Snapshot, identity: IdentityView, addresses: Sequence[NodeAddress], dialer: Dialer
+    session: Session, snapshot: Snapshot, identity: IdentityView, addresses: Sequence[NodeAddress], dialer: Dialer
 ) -> Resolution | None:
     """Return what relays have of an identity; None if it is nothing, or nothing as new as what the wallet has.
 
@@ -369,7 +380,8 @@ def _newest_found(
     try:
         who = IdentityId(identity.public_key)
         memory = WalletMemory(snapshot.wallet)
-        return resolve(who, addresses, dialer=dialer, memory=memory, for_identity=who.did)
+        with memory.keeping_splits(session):
+            return resolve(who, addresses, dialer=dialer, memory=memory, for_identity=who.did)
     except NetworkError as error:
         if identity.unseen and error.code != "resolve.not-found":
             raise
@@ -386,6 +398,7 @@ def _signed(session: Session, index: int, progress: Progress) -> tuple[Record, b
         identity = snapshot.wallet.by_index(index)
         if identity.record is not None and not needs_document(identity, time.time()):
             return Record.from_bytes(identity.record), False
+        refuse_open_split(snapshot.wallet, index)
         progress(f"signing the record of {identity.label}")
         document = next_document(identity, _foreign_sections(session, identity), time.time(), os.urandom)
         try:

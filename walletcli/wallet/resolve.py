@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -76,7 +77,10 @@ def resolve_identity(
     memory = WalletMemory(wallet) if wallet is not None else None
     progress(f"asking {len(addresses)} relay(s)")
     route = dialer if dialer is not None else dialer_for(offline)
-    found = client.resolve(IdentityId(key), addresses, dialer=route, memory=memory)
+    with contextlib.ExitStack() as keeping:
+        if session is not None and memory is not None:
+            keeping.enter_context(memory.keeping_splits(session))
+        found = client.resolve(IdentityId(key), addresses, dialer=route, memory=memory)
     if session is not None and memory is not None:
         memory.save(session)
     labels = (

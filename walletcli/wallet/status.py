@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from walletcli.wallet.recovery.drill_log import DrillState
     from walletcli.wallet.recovery.report import Report
     from walletcli.wallet.sealed.overview import SyncState
+    from walletcli.wallet.splits.own import OwnSplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class WalletStatus:
         sync: how the last synchronization of each identity went; empty while it is locked.
         restore: what the restore that made it has brought so far; None if it was made otherwise, or is locked.
         drill: when a loss was rehearsed, and what has changed since; None if it never was, or while it is locked.
+        splits: identities of its own that are split; empty while it is locked.
     """
 
     home: str
@@ -73,6 +75,7 @@ class WalletStatus:
     sync: tuple[SyncState, ...] = ()
     restore: Report | None = None
     drill: DrillState | None = None
+    splits: tuple[OwnSplit, ...] = ()
 
     def with_facts(self, facts: WalletFacts) -> WalletStatus:
         """Return the same with what the open wallet says."""
@@ -90,6 +93,7 @@ class WalletStatus:
             "sync": [state.to_json() for state in self.sync],
             "restore": self.restore.summary() if self.restore is not None else None,
             "drill": self.drill.to_json() if self.drill is not None else None,
+            "splits": [split.to_json() for split in self.splits],
             **(self.facts.to_json() if self.facts is not None else {}),
         }
 
@@ -129,10 +133,18 @@ def _with_what_is_inside(status: WalletStatus, session: Session) -> WalletStatus
     from walletcli.wallet.recovery.drill_log import drill_state
     from walletcli.wallet.recovery.story import last_report
     from walletcli.wallet.sealed.overview import sync_states
+    from walletcli.wallet.splits.own import own_splits
 
     facts = session.facts()
     restore = last_report(session) if facts.restored else None
-    return replace(status, facts=facts, sync=sync_states(session), restore=restore, drill=drill_state(session))
+    return replace(
+        status,
+        facts=facts,
+        sync=sync_states(session),
+        restore=restore,
+        drill=drill_state(session),
+        splits=own_splits(session.snapshot().wallet),
+    )
 
 
 def _slots(home: Home) -> tuple[SlotView, ...]:

@@ -18,6 +18,7 @@ from walletcli.wallet.recovery.drill_log import DrillLog, Mark
 from walletcli.wallet.recovery.journal import Entry, FormerDevice, Item, Journal, Missing
 from walletcli.wallet.recovery.plan import Plan
 from walletcli.wallet.state import changes
+from walletcli.wallet.state.kept_splits import Healing, KeptSplit
 from walletcli.wallet.state.view import IdentityView, Retired, Stored
 from walletcli.wallet.state.wallet_state import DeviceSecrets, WalletState
 from walletcli.wallet.state.wallet_view import Seen, WalletView
@@ -153,7 +154,10 @@ def wallet_states() -> list[bytes]:
     entropy = fixed_entropy("state")
     seen = {entropy(32): Seen(5, entropy(32), b"record"), entropy(32): Seen(6, None, None)}
     empty = WalletView("walletcli", "english", 24, entropy(16), 20_000, False, (), {})
-    full = WalletView("mercury", "french", 12, entropy(16), 20_000, True, (_identity(0), _identity(3)), seen)
+    splits = (KeptSplit(entropy(32), b"proof"),)
+    healing = replace(_identity(3), healing=(Healing(7, bytes(32), b"\1" * 32),))
+    identities = (_identity(0), healing)
+    full = WalletView("mercury", "french", 12, entropy(16), 20_000, True, identities, seen, splits=splits)
     devices = {index: DeviceSecrets(Secret(entropy(32)), Secret(entropy(32))) for index in (0, 3)}
     seed = Secret(entropy(64))
     watch = WalletView("walletcli", "", 0, b"", 20_000, False, (_identity(2),), {}, watch=True)
@@ -194,6 +198,8 @@ def agent_requests() -> list[bytes]:
         messages.ApproveRequest(b"request", bytes(32), (1, 3), ("device", "seq")),
         messages.Apply(changes.TakeSigned(3, b"record", bytes(32))),
         messages.Apply(changes.Several((_take_identity(None), changes.KeepDevices((bytes(32),))))),
+        messages.Apply(changes.KeepSplits((b"proof",))),
+        messages.Apply(changes.HealSplits(3, (b"proof", b"other"), 7)),
         messages.Apply(_take_identity(("work", (("phone", "1"),)))),
         messages.SignSsh(3, b"SSHSIG"),
         messages.Apply(changes.KeepSshKey(3, named=True)),

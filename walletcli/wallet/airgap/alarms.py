@@ -120,3 +120,10 @@ def _grant_alarms(document: Document, previous: Document | None, today: int) -> 
     for binding in bindings_of(document, today):
         if binding.error is not None and binding.data not in before:
             yield alarm(GRANT, f"the grant of a new binding does not verify: {binding.error.message}")
+
+
+def healing_alarms(document: Document, previous: Document) -> list[Alarm]:
+    """Find what a document heals that the one before it did not: somebody has signed twice with these words."""
+    new = set(document.healed) - set(previous.healed)
+    text = "two records with one seq were signed with these words: was the other one yours?"
+    return [alarm(HISTORY, text)] if new else []

@@ -300,7 +300,8 @@ def _statement(wallet: WalletView, wanted: StatementWish) -> tuple[Item, Context
 
 def _resolved(session: Session, key: bytes, addresses: Sequence[NodeAddress], dialer: Dialer) -> Record:
     memory = WalletMemory(session.snapshot().wallet)
-    record = resolve(IdentityId(key), addresses, dialer=dialer, memory=memory).record
+    with memory.keeping_splits(session):
+        record = resolve(IdentityId(key), addresses, dialer=dialer, memory=memory).record
     memory.save(session)
     return record
 

@@ -5,11 +5,12 @@ Spec: docs/spec/request.md, "On the cold side".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Delegation
+from walletcli.core.equivocation import named_in
 from walletcli.core.keys import KeyTree
 from walletcli.core.record import Record
 from walletcli.core.request_file import CLOCK_DAYS, CreateItem, EnrolItem, PublishItem, RequestFile, SignItem
@@ -122,9 +123,10 @@ class Preparer:
 
     def _prepared_publish(self, item: PublishItem) -> Prepared:
         self._check_root(item.identity, item.index)
-        history = self._history(item.identity, item.record)
+        history = self._history(item.identity, item.record, named_in(item.document))
         previous = item.record.document
         assert previous is not None  # a short record has its document
+        history += alarms.healing_alarms(item.document, previous)
         asked = PacketRequest(item.identity, item.document, previous)
         _check_guardians(item.document, previous)
         return self._with_packet(item.index, asked, None, history)
@@ -216,7 +218,7 @@ class Preparer:
             )
         return keys.index(item.identity)
 
-    def _history(self, identity: bytes, given: Record) -> list[Alarm]:
+    def _history(self, identity: bytes, given: Record, healed: Collection[bytes] = ()) -> list[Alarm]:
         """Compare the record that the request follows with the one that this wallet signed last.
 
         Raises:
@@ -237,6 +239,11 @@ class Preparer:
             text = f"the record with seq {given.packet.seq} was not signed by this wallet, but with the same words"
             return [alarm(alarms.HISTORY, text)]
         if given.packet.document_hash != own.document_hash:
+            if {given.packet.document_hash, own.document_hash} <= set(healed):
+                text = (
+                    f"this wallet has signed another record with seq {own.seq}: another copy of its words signs as well"
+                )
+                return [alarm(alarms.HISTORY, text)]
             raise SignerError(
                 "request.split",
                 f"there are two records with seq {own.seq}, signed with the same words",

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from walletcli.core.card import Card
 from walletcli.core.contact_export import ContactExport
+from walletcli.core.identity_id import IdentityId
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap.making import StatementWish
 from walletcli.wallet.contacts.cards import draft_card
 from walletcli.wallet.contacts.exporting import draft_export
+from walletcli.wallet.splits.healing import decide_to_heal
 from walletcli.wallet.state.lookup import find
 
 
@@ -27,6 +29,15 @@ def card_wish(session: Session, who: str, names: Sequence[str] = (), *, accept_l
     """
     _, card = draft_card(session, who, names, accept_link=accept_link)
     return StatementWish(who, Card.TYP, card.to_payload())
+
+
+def healing_wish(session: Session, paths: Sequence[str]) -> tuple[str, ...]:
+    """Decide that the next records heal what proof files show; return whose records are to be asked for, as did:key.
+
+    Raises:
+        WalletError: as `decide_to_heal`.
+    """
+    return tuple(IdentityId(identity.public_key).did for identity in decide_to_heal(session, paths))
 
 
 def export_wish(session: Session, who: str) -> StatementWish:

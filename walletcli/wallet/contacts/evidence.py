@@ -15,6 +15,7 @@ from enum import StrEnum
 from walletcli.client.freshness import Seen
 from walletcli.client.resolution import Resolution
 from walletcli.client.resolve import resolve
+from walletcli.client.splits import refuse_split
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
 from walletcli.core.short_record import from_short
@@ -60,7 +61,7 @@ class Evidence:
     @property
     def is_split(self) -> bool:
         """Whether relays showed that the identity has signed two states with one `seq`."""
-        return self.resolution is not None and bool(self.resolution.splits)
+        return self.resolution is not None and bool(self.resolution.open_splits)
 
 
 class Inquiry:
@@ -222,7 +223,8 @@ class Inquiry:
 
     def _resolve(self, key: bytes, addresses: Sequence[NodeAddress]) -> Resolution:
         self._progress(f"asking {len(addresses)} node(s) for the record of {IdentityId(key).did}")
-        return resolve(IdentityId(key), addresses, dialer=self.dialer, memory=self.memory, for_identity=self.did)
+        with self.memory.keeping_splits(self.session):
+            return resolve(IdentityId(key), addresses, dialer=self.dialer, memory=self.memory, for_identity=self.did)
 
     def _take(self, key: bytes, short_record: bytes) -> Source | None:
         """Remember a record from a file if it is the newest that is known; say whether it is."""
@@ -230,14 +232,10 @@ class Inquiry:
         if record.packet.public_key != key:
             raise VerificationError("record.identity-mismatch", "the record in the file is another identity's")
         seen, found = self.memory.get(key), Seen.of(record)
-        if seen is not None and seen.seq == found.seq and seen.document_hash != found.document_hash:
-            raise VerificationError(
-                "record.equivocation",
-                f"{IdentityId(key).did} has signed two states with seq {seen.seq}: one in the file, one known here",
-                "its key may be in two hands: ask its owner over another channel",
-            )
         if seen is not None and seen.seq > found.seq:
             return None
+        with self.memory.keeping_splits(self.session):
+            refuse_split(record, self.memory, IdentityId(key).did)
         self.memory.put(key, found)
         return Source.FILE
 

@@ -250,10 +250,14 @@ def _seen(session: Session, index: int, contact: Contact, scanned: Scanned, day:
             return replace(contact, sighting=replace(known, standing=Standing.SPLIT, day=day))
         return contact
     known = contact.sighting
-    if known is not None and known.seq == resolution.record.packet.seq and not resolution.splits:
+    if known is not None and known.seq == resolution.record.packet.seq and not _standing_changes(known, resolution):
         return _with_card_checked(replace(contact, sighting=replace(known, day=day)), resolution.record, day)
     after = with_evidence(session, index, contact, Evidence(resolution.record, Source.RELAYS, resolution), day)
     return _with_card_checked(after, resolution.record, day)
+
+
+def _standing_changes(known: Sighting, resolution: Resolution) -> bool:
+    return bool(resolution.open_splits) != (known.standing is Standing.SPLIT)
 
 
 def _with_card_checked(contact: Contact, record: Record, day: int) -> Contact:

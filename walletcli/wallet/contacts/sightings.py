@@ -53,12 +53,13 @@ def sight(session: Session, index: int, record: Record, day: int, *, split: bool
 def with_evidence(session: Session, index: int, contact: Contact, evidence: Evidence, day: int) -> Contact:
     """Return a contact with what its newest record says; one older than the known one says nothing.
 
-    A split is remembered until a record names what it heals, whatever one relay alone may show meanwhile.
+    A split stays open until a record heals it, whatever one relay alone may show meanwhile: it is remembered as such.
     """
     record, known = evidence.record, contact.sighting
     if record is None or record.document is None or (known is not None and known.seq > record.packet.seq):
         return contact
-    was_split = known is not None and known.standing is Standing.SPLIT and not record.document.healed
+    is_same = known is not None and known.seq == record.packet.seq and evidence.resolution is None
+    was_split = is_same and known is not None and known.standing is Standing.SPLIT
     seen = sight(session, index, record, day, split=evidence.is_split or was_split)
     return replace(contact, sighting=seen)
 

@@ -107,11 +107,7 @@ def _reason(scanned: Scanned) -> WalletError:
 def _blocked(resolution: Resolution) -> str:
     if resolution.pending is not None and resolution.pending.seq > resolution.record.packet.seq:
         return "record.pending"
-    document = resolution.record.document
-    healed = {half for pair in document.healed for half in pair} if document is not None else set()
-    if any(not healed.issuperset(half for half in split.documents if half) for split in resolution.splits):
-        return "record.equivocation"
-    return ""
+    return "record.equivocation" if resolution.open_splits else ""
 
 
 def _refusal(looked: Looked | None) -> str:

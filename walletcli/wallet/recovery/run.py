@@ -335,6 +335,7 @@ class Run:
             self.session.apply(learned)
 
     def _learned(self) -> Remember | None:
+        self._memory.save_splits(self.session)
         return self._memory.change(but=set(self._keys.values()))
 
 

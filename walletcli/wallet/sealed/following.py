@@ -23,6 +23,7 @@ from walletcli.wallet.providers.links import decided_grants, read_grant
 from walletcli.wallet.providers.places import bound_places, current_bindings
 from walletcli.wallet.providers.renewal import Renewal, ends_soon, renew_grants
 from walletcli.wallet.publish import publish_identity, store_record
+from walletcli.wallet.splits.own import refuse_open_split
 from walletcli.wallet.state.changes import Adopt, MarkStored
 from walletcli.wallet.state.draft import RENEW_DAYS, last_document, today
 
@@ -56,14 +57,15 @@ def follow_newest(
         dialer: opens the connections, for this identity.
 
     Raises:
-        VerificationError: ``device.left-out`` if the newest record does not name this device,
-            ``publish.newer-exists`` if it has other bindings than the ones decided here, ``record.*``.
+        VerificationError: ``publish.split`` if it is split, ``device.left-out`` if the newest record does not name this
+            device, ``publish.newer-exists`` if it has other bindings than the ones decided here, ``record.*``.
         NetworkError: ``resolve.unreachable``, ``network.offline``.
     """
     key = IdentityId(identity.public_key)
     memory = WalletMemory(session.snapshot().wallet)
     try:
-        found = resolve(key, addresses, dialer=dialer, memory=memory, for_identity=key.did)
+        with memory.keeping_splits(session):
+            found = resolve(key, addresses, dialer=dialer, memory=memory, for_identity=key.did)
     except NetworkError as error:
         if error.code != "resolve.not-found":
             raise
@@ -73,6 +75,8 @@ def follow_newest(
             raise
         return Followed(None, is_confirmed=False)  # they have less than the wallet: storing it again will help
     own = Record.from_bytes(identity.record) if identity.record is not None else None
+    if found.open_splits:
+        refuse_open_split(session.snapshot().wallet, identity.index)
     if own is None or found.record.packet.seq <= own.packet.seq:
         return Followed(None, is_confirmed=any(item.outcome is Outcome.CURRENT for item in found.sources))
     _check_followed(identity, own, found.record)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from walletcli.core.equivocation import MAX_PROOF_BYTES
 from walletcli.errors import FormatError
 from walletcli.wallet.state.fields import Fields
 from walletcli.wallet.state.view import MAX_DRAWER_BYTES, MAX_GRANT_BYTES, MAX_INDEX, Share
@@ -120,6 +121,28 @@ class RevokeDevices:
 
     index: int
     devices: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSplits:
+    """Remember splits that were met, by proof file; each is verified."""
+
+    proofs: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HealSplits:
+    """Decide that the next record of an identity heals splits of it.
+
+    Attributes:
+        index: identity index.
+        proofs: proof files; each is verified.
+        above_seq: the healing record gets a `seq` above this, too: something later has been seen that does not heal.
+    """
+
+    index: int
+    proofs: tuple[bytes, ...]
+    above_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +263,8 @@ Change = (
     | SetBindings
     | SetShares
     | RevokeDevices
+    | KeepSplits
+    | HealSplits
     | PutDrawer
     | TakeFound
     | TakeSigned
@@ -289,6 +314,10 @@ def to_row(change: Change) -> list[object]:
             return [37, list(change.keys)]
         case KeepSshKey():
             return [60, change.index, int(change.named) if change.named is not None else None]
+        case KeepSplits():
+            return [45, list(change.proofs)]
+        case HealSplits():
+            return [46, change.index, list(change.proofs), change.above_seq]
         case Several():
             return [14, [to_row(one) for one in change.changes]]
 
@@ -408,6 +437,10 @@ def _change(kind: int, row: Fields) -> Change:
             return KeepDevices(row.raws(1, 32))
         case 60:
             return KeepSshKey(_index(row), _flag_or_none(row, 2))
+        case 45:
+            return KeepSplits(row.raws(1, max_bytes=MAX_PROOF_BYTES))
+        case 46:
+            return HealSplits(_index(row), row.raws(2, max_bytes=MAX_PROOF_BYTES), row.integer(3))
         case 14:
             return Several(tuple(_simple(item) for item in row.items(1)))
         case _:

@@ -16,6 +16,7 @@ from walletcli.core.record import Record, next_seq
 from walletcli.core.sealed import MAX_RECIPIENTS
 from walletcli.core.ssh.named_keys import named_keys, naming
 from walletcli.errors import FormatError
+from walletcli.wallet.state.kept_splits import healed_by
 from walletcli.wallet.state.sections import OwnerSection, SharedSection, seal_section, seal_shared
 from walletcli.wallet.state.view import IdentityView
 
@@ -123,7 +124,7 @@ def next_document(
     own_section = seal_section(section, identity.public_key, readers, entropy)
     document = replace(
         before,
-        seq=next_seq(previous.seq if previous is not None else None, now_s, entropy),
+        seq=next_seq(_last_seq(previous, identity), now_s, entropy),
         previous=previous.hash if previous is not None else None,
         profile=dict(identity.profile),
         bindings=_bindings(previous, identity),
@@ -131,6 +132,7 @@ def next_document(
         delegations=delegations,
         extensions=_extensions(before, identity, delegations),
     )
+    document = healed_by(document, identity.healing)
     if identity.retired is None:
         return document
     end = Retirement(identity.retired.day, identity.retired.reason)
@@ -156,6 +158,12 @@ def _extensions(
     if identity.names_ssh_key and identity.ssh_key is not None:
         kept[own] = identity.ssh_key
     return naming(previous.extensions, kept)
+
+
+def _last_seq(previous: Document | None, identity: IdentityView) -> int | None:
+    """Return the highest `seq` that the next document has to be above: the last one's, and of what it heals."""
+    known = [previous.seq] if previous is not None else []
+    return max([*known, *(item.seq for item in identity.healing)], default=None)
 
 
 def _bindings(previous: Document | None, identity: IdentityView) -> tuple[bytes, ...]:

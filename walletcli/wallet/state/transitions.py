@@ -17,7 +17,9 @@ from walletcli.wallet.state.changes import (
     AddIdentity,
     Adopt,
     Change,
+    HealSplits,
     KeepDevices,
+    KeepSplits,
     KeepSshKey,
     MarkStored,
     PlanPublish,
@@ -37,6 +39,7 @@ from walletcli.wallet.state.changes import (
 )
 from walletcli.wallet.state.continuing import Found, check_continues, continued, label_wanted
 from walletcli.wallet.state.decided import decisions_hash
+from walletcli.wallet.state.kept_splits import still_to_heal, with_healing, with_splits
 from walletcli.wallet.state.labels import check_label, same_label
 from walletcli.wallet.state.sections import MAX_ATTRIBUTES, OwnerSection
 from walletcli.wallet.state.view import (
@@ -57,7 +60,16 @@ MAX_SHARES = 32
 """Most shared sections: half of what a document holds."""
 
 IdentityChange = (
-    Rename | SetAttribute | UnsetAttribute | Retire | PlanPublish | MarkStored | SetBindings | SetShares | RevokeDevices
+    Rename
+    | SetAttribute
+    | UnsetAttribute
+    | Retire
+    | PlanPublish
+    | MarkStored
+    | SetBindings
+    | SetShares
+    | RevokeDevices
+    | HealSplits
 )
 """The changes that touch one identity and need nothing but the state."""
 
@@ -77,6 +89,9 @@ def apply(state: WalletState, change: Change, found: Found | None = None) -> Wal
     """
     if isinstance(change, Remember):
         return _with_public(state, replace(state.public, seen=_remember(state.public, change)))
+    if isinstance(change, KeepSplits):
+        own = frozenset(identity.public_key for identity in state.public.identities)
+        return _with_public(state, replace(state.public, splits=with_splits(state.public.splits, change.proofs, own)))
     if isinstance(change, PutDrawer):
         return put_drawers(state, (change,))
     if isinstance(change, AddIdentity | TakeFound | TakeIdentity | KeepDevices | KeepSshKey | Several):
@@ -110,6 +125,8 @@ def _changed(wallet: WalletView, identity: IdentityView, change: IdentityChange)
             return _set_shares(identity, change)
         case RevokeDevices():
             return _revoke_devices(identity, change)
+        case HealSplits():
+            return _heal_splits(identity, change)
 
 
 def add_identity(state: WalletState, identity: IdentityView, secrets: DeviceSecrets) -> WalletState:
@@ -157,7 +174,7 @@ def record_signed(state: WalletState, index: int, record: bytes) -> WalletState:
     """Return the state after a record of this wallet's own has been signed."""
     identity = state.public.by_index(index)
     signed = replace(
-        identity, record=record, stored=None, changed=False, unseen=False, bindings=None, revoked=()
+        identity, record=record, stored=None, changed=False, unseen=False, bindings=None, revoked=(), healing=()
     )  # what was decided stands in the record now
     return _with_identity(state, signed)
 
@@ -221,6 +238,13 @@ def _revoke_devices(identity: IdentityView, change: RevokeDevices) -> IdentityVi
         )
     revoked = tuple(sorted({*identity.revoked, *change.devices}))
     return identity if revoked == identity.revoked else replace(identity, revoked=revoked, changed=True)
+
+
+def _heal_splits(identity: IdentityView, change: HealSplits) -> IdentityView:
+    _require_alive(identity)
+    last = Record.from_bytes(identity.record).document if identity.record is not None else None
+    healing = with_healing(identity.healing, change.proofs, identity.public_key, last, change.above_seq)
+    return identity if healing == identity.healing else replace(identity, healing=healing, changed=True)
 
 
 def put_drawers(state: WalletState, changes: Sequence[PutDrawer]) -> WalletState:
@@ -323,6 +347,7 @@ def _take_signed(identity: IdentityView, change: TakeSigned) -> IdentityView:
         unseen=False,
         bindings=identity.bindings if identity.bindings not in (None, document.bindings) else None,
         revoked=tuple(key for key in identity.revoked if key in devices),
+        healing=still_to_heal(identity.healing, document),
     )
 
 
@@ -340,7 +365,9 @@ def record_approved(state: WalletState, index: int, found: Found, *, held: bool)
     identity = state.public.by_index(index)
     if held and identity.changed:
         return _with_identity(state, continued(identity, found))
-    blank = replace(identity, record=None, profile={}, sealed_profile={}, bindings=None, revoked=(), changed=False)
+    blank = replace(
+        identity, record=None, profile={}, sealed_profile={}, bindings=None, revoked=(), healing=(), changed=False
+    )
     approved = replace(continued(blank, found), changed=False)
     label = found.section.label if held and found.section is not None else None
     return _with_identity(state, _relabelled(state.public, approved, label))

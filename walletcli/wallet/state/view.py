@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from walletcli.core import cbor
 from walletcli.errors import InputError
 from walletcli.wallet.state.fields import Fields
+from walletcli.wallet.state.kept_splits import Healing, read_healings
 from walletcli.wallet.state.summary import IdentitySummary
 
 MAX_INDEX = 2**31 - 2
@@ -110,6 +111,7 @@ class IdentityView:
         bindings: grants that the next document has; None: those of the last one.
         shares: what some contacts may read.
         revoked: signing keys of devices that the next document leaves out.
+        healing: splits that the next document heals.
         ssh_key: this device's SSH key (Ed25519, 32 bytes), or None while nobody has asked for it.
         names_ssh_key: the owner wants documents to name it.
     """
@@ -135,6 +137,7 @@ class IdentityView:
     bindings: tuple[bytes, ...] | None = None
     shares: tuple[Share, ...] = ()
     revoked: tuple[bytes, ...] = ()
+    healing: tuple[Healing, ...] = ()
     ssh_key: bytes | None = None
     names_ssh_key: bool = False
     _encoded: list[cbor.Encoded] = field(default_factory=list, init=False, compare=False, repr=False)
@@ -204,6 +207,8 @@ class IdentityView:
             fields[20] = [share.to_row() for share in self.shares]
         if self.revoked:
             fields[21] = list(self.revoked)
+        if self.healing:
+            fields[38] = [item.to_row() for item in self.healing]
         if self.ssh_key is not None:
             fields[43] = self.ssh_key
         if self.names_ssh_key:
@@ -240,6 +245,7 @@ class IdentityView:
             bindings=fields.raws(19, max_bytes=MAX_GRANT_BYTES) if fields.has(19) else None,
             shares=tuple(Share.from_row(item, _WHAT) for item in fields.items(20)) if fields.has(20) else (),
             revoked=fields.raws(21, 32) if fields.has(21) else (),
+            healing=read_healings(fields, 38, _WHAT),
             ssh_key=fields.raw(43, 32) if fields.has(43) else None,
             names_ssh_key=fields.present(44),
         )

@@ -11,6 +11,7 @@ from operator import attrgetter
 
 from walletcli.errors import FormatError
 from walletcli.wallet.state.fields import Fields
+from walletcli.wallet.state.kept_splits import MAX_SPLITS, KeptSplit
 from walletcli.wallet.state.view import IdentityView, unknown_identity
 
 MAX_SEEN_RECORD_BYTES = 10_000
@@ -61,6 +62,7 @@ class WalletView:
         restored: made from words that were in use before.
         identities: in order of their index.
         seen: newest `seq` and document of other identities, by public key.
+        splits: what was signed twice with one `seq`, by anybody; the oldest first, at most `MAX_SPLITS`.
         watch: the root keys are elsewhere. Then `language` is empty and `word_count` 0: nobody knows the words here;
             `check` is empty until the first answer of the machine that has them.
 
@@ -77,6 +79,7 @@ class WalletView:
     identities: tuple[IdentityView, ...]
     seen: dict[bytes, Seen]
     watch: bool = False
+    splits: tuple[KeptSplit, ...] = ()
 
     def __post_init__(self) -> None:
         if self.watch:
@@ -111,6 +114,8 @@ class WalletView:
         }
         if self.watch:
             fields[10] = True
+        if self.splits:
+            fields[14] = [split.to_row() for split in self.splits]
         return fields
 
     @classmethod
@@ -131,9 +136,17 @@ class WalletView:
             identities=tuple(IdentityView.from_cbor(item) for item in fields.items(7)),
             seen=fields.keyed_rows(8, lambda item: Seen.from_row(item, _WHAT)),
             watch=fields.present(10),
+            splits=_splits(fields) if fields.has(14) else (),
         )
         fields.end()
         return view
+
+
+def _splits(fields: Fields) -> tuple[KeptSplit, ...]:
+    found = tuple(KeptSplit.from_row(item, _WHAT) for item in fields.items(14))
+    if not 1 <= len(found) <= MAX_SPLITS:
+        raise FormatError(f"{_WHAT}.malformed", f"malformed {_WHAT}: no splits, or too many")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

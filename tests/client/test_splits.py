@@ -1,0 +1,146 @@
+"""Which later states end a split, and which do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.client.records import foreign_packet, identity, record
+from tests.core.samples import approvers
+from walletcli.client.answers import Answer
+from walletcli.client.choice import choose
+from walletcli.client.freshness import FreshnessMap, Seen
+from walletcli.client.splits import SplitError, refuse_split
+from walletcli.core.equivocation import Side, content_hash, proofs_among
+from walletcli.core.record import Record
+from walletcli.errors import VerificationError
+
+ALICE = identity("alice")
+LEFT, RIGHT = record(seq=100, profile={"name": "left"}), record(seq=100, profile={"name": "right"})
+OLD = record(seq=50)
+PAIR = tuple(sorted((content_hash(LEFT.packet), content_hash(RIGHT.packet))))
+
+
+def healing(seq: int = 200, pairs: Any = (PAIR,), **fields: Any) -> Record:
+    return record(seq=seq, healed=pairs, **fields)
+
+
+def answer(found: Record) -> Answer:
+    return Answer("https://one.example", found.packet, found.document.to_bytes() if found.document else None)
+
+
+def chosen(memory: FreshnessMap, *records: Record) -> Record:
+    choice = choose(ALICE, [answer(item) for item in records], memory)
+    if choice.kept is None:
+        memory.put(ALICE.public_key, Seen.of(choice.record))
+    return choice.record
+
+
+def knowing(*records: Record) -> FreshnessMap:
+    """Return a memory that has met the split, after these records."""
+    memory = FreshnessMap()
+    for item in records:
+        memory.put(ALICE.public_key, Seen.of(item))
+    for proof in proofs_among([Side(LEFT.packet), Side(RIGHT.packet)]):
+        memory.keep_split(proof)
+    return memory
+
+
+def test_a_split_that_was_met_holds_though_one_side_alone_is_shown() -> None:
+    with pytest.raises(SplitError):
+        chosen(knowing(), LEFT)
+    assert chosen(knowing(OLD), LEFT) == OLD
+    assert chosen(knowing(LEFT), LEFT, record(seq=101)) == LEFT
+
+
+def test_only_what_names_both_sides_is_followed() -> None:
+    memory = knowing(OLD)
+    low, high = PAIR
+    for pairs in ((), ((bytes(32), low),), ((bytes(32), high),), ((b"\1" * 32, b"\2" * 32),)):
+        assert chosen(memory, healing(pairs=tuple(sorted(pairs)))) == OLD
+    healed = healing(pairs=((bytes(32), low), (b"\1" * 32, high)))
+    assert chosen(memory, healed) == healed  # named, though in two pairs
+
+
+def test_a_healing_document_with_the_seq_of_the_split_is_one_more_side() -> None:
+    assert chosen(knowing(OLD), healing(100)) == OLD
+
+
+def test_a_split_below_what_is_remembered_is_over() -> None:
+    memory = knowing(healing())
+    later = record(seq=300)
+    assert chosen(memory, later) == later
+
+
+@pytest.mark.parametrize("where", ["the remembered state", "a side", "the healing document"])
+def test_where_there_are_approvers_a_healing_document_without_approvals_is_not_followed(where: str) -> None:
+    guarded = {"approvers": approvers(2, 1)}
+    old = record(seq=50, **(guarded if where == "the remembered state" else {}))
+    left = record(seq=100, profile={"name": "left"}, **(guarded if where == "a side" else {}))
+    pair = tuple(sorted((content_hash(left.packet), content_hash(RIGHT.packet))))
+    healed = healing(pairs=(pair,), **(guarded if where == "the healing document" else {}))
+    memory = FreshnessMap()
+    memory.put(ALICE.public_key, Seen.of(old))
+    assert chosen(memory, left, RIGHT) == old
+    assert chosen(memory, healed) == old
+    if where != "the healing document":
+        assert chosen(memory, replace_approvers(healed)) == old
+
+
+def replace_approvers(found: Record) -> Record:
+    """Return the same, signed without approvers: what a thief of the root would sign."""
+    document = found.document
+    assert document is not None
+    return healing(found.packet.seq + 1, document.healed)
+
+
+def test_a_packet_without_a_document_is_a_side_that_can_be_healed() -> None:
+    packet = foreign_packet(seq=100)
+    memory = FreshnessMap()
+    with pytest.raises(SplitError) as raised:
+        choose(ALICE, [answer(LEFT), Answer("https://two.example", packet)], memory)
+    (proof,) = raised.value.proofs
+    healed = healing(pairs=(proof.pair,))
+    assert chosen(memory, healed) == healed
+
+
+def test_a_remembered_hash_without_its_packet_is_a_split_without_a_proof() -> None:
+    memory = FreshnessMap()
+    memory.put(ALICE.public_key, Seen(100, LEFT.packet.document_hash))
+    with pytest.raises(SplitError) as raised:
+        chosen(memory, RIGHT)
+    assert raised.value.proofs == ()
+
+
+def test_documents_that_come_later_are_added_to_a_kept_proof() -> None:
+    memory = knowing()
+    with pytest.raises(SplitError):
+        chosen(memory, LEFT, RIGHT)
+    (proof,) = memory.splits(ALICE.public_key)
+    assert all(side.document is not None for side in proof.sides)
+
+
+def test_a_record_by_itself_is_refused_where_a_split_is_open() -> None:
+    for found in (LEFT, RIGHT, record(seq=150)):
+        with pytest.raises(VerificationError) as raised:
+            refuse_split(found, knowing(), "somebody")
+        assert raised.value.code == "record.equivocation"
+    refuse_split(LEFT, knowing(LEFT), "somebody")  # one stays at what one has
+    refuse_split(healing(), knowing(LEFT), "somebody")
+    refuse_split(LEFT, None, "somebody")
+
+
+def test_a_record_by_itself_that_splits_what_is_known_leaves_the_proof() -> None:
+    memory = FreshnessMap()
+    memory.put(ALICE.public_key, Seen.of(LEFT))
+    with pytest.raises(SplitError):
+        refuse_split(RIGHT, memory, "somebody")
+    (proof,) = memory.splits(ALICE.public_key)
+    assert proof.pair == PAIR
+
+
+def test_splits_of_others_are_nobody_elses() -> None:
+    memory = knowing()
+    bob = record("bob", 100)
+    assert choose(identity("bob"), [answer(bob)], memory).record == bob
