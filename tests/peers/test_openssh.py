@@ -10,7 +10,7 @@ import pytest
 
 from tests.peers.openssh import SshServer, make_key, run, start_server
 from tests.wallet.parts import make_home, opened
-from tests.wallet.ssh_agents import RunningAgent, serving
+from tests.wallet.ssh.agents import RunningAgent, serving
 from walletcli.errors import VerificationError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity

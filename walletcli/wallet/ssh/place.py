@@ -20,14 +20,17 @@ from walletcli.wallet.home import Home
 MAX_AGENTS = 16
 """Most agents of one identity at once."""
 
-MAX_WAITING = 16
+NAME_CHARS = 16
+"""Length of what stands for home and identity in the name, hexadecimal digits: the path has to be short."""
+
+MAX_WAITING = 128
 """Most connections that wait to be taken."""
 
 
 def socket_names(home: Home, identity: bytes, count: int) -> list[str]:
     """Return file names of sockets for an identity (root public key, 32 bytes)."""
     place = os.fsencode(os.path.realpath(home.path))
-    digest = hashlib.sha256(b"walletcli ssh agent 1\0" + place + b"\0" + identity).hexdigest()[: runtime.NAME_CHARS]
+    digest = hashlib.sha256(b"walletcli ssh agent 1\0" + place + b"\0" + identity).hexdigest()[:NAME_CHARS]
     return [f"ssh-{digest}.sock", *(f"ssh-{digest}-{number}.sock" for number in range(2, count + 1))]
 
 

@@ -49,7 +49,8 @@ class RunningAgent:
 
 def exchange(connection: socket.socket, content: bytes) -> bytes:
     """Send a request and return the answer, without its length; nothing if the connection was ended."""
-    connection.sendall(string(content))
+    with contextlib.suppress(BrokenPipeError):
+        connection.sendall(string(content))
     header = receive(connection, 4)
     return receive(connection, int.from_bytes(header, "big")) if header else b""
 
