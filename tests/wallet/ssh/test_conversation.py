@@ -67,6 +67,7 @@ class Talk:
 
     def _note(self, error: WalletError) -> None:
         assert error.message
+        assert error.hint
         self.refused.append(error.code)
 
     def ask(self, message: Message | bytes) -> bytes:
@@ -264,7 +265,7 @@ def test_the_passphrase_is_not_kept() -> None:
 
 def test_why_the_holder_refuses_is_told_here_and_not_to_the_other_side() -> None:
     def locked(data: bytes) -> bytes:
-        raise VaultError("wallet.locked", "the wallet has been locked")
+        raise VaultError("wallet.locked", "the wallet has been locked", "unlock it")
 
     talk = Talk()
     talk._conversation._holder.sign = locked  # type: ignore[method-assign]  # a wallet that was locked meanwhile

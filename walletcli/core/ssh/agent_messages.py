@@ -16,6 +16,8 @@ from walletcli.errors import FormatError
 MAX_MESSAGE_BYTES = 262_144
 """Longest message, without the length before it."""
 
+_PLAIN = "this agent has one key, and signs with it: no other keys can be added"
+
 MAX_PASSPHRASE_BYTES = 1024
 """Longest passphrase of LOCK and UNLOCK."""
 
@@ -111,12 +113,12 @@ def _decode(kind: int, reader: SshReader) -> Message:
             return UnlockAgent(Secret(reader.string(1, MAX_PASSPHRASE_BYTES)))
         case 27:
             if reader.string(1, 255) != _SESSION_BIND:
-                raise FormatError("ssh-agent.unknown", "an extension that this agent does not have")
+                raise FormatError("ssh-agent.unknown", "an extension that this agent does not have", _PLAIN)
             host_key = reader.string(1, MAX_KEY_BLOB_BYTES)
             session = reader.string(MIN_SESSION_BYTES, MAX_SESSION_BYTES)
             return BindSession(host_key, session, reader.string(1, MAX_KEY_BLOB_BYTES), reader.flag())
         case _:
-            raise FormatError("ssh-agent.unknown", f"a request of type {kind}, which this agent does not serve")
+            raise FormatError("ssh-agent.unknown", f"a request of type {kind}, which is not served", _PLAIN)
 
 
 def encode(message: Message) -> bytes:

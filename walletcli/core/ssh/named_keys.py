@@ -84,7 +84,7 @@ def check_named(document: Document, public_key: bytes, day: int) -> Delegation:
         raise VerificationError(
             "ssh-keys.not-named",
             "the identity's newest record does not name this SSH key (any more)",
-            "if it should, its owner runs: walletcli identity ssh-key --in-record, and publishes",
+            "if it should, its owner runs: walletcli identity ssh-key ID --in-record, and publishes",
         )
     found = next((item for item in document.delegations if item.signing_key == device), None)
     if found is None:

@@ -62,10 +62,14 @@ def sign(state: WalletState, index: int, data: bytes) -> bytes:
     asked = parse_for(identity.ssh_key, data)
     key = SigningKey(state.ssh[index])
     if key.public_key != identity.ssh_key:
-        raise SignerError("ssh.key-mismatch", "the vault's SSH key is not the one that it says it is")
+        raise SignerError(
+            "ssh.key-mismatch", "the vault's SSH key is not the one that it says it is", "go back to a copy of it"
+        )
     return key.sign(asked.to_bytes())
 
 
 def _check_alive(identity: IdentityView) -> None:
     if identity.retired is not None:
-        raise InputError("identity.retired", "the identity has been retired: its SSH key is of no use any more")
+        raise InputError(
+            "identity.retired", "the identity has been retired: its SSH key is of no use any more", "create a new one"
+        )

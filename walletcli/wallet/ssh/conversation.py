@@ -19,6 +19,7 @@ from walletcli.errors import FormatError, SignerError, VerificationError, Wallet
 from walletcli.wallet.ssh.foreign_keys import verify_host
 from walletcli.wallet.ssh.holder import KeyHolder
 
+_ANEW = "log in anew; if it comes again, that program or server is not to be trusted"
 _SALT_BYTES = 16
 _SCRYPT = {"n": 1 << 14, "r": 8, "p": 1}
 
@@ -52,7 +53,7 @@ class SharedLock:
             SignerError: ``ssh-agent.wrong-passphrase``.
         """
         if self._locked is None or self._hashed(passphrase, self._locked[0]) != self._locked[1]:
-            raise SignerError("ssh-agent.wrong-passphrase", "it is not locked with this passphrase")
+            raise SignerError("ssh-agent.wrong-passphrase", "it is not locked with this passphrase", "type it again")
         self._locked = None
 
     @staticmethod
@@ -121,7 +122,9 @@ class Conversation:
         """Bind the connection to a session; where that fails, it is refused everything from then on."""
         try:
             if self._bound is not None or self._shut is not None:
-                raise SignerError("ssh-agent.bound-twice", "the connection was bound to a session before")
+                raise SignerError(
+                    "ssh-agent.bound-twice", "the connection was bound to a session before", "connect anew"
+                )
             _check_host(message)
             if message.is_forwarding:
                 raise SignerError(
@@ -138,9 +141,13 @@ class Conversation:
         if self._lock.is_closed:
             raise _locked()
         if message.key_blob != key_blob(self._holder.public_key):
-            raise SignerError("ssh-agent.other-key", "a signature by a key was asked for that is not this identity's")
+            raise SignerError(
+                "ssh-agent.other-key",
+                "a signature by a key was asked for that is not this identity's",
+                "ask for its keys",
+            )
         if message.flags:
-            raise SignerError("ssh-agent.flags", "a kind of signature was asked for that Ed25519 does not have")
+            raise SignerError("ssh-agent.flags", "a kind of signature was asked for that Ed25519 does not have", _ANEW)
         asked = parse_for(self._holder.public_key, message.data)
         if isinstance(asked, Login):
             self._check_session(asked)
@@ -156,9 +163,13 @@ class Conversation:
                 "use OpenSSH 8.9 or later, or start the agent with --allow-unbound",
             )
         if login.session != self._bound.session:
-            raise SignerError("ssh-agent.session", "a login for another session than the connection was bound to")
+            raise SignerError(
+                "ssh-agent.session", "a login for another session than the connection was bound to", _ANEW
+            )
         if login.host_key not in (None, self._bound.host_key):
-            raise SignerError("ssh-agent.host-key", "a login for another server than the connection was bound to")
+            raise SignerError(
+                "ssh-agent.host-key", "a login for another server than the connection was bound to", _ANEW
+            )
 
 
 def _check_host(message: BindSession) -> None:
@@ -166,7 +177,7 @@ def _check_host(message: BindSession) -> None:
         verify_host(message.host_key, message.signature, message.session)
     except (FormatError, VerificationError) as error:
         raise SignerError(
-            "ssh-agent.host-signature", f"the server's signature of the session is not good: {error.message}"
+            "ssh-agent.host-signature", f"the server's signature of the session is not good: {error.message}", _ANEW
         ) from error
 
 

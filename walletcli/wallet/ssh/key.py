@@ -79,7 +79,9 @@ def ssh_key(session: Session, who: str, named: bool | None = None) -> SshKeyPage
     """
     identity = find(session.snapshot().wallet, who)
     if identity.retired is not None:
-        raise InputError("identity.retired", "the identity has been retired: its SSH key is of no use any more")
+        raise InputError(
+            "identity.retired", "the identity has been retired: its SSH key is of no use any more", "create a new one"
+        )
     is_new = identity.ssh_key is None
     if is_new or named not in (None, identity.names_ssh_key):
         identity = session.change(KeepSshKey(identity.index, named))
