@@ -21,7 +21,7 @@ from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.identities import create_identity
 from walletcli.wallet.state.changes import Several, TakeFound
-from walletcli.wallet.state.draft import next_document
+from walletcli.wallet.state.draft import file_form, next_document, verified_record
 from walletcli.wallet.state.sections import context
 from walletcli.wallet.state.view import IdentityView
 
@@ -60,6 +60,18 @@ def test_an_identity_comes_back_with_its_label_its_profile_and_new_device_keys(s
     assert view.contacted == RELAYS
     assert not view.unseen
     assert view.changed
+
+
+def test_only_what_was_verified_is_known_without_being_verified_again() -> None:
+    record = published(TREE, 3, "Alice")
+    data = file_form(record)
+    assert data == record.to_bytes()
+    assert verified_record(data) is record
+    for at in (20, 60, 130, len(data) - 1):
+        changed = bytearray(data)
+        changed[at] ^= 1
+        with pytest.raises(WalletError):
+            verified_record(bytes(changed))
 
 
 def test_what_was_found_at_too_few_sources_is_held_and_not_signed_upon(session: Session) -> None:
