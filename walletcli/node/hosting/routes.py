@@ -6,6 +6,7 @@ Spec: docs/spec/hosting.md, "Paths".
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import Final
 
 from walletcli.client.host_answers import PAGE_ITEMS
@@ -139,17 +140,10 @@ class HostRoutes:
 
     def _session(self, key_text: bytes, headers: dict[bytes, bytes]) -> Session | Refusal:
         """Return who is asking, if the token is good and its key may still act for the identity."""
-        try:
-            key = z32_decode(key_text.decode("latin-1"), 32)
-        except FormatError as error:
-            return Refusal(400, error.code, error.message)
-        scheme, _, text = headers.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() != b"bearer":
-            return _NO_TOKEN
-        try:
-            token = b64url_decode(text.strip().decode("latin-1"))
-        except FormatError:
-            return _NO_TOKEN
+        asked = _asked(key_text, headers.get(b"authorization", b""))
+        if isinstance(asked, Refusal):
+            return asked
+        key, token = asked
         session = self._tokens.read(token, key, time.time())
         if session is None:
             return _NO_TOKEN
@@ -167,6 +161,22 @@ class HostRoutes:
             return self._gate.answers.options(allowed)
         allow = b"Allow: %b\r\n" % allowed
         return self._gate.answers.error(405, "request.method", "this method is not allowed here", allow)
+
+
+@lru_cache(maxsize=256)
+def _asked(key_text: bytes, authorization: bytes) -> tuple[bytes, bytes] | Refusal:
+    """Return the identity (32 bytes) and the token that a request names; whoever asks once asks again with the same."""
+    try:
+        key = z32_decode(key_text.decode("latin-1"), 32)
+    except FormatError as error:
+        return Refusal(400, error.code, error.message)
+    scheme, _, text = authorization.partition(b" ")
+    if scheme.lower() != b"bearer":
+        return _NO_TOKEN
+    try:
+        return key, b64url_decode(text.strip().decode("latin-1"))
+    except FormatError:
+        return _NO_TOKEN
 
 
 def _id(text: bytes) -> bytes | None:
