@@ -1,4 +1,4 @@
-"""A security key without HID: packets go to a `Device` in this process. For tests that need no kernel."""
+"""Devices without HID: packets go to a `Device` or `TrezorDevice` in this process. For tests that need no kernel."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import queue
 from typing import Any
 
 from tests.hid.device import Device
+from tests.hid.trezor_device import TrezorDevice, places_of
 from walletcli.core.secret import Secret
 from walletcli.errors import SignerError
 from walletcli.signers.devices.hidapi import PluggedKey
@@ -20,10 +21,13 @@ class InProcess:
 
     def __init__(self, **options: Any) -> None:
         self.arrived: queue.Queue[bytes] = queue.Queue()
-        self.device = Device(self.arrived.put, **options)
+        self.device = self._plugged(**options)
         self.is_removed = False
         self.is_closed = False
         self.sent: list[bytes] = []
+
+    def _plugged(self, **options: Any) -> Any:
+        return Device(self.arrived.put, **options)
 
     def read(self, timeout_s: float) -> bytes:
         if self.is_removed:
@@ -42,6 +46,47 @@ class InProcess:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+class InProcessTrezor(InProcess):
+    """The connection to a Trezor.
+
+    Args:
+        options: of the `TrezorDevice`.
+    """
+
+    def _plugged(self, **options: Any) -> Any:
+        return TrezorDevice(self.arrived.put, **options)
+
+
+class TrezorOwner:
+    """Answers the prompts of a Trezor.
+
+    Args:
+        pin: what they believe the PIN to be.
+        passphrase: likewise.
+        consents: to being shown nothing at the device.
+    """
+
+    def __init__(self, pin: str = "", passphrase: str = "", *, consents: bool = True) -> None:
+        self.typed = places_of(pin)
+        self.extra = passphrase
+        self.consents = consents
+        self.presses = 0
+        self.told: list[list[str]] = []
+
+    def places(self, device: str) -> Secret:
+        return Secret.from_text(self.typed)
+
+    def passphrase(self, device: str) -> Secret:
+        return Secret.from_text(self.extra)
+
+    def press(self, device: str) -> None:
+        self.presses += 1
+
+    def blind(self, device: str, lines: list[str]) -> bool:
+        self.told.append(lines)
+        return self.consents
 
 
 def _gone() -> SignerError:

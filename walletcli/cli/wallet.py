@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from walletcli.core.secret import Secret
     from walletcli.wallet.status import WalletStatus
 
-SCHEMES = ("walletcli", "mercury", "morpheus")
-"""Key trees that words may belong to: ours, and the original network's two."""
+SCHEMES = ("walletcli", "mercury", "morpheus", "slip13")
+"""Key trees that words may belong to: ours, the original network's two, and that of hardware wallets."""
 
 _language = click.option("--language", metavar="NAME", help="Language of the words, such as english or japanese.")
 _passphrase = click.option("--passphrase", is_flag=True, help="Ask for a BIP39 passphrase: an extra word of your own.")

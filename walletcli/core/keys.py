@@ -1,4 +1,4 @@
-"""The key tree: which key lives at which path, for our own scheme and for the two that are restored.
+"""The key tree: which key lives at which path, for our own scheme and for those that are restored.
 
 Spec: docs/spec/keys.md.
 """
@@ -15,6 +15,8 @@ from walletcli.core.ed25519 import SigningKey
 from walletcli.core.hkdf import hkdf_sha512
 from walletcli.core.secret import Secret
 from walletcli.core.slip10 import Node, Path
+from walletcli.core.slip13 import PURPOSE as SLIP13_PURPOSE
+from walletcli.core.slip13 import identity_uri
 from walletcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -61,6 +63,9 @@ class Scheme(StrEnum):
     MORPHEUS = "morpheus"
     """The original network's later SDK: ``m/128164'/0'/i'``, with the user's passphrase."""
 
+    SLIP13 = "slip13"
+    """That of hardware wallets with SLIP-0013 (Trezor): ``m/13'/…`` from a URI, with the user's passphrase."""
+
 
 def scheme_seed(scheme: Scheme, mnemonic: Mnemonic, passphrase: Secret | None) -> Secret:
     """Return the 64-byte seed that `scheme` makes of the words.
@@ -94,13 +99,15 @@ class KeyTree:
         FormatError: `seed.length`.
     """
 
-    __slots__ = ("_identities", "_index", "_seed", "scheme")
+    __slots__ = ("_above", "_identities", "_index", "_seed", "scheme")
 
     def __init__(self, seed: Secret, scheme: Scheme = Scheme.WALLETCLI) -> None:
         self.scheme: Final = scheme
         self._seed = seed
         master = Node.master(seed)
-        self._identities = master.descend(_identity_prefix(scheme))
+        prefix = _identity_prefix(scheme)
+        self._above: Final = len(prefix)
+        self._identities = master.descend(prefix)
         self._index = master.descend((PURPOSE, WALLET_INDEX_STEP))
 
     def __repr__(self) -> str:
@@ -120,7 +127,7 @@ class KeyTree:
         Raises:
             InputError: `identity.index`.
         """
-        return SigningKey(self._identities.child(_checked_index(index)).key)
+        return SigningKey(self._identity(index).key)
 
     def root_public_keys(self, start: int, count: int) -> list[bytes]:
         """Return the root public keys of `count` identities from `start` on, 32 bytes each.
@@ -132,6 +139,8 @@ class KeyTree:
             return []
         _checked_index(start)
         _checked_index(start + count - 1)
+        if self.scheme is Scheme.SLIP13:  # no two of them are neighbours
+            return [self.root(index).public_key for index in range(start, start + count)]
         keypair = bindings.crypto_sign_seed_keypair
         return [keypair(key.reveal())[0] for key in self._identities.child_keys(start, count)]
 
@@ -179,8 +188,11 @@ class KeyTree:
         """
         return hkdf_sha512(self._seed, _WALLET_CHECK_LABEL, WALLET_CHECK_BYTES).reveal()
 
+    def _identity(self, index: int) -> Node:
+        return self._identities.descend(identity_path(self.scheme, index)[self._above :])
+
     def _below(self, index: int, step: int, generation: int) -> Secret:
-        return self._identities.descend((_checked_index(index), step, generation)).key
+        return self._identity(index).descend((step, generation)).key
 
 
 def identity_path(scheme: Scheme, index: int) -> Path:
@@ -189,10 +201,15 @@ def identity_path(scheme: Scheme, index: int) -> Path:
     Raises:
         InputError: `identity.index`.
     """
+    if scheme is Scheme.SLIP13:
+        return identity_uri(_checked_index(index)).path
     return (*_identity_prefix(scheme), _checked_index(index))
 
 
 def _identity_prefix(scheme: Scheme) -> Path:
+    """Return the steps that all identities of a scheme have in common."""
+    if scheme is Scheme.SLIP13:
+        return (SLIP13_PURPOSE,)
     return (MORPHEUS_PURPOSE, MORPHEUS_PERSONA) if scheme is Scheme.MORPHEUS else (PURPOSE,)
 
 

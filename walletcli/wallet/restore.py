@@ -34,7 +34,7 @@ def restore_wallet(
         home: where; the directory is made if it is not there.
         words: the mnemonic's text.
         slots: what opens it.
-        scheme: ``walletcli``, ``mercury`` or ``morpheus``.
+        scheme: ``walletcli``, ``mercury``, ``morpheus`` or ``slip13``.
         language: of the word list, or None to recognise it.
         passphrase: BIP39's extra input, or None.
 
@@ -64,7 +64,7 @@ def begin_restore(
         words: the mnemonic's text.
         slots: what opens it.
         plan: whom to ask for its identities; it is in the vault from the first instant on.
-        scheme: ``walletcli``, ``mercury`` or ``morpheus``.
+        scheme: ``walletcli``, ``mercury``, ``morpheus`` or ``slip13``.
         language: of the word list, or None to recognise it.
         passphrase: BIP39's extra input, or None.
 
