@@ -43,6 +43,7 @@ NOT_ERRORS = re.compile(
     | (node|sink|source|store|limits)\..*          # events in the node's log, answers of its HTTP interface
     | dht\.(bug|failed|joined|not-kept|not-put|round-failed|state|state-not-saved)   # events in its log, and a file
     | (dht|router)\.[a-z]+\.(com|org)               # the public DHT's first nodes
+    | (bitcoin)?trezor\.(com|io)                   # what a device says that made it
     | (request|packet|document)\.(method|path|body|timeout|malformed|bug|too-large|precondition|conflict|in-flight|hash)
     | (request|host)\.(length|query|token|challenge|device|audience|blocked|no-delegation|read-only)
     | blob\.(id|precondition)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +21,15 @@ PASSWORD = "correct horse battery"
 MNEMONIC = "abandon " * 11 + "about"
 """BIP39's first vector: entropy of zeros."""
 
+ROOT = Path(__file__).resolve().parents[2]
+FAKE = ROOT / "tests" / "hid" / "fake_hidapi"
+
+PIN = "4711"
+"""Of the security keys that the fixtures plug in."""
+
 Answer = Callable[..., dict[str, Any]]
+Keys = Callable[..., Path]
+Do = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
@@ -87,3 +98,66 @@ def on_terminal(tmp_path: Path) -> Iterator[Callable[..., pexpect.spawn]]:
     yield start
     for child in started:
         child.close(force=True)
+
+
+# Devices behind a stand-in for hidapi
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    """Return a function that plugs a device in (its file), or changes how it behaves."""
+    directory = tmp_path / "keys"
+    directory.mkdir()
+
+    def plug(name: str, pin: str | None = PIN, **settings: Any) -> Path:
+        path = directory / f"{name}.json"
+        kept = json.loads(path.read_text()) if path.exists() else {"seed": hashlib.sha256(name.encode()).hexdigest()}
+        hashed = hashlib.sha256(pin.encode()).digest()[:16].hex() if pin else None
+        path.write_text(json.dumps({**kept, "pin": hashed, **settings}))
+        return path
+
+    return plug
+
+
+@pytest.fixture
+def environment(tmp_path: Path, keys: Keys) -> dict[str, str]:
+    """The environment in which the program finds those keys."""
+    (tmp_path / "user").mkdir(exist_ok=True)
+    (tmp_path / "run").mkdir(mode=0o700, exist_ok=True)
+    return clean_environment(
+        HOME=str(tmp_path / "user"), XDG_RUNTIME_DIR=str(tmp_path / "run"), NO_COLOR="1", TERM="xterm",
+        PYTHONPATH=f"{FAKE}:{ROOT}", FAKE_KEYS=str(tmp_path / "keys"),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def run(wallet: Path, environment: dict[str, str]) -> Callable[..., Run]:
+    """Run the command on the test wallet, without a terminal."""
+
+    def execute(*args: str) -> Run:
+        command = [sys.executable, "-m", "walletcli", "--home", str(wallet), *args]
+        done = subprocess.run(
+            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=120, check=False, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+        return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return execute
+
+
+@pytest.fixture
+def do(run: Callable[..., Run]) -> Do:
+    """Run a command with --json, check its exit code and hold its answer to its schema."""
+
+    def execute(*args: str, code: int = 0) -> dict[str, Any]:
+        done = run("--json", *args)
+        assert done.code == code, (done.code, done.stdout, done.stderr)
+        return check_answer(args, done.stdout, done.code)
+
+    return execute
+
+
+@pytest.fixture
+def pin(secret_file: Callable[[str, str | bytes], str]) -> tuple[str, str]:
+    """The options that give the PIN."""
+    return "--pin-file", secret_file("pin", PIN + "\n")

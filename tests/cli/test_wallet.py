@@ -148,18 +148,34 @@ def test_options_that_do_not_go_together_are_usage_errors(
     assert not (tmp_path / "w").exists()
 
 
+def test_new_words_can_be_made_for_a_hardware_wallet(
+    answer: Answer, home: Path, tmp_path: Path, password: Password
+) -> None:
+    kept = tmp_path / "words"
+    made = answer("wallet", "create", "--scheme", "slip13", "--words-out", str(kept), *password, *FAST_KDF, home=home)
+    assert made["wallet"]["scheme"] == "slip13"
+    options = ["--scheme", "slip13", "--mnemonic-file", str(kept), *password, *FAST_KDF]
+    answer("wallet", "restore", *options, home=tmp_path / "again")
+    assert derived(answer, home, password) == derived(answer, tmp_path / "again", password)
+
+
+def test_a_watch_wallet_has_no_scheme_of_its_own(answer: Answer, home: Path, password: Password) -> None:
+    error = answer("wallet", "create", "--watch", "--scheme", "slip13", *password, *FAST_KDF, home=home, code=2)
+    assert error["error"]["code"] == "watch.words"
+
+
 def test_each_scheme_gives_its_own_identities(
     answer: Answer, tmp_path: Path, secret_file: Write, password: Password
 ) -> None:
     words = secret_file("words", MNEMONIC)
     firsts = set()
-    for scheme in ("walletcli", "mercury", "morpheus"):
+    for scheme in ("walletcli", "mercury", "morpheus", "slip13"):
         home = tmp_path / scheme
         options = ["--scheme", scheme, "--mnemonic-file", words, *password, *FAST_KDF]
         made = answer("wallet", "restore", *options, home=home)
         assert made["wallet"]["scheme"] == scheme
         firsts.add(derived(answer, home, password, 1)[0])
-    assert len(firsts) == 3
+    assert len(firsts) == 4
 
 
 def test_the_mercury_scheme_takes_no_passphrase(

@@ -103,10 +103,11 @@ class TrezorDevice:
         self.requests.append(kind)
         then, self._then = self._then, None
         if kind == 20:
-            if then is not None:
-                self._fail(4)
+            self._fail(4)
         elif kind == 0:
             self._unlocked, self._passphrase = False, None
+            self._features()
+        elif kind == 55:
             self._features()
         elif kind == 11:
             self._ask_pin(lambda: self._ask_passphrase(lambda: self._give_key(fields)))

@@ -131,9 +131,7 @@ def test_a_lying_device_gives_no_signature(lie: str) -> None:
     signatures = ("flipped-signature", "other-bytes")
     assert code == ("signer.failed" if lie in signatures else SILENT.get(lie, "trezor.bad-answer"))
     wire.device.lie = None
-    while not wire.arrived.empty():
-        wire.arrived.get()
-    assert signer.sign(request())
+    assert signer.sign(request()), "what it says late is not taken for an answer to something else"
 
 
 @pytest.mark.parametrize(
@@ -197,6 +195,15 @@ def test_whoever_interrupts_leaves_it_waiting_for_nothing(monkeypatch: pytest.Mo
     with pytest.raises(KeyboardInterrupt):
         signer.sign(request())
     assert wire.device.requests[-1] == 20
+
+
+def test_a_device_that_does_not_stop_talking_is_left() -> None:
+    device, wire, owner = opened(pin="4711")
+    owner.typed = "0"
+    assert code_of(lambda: device.public_key(ASKED)) == "trezor.pin-form"
+    for _ in range(300):
+        wire.arrived.put(bytes(64))
+    assert code_of(lambda: device.public_key(ASKED)) == "trezor.bad-answer"
 
 
 def test_its_own_words_reach_nobody() -> None:

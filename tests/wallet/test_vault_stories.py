@@ -147,7 +147,7 @@ def test_slots_that_nothing_opens_are_refused() -> None:
 # Restore and backup
 
 
-@pytest.mark.parametrize("scheme", ["walletcli", "mercury", "morpheus"])
+@pytest.mark.parametrize("scheme", ["walletcli", "mercury", "morpheus", "slip13"])
 def test_words_bring_back_the_same_identities(tmp_path: Path, scheme: str) -> None:
     tree = KeyTree(scheme_seed(Scheme(scheme), Mnemonic.parse(WORDS), None), Scheme(scheme))
     with opened(restored_home(tmp_path / "back", WORDS, scheme)) as session:
@@ -157,7 +157,8 @@ def test_words_bring_back_the_same_identities(tmp_path: Path, scheme: str) -> No
 
     assert [summary.did for summary in found] == [IdentityId(key).did for key in tree.root_public_keys(0, 3)]
     assert view.path == found[0].path
-    assert view.path == ("m/128164'/0'/0'" if scheme == "morpheus" else "m/9791'/0'")
+    elsewhere = {"morpheus": "m/128164'/0'/0'", "slip13": "m/13'/1910320649'/563940476'/1786048902'/160977934'"}
+    assert view.path == elsewhere.get(scheme, "m/9791'/0'")
 
 
 def test_restore_takes_any_language_and_any_unicode_form(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``walletcli key``: security keys that open the wallet."""
+"""``walletcli key``: security keys that open the wallet, and what other devices hold."""
 
 from __future__ import annotations
 
@@ -21,31 +21,44 @@ _WHICH = click.option("--key", "which", metavar="KEY", help="Path or serial numb
 
 @click.group(cls=Noun)
 def key() -> None:
-    """Let security keys (FIDO2) open the wallet."""
+    """Let security keys (FIDO2) open the wallet; see what a Trezor holds."""
 
 
 @key.command("list", example="walletcli key list")
 @pass_invocation
 def list_(invocation: Invocation) -> None:
-    """List the security keys that are plugged in, and the slots that they open."""
+    """List the security keys that are plugged in, the slots that they open, and Trezors."""
+    from walletcli.cli.trezor_page import trezor_row
     from walletcli.wallet.security_keys import list_keys
+    from walletcli.wallet.trezors import list_trezors
 
-    keys = list_keys(invocation.home)
+    keys, trezors = list_keys(invocation.home), list_trezors()
     rows = [(view.key.path, view.key.name, view.state, ", ".join(map(str, view.slots)) or "-") for view in keys]
+    rows += [trezor_row(view) for view in trezors if view.over == "hid"]
     lines = table([("KEY", "NAME", "STATE", "OPENS SLOT"), *rows]) if rows else ["no security key is plugged in"]
-    invocation.answer({"keys": [view.to_json() for view in keys]}, lines)
+    found = {"keys": [view.to_json() for view in keys], "trezors": [view.to_json() for view in trezors]}
+    invocation.answer(found, lines)
     for view in keys:
         if view.refused is not None:
             note(f"{view.key.path}: {view.refused.message}; {view.refused.hint}")
+    for trezor in trezors:
+        if trezor.over == "webusb":
+            note(f"{trezor.device.path}: of this Trezor, the security key alone can be reached (it signs over WebUSB)")
 
 
 @key.command("info", example="walletcli key info")
 @_WHICH
+@click.option("--identity", "index", type=click.IntRange(min=0), metavar="N",
+              help="Of a Trezor: ask it for identity N of the scheme slip13.")  # fmt: skip
 @pass_invocation
-def info(invocation: Invocation, which: str | None) -> None:
-    """Show what a security key says about itself."""
+def info(invocation: Invocation, which: str | None, index: int | None) -> None:
+    """Show what a security key or a Trezor says about itself."""
     from walletcli.wallet.security_keys import key_info
+    from walletcli.wallet.trezors import is_trezor
 
+    if index is not None or is_trezor(which):
+        _trezor_info(invocation, which, index)
+        return
     view = key_info(invocation.home, which)
     assert view.facts is not None
     facts = {
@@ -60,6 +73,15 @@ def info(invocation: Invocation, which: str | None) -> None:
         "opens_vaults": view.facts.opens_vaults,
     }
     invocation.answer({"key": {**view.to_json(), **facts}}, _info_lines(view))
+
+
+def _trezor_info(invocation: Invocation, which: str | None, index: int | None) -> None:
+    from walletcli.cli.trezor_page import trezor_lines
+    from walletcli.cli.trezor_prompts import TrezorTerminal
+    from walletcli.wallet.trezors import trezor_info
+
+    view = trezor_info(which, TrezorTerminal(invocation), index)
+    invocation.answer({"trezor": view.to_json()}, trezor_lines(view))
 
 
 def _info_lines(view: KeyView) -> list[str]:
@@ -140,7 +162,7 @@ def remove(invocation: Invocation, number: int) -> None:
 @key.command("udev-rules", example="walletcli key udev-rules")
 @pass_invocation
 def udev_rules(invocation: Invocation) -> None:
-    """Print the rule that gives security keys to whoever sits at a Linux machine."""
+    """Print the rule that gives security keys and Trezors to whoever sits at a Linux machine."""
     from walletcli.signers.devices.udev import RULES, RULES_PATH
 
     invocation.answer({"path": RULES_PATH, "rules": RULES}, RULES.splitlines())

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SCHEMES = ("walletcli", "mercury", "morpheus", "slip13")
 """Key trees that words may belong to: ours, the original network's two, and that of hardware wallets."""
 
+NEW_SCHEMES = ("walletcli", "slip13")
+"""Key trees that new words are made for."""
+
 _language = click.option("--language", metavar="NAME", help="Language of the words, such as english or japanese.")
 _passphrase = click.option("--passphrase", is_flag=True, help="Ask for a BIP39 passphrase: an extra word of your own.")
 _passphrase_file = click.option(
@@ -44,6 +47,8 @@ def wallet() -> None:
 @wallet.command("create", unlocks=True, example="walletcli wallet create --words 24")
 @click.option("--words", type=click.Choice(["12", "15", "18", "21", "24"]), default="24", show_default=True,
               help="How many words the wallet has.")  # fmt: skip
+@click.option("--scheme", type=click.Choice(NEW_SCHEMES), default=NEW_SCHEMES[0], show_default=True,
+              help="Key tree: ours, or the one of a Trezor that is to hold the words as well.")  # fmt: skip
 @_language
 @_passphrase
 @_passphrase_file
@@ -73,7 +78,9 @@ def create(invocation: Invocation, /, passphrase: bool, passphrase_file: SecretF
     with kept_words(invocation, made, options):
         slots = {name: options[name] for name in ("keyring", "no_password", "kdf_memory_mib", "kdf_passes")}
         status = make_with_slots(
-            invocation, lambda new_slots: create_wallet(home, made.mnemonic, new_slots, extra), **slots
+            invocation,
+            lambda new_slots: create_wallet(home, made.mnemonic, new_slots, extra, options["scheme"]),
+            **slots,
         )
     _answer(invocation, status, "Wallet created.", "Next: walletcli identity create LABEL")
 
@@ -82,7 +89,7 @@ def _create_watch(invocation: Invocation, options: dict[str, Any], passphrase: b
     from walletcli.wallet.create import create_watch_wallet
 
     about_words = ("language", "dice", "dice_file", "coins", "coins_file", "words_out", "recipe_out")
-    if passphrase or any(options[name] for name in about_words):
+    if passphrase or options["scheme"] != NEW_SCHEMES[0] or any(options[name] for name in about_words):
         raise UsageError("watch.words", "a watch wallet has no words", "leave out what is about words")
     slots = {name: options[name] for name in ("keyring", "no_password", "kdf_memory_mib", "kdf_passes")}
     status = make_with_slots(invocation, lambda new: create_watch_wallet(invocation.home, new), **slots)

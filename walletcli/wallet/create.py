@@ -97,7 +97,13 @@ def new_mnemonic(
     return NewMnemonic(Mnemonic.from_entropy(entropy, language), os_entropy, dice.recipe(kind, length_bytes))
 
 
-def create_wallet(home: Home, mnemonic: Mnemonic, slots: NewSlots, passphrase: Secret | None = None) -> WalletStatus:
+def create_wallet(
+    home: Home,
+    mnemonic: Mnemonic,
+    slots: NewSlots,
+    passphrase: Secret | None = None,
+    scheme: str = Scheme.WALLETCLI.value,
+) -> WalletStatus:
     """Make a wallet from new words. It is on disk when this returns.
 
     Args:
@@ -105,12 +111,13 @@ def create_wallet(home: Home, mnemonic: Mnemonic, slots: NewSlots, passphrase: S
         mnemonic: the words.
         slots: what opens it.
         passphrase: BIP39's extra input, or None.
+        scheme: ``walletcli``, or ``slip13`` for words that a hardware wallet is to be given as well.
 
     Raises:
         VaultError: ``vault.exists``, ``vault.busy``, ``keyring.*``.
         StorageError: ``home.unusable``, ``storage.*``.
     """
-    return make_wallet(home, first_state(mnemonic, passphrase, Scheme.WALLETCLI, restored=False), slots)
+    return make_wallet(home, first_state(mnemonic, passphrase, Scheme(scheme), restored=False), slots)
 
 
 def first_state(mnemonic: Mnemonic, passphrase: Secret | None, scheme: Scheme, *, restored: bool) -> WalletState:

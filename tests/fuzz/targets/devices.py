@@ -1,10 +1,14 @@
-"""Packets from a security key, and the answers that they make up."""
+"""Packets from a security key or a Trezor, and the answers that they make up."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from tests.core.vectors import VECTORS
 from tests.fuzz.target import Target
+from tests.hid.in_process import TrezorOwner
+from walletcli.core.slip13 import identity_uri
 from walletcli.errors import WalletError
 from walletcli.signers.devices.channel import HidChannel
 from walletcli.signers.devices.ctaphid import (
@@ -16,6 +20,8 @@ from walletcli.signers.devices.ctaphid import (
     to_packets,
 )
 from walletcli.signers.devices.failures import told_as_ours
+from walletcli.signers.devices.trezor import Trezor
+from walletcli.signers.devices.trezor_fields import MAX_NUMBER, NUMBER, decode, encode
 
 CHANNEL = 0x01020304
 CBOR = 0x10
@@ -107,7 +113,57 @@ def _conversations() -> list[bytes]:
     return [b"".join(said), b"".join([*alive, *alive, *said]), b"".join([*busy, *said]), b"".join([*other, *said])]
 
 
+_TREZOR_TABLES = (
+    {1: 64, 2: NUMBER, 3: NUMBER, 4: NUMBER, 10: 128, 12: NUMBER, 21: 16},
+    {2: 33, 3: 65, 6: 64},
+    {1: NUMBER, 2: 256},
+    {2: 256},
+)
+"""What may be known of a message: of Features, of an answer, of a failure, and of others."""
+
+
+def check_trezor_fields(data: bytes) -> bool:
+    """A message gives fields within their limits, or one of our errors."""
+    has_form = False
+    for known in _TREZOR_TABLES:
+        try:
+            found = decode(data, known)
+        except WalletError:
+            continue
+        for number, value in found.items():
+            assert value <= MAX_NUMBER if isinstance(value, int) else len(value) <= known[number]
+        assert decode(encode(*sorted(found.items())), known) == found
+        has_form = True
+    return has_form
+
+
+def check_trezor_conversation(data: bytes) -> bool:
+    """Whatever a device says, opening it and asking for a key ends: in an answer, or in one of our errors."""
+    device = _Recorded(_packets(data))
+    try:
+        found = Trezor("Trezor", device, TrezorOwner("1"), device.clock).public_key(identity_uri(0))
+    except WalletError:
+        return False
+    assert len(found) == 32
+    return True
+
+
+def _trezor_bodies() -> list[bytes]:
+    cases = json.loads((VECTORS / "trezor.json").read_text())["from_device"]
+    return [bytes.fromhex(case["body_hex"]) for case in cases if case["name"] != "ButtonRequest"]
+
+
+def _trezor_conversations() -> list[bytes]:
+    cases = json.loads((VECTORS / "trezor.json").read_text())["from_device"]
+    said = {case["name"]: bytes.fromhex("".join(case["reports_hex"])) for case in cases}
+    features, key = said["Features"], said["PublicKey"]
+    pin, passphrase, button = said["PinMatrixRequest"], said["PassphraseRequest"], said["ButtonRequest"]
+    return [features + key, features + pin + passphrase + key, features + button + button + pin + key]
+
+
 TARGETS = [
     Target("ctaphid", check_reassembly, _messages, 4096),
     Target("key-conversation", check_conversation, _conversations, 4096),
+    Target("trezor-fields", check_trezor_fields, _trezor_bodies, 4096),
+    Target("trezor-conversation", check_trezor_conversation, _trezor_conversations, 4096),
 ]

@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.hid.device import Device
+from tests.hid.trezor_device import TrezorDevice
 from tests.hid.uhid import PRODUCT, VENDOR
+
+KINDS = {
+    "key": (VENDOR, PRODUCT, 0xF1D0),
+    "trezor": (0x534C, 0x0001, 0xFF00),
+    "trezor-webusb": (0x1209, 0x53C1, 0xF1D0),
+    "trezor-u2f": (0x534C, 0x0001, 0xF1D0),
+}
+"""Vendor, product and usage page of what can be plugged in."""
 
 
 def _files() -> list[Path]:
@@ -22,18 +31,11 @@ def _files() -> list[Path]:
 
 def enumerate() -> list[dict[str, Any]]:  # noqa: A001  # the library's name
     mouse = {"path": b"/dev/null", "vendor_id": 1, "product_id": 2, "usage_page": 1, "usage": 2}
-    keys = [
-        {
-            "path": os.fsencode(path),
-            "vendor_id": VENDOR,
-            "product_id": PRODUCT,
-            "usage_page": 0xF1D0,
-            "usage": 1,
-            "product_string": f"Key {path.stem}",
-            "serial_number": f"serial-{path.stem}",
-        }
-        for path in _files()
-    ]
+    keys = []
+    for path in _files():
+        vendor, product, page = KINDS[json.loads(path.read_text()).get("kind", "key")]
+        entry = {"path": os.fsencode(path), "vendor_id": vendor, "product_id": product, "usage_page": page, "usage": 1}
+        keys.append({**entry, "product_string": f"Key {path.stem}", "serial_number": f"serial-{path.stem}"})
     return [{**mouse, "product_string": "Mouse", "serial_number": None}, *keys]
 
 
@@ -45,6 +47,13 @@ class device:  # noqa: N801  # the library's name
         except OSError as error:
             raise OSError("open failed") from error
         self.packets: queue.Queue[bytes] = queue.Queue()
+        self.gone = False
+        self.is_trezor = kept.get("kind") == "trezor"
+        if self.is_trezor:
+            names = ("words", "passphrase_used", "lie", "vendor", "in_bootloader")
+            options = {name: kept[name] for name in names if name in kept}
+            self.device: Any = TrezorDevice(self.packets.put, pin=kept.get("digits", ""), **options)
+            return
         options = {name: kept[name] for name in ("hmac_secret", "always_pin") if name in kept}
         self.device = Device(self.packets.put, touches=kept.get("touches", "at-once"), **options)
         self.device.lie = kept.get("lie")
@@ -54,7 +63,6 @@ class device:  # noqa: N801  # the library's name
         authenticator.seed = bytes.fromhex(kept["seed"])
         authenticator.pin = bytes.fromhex(kept["pin"]) if kept.get("pin") else None
         authenticator.tries = kept.get("tries", 8)
-        self.gone = False
 
     def write(self, data: bytes) -> int:
         if self.gone:
@@ -73,6 +81,8 @@ class device:  # noqa: N801  # the library's name
             return []
 
     def close(self) -> None:
+        if self.is_trezor:
+            return
         kept = json.loads(self.path.read_text())
         authenticator = self.device.authenticator
         pin = authenticator.pin.hex() if authenticator.pin else None

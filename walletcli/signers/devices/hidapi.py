@@ -1,4 +1,4 @@
-"""hidapi: which security keys are plugged in, and packets to and from one of them. The one place that imports it.
+"""hidapi: which devices are plugged in, and packets to and from one of them. The one place that imports it.
 
 On Linux its `hidraw` module is used: `hid` goes around the kernel's driver, reports no usage page there, and needs
 write access to the USB device itself. Everywhere else `hid` is the system's own interface.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,13 +24,20 @@ USAGE_PAGE: Final = 0xF1D0
 MAX_NAME_LETTERS: Final = 80
 """A longer name of a product is cut."""
 
+TREZOR_HID: Final = (0x534C, 0x0001)
+"""USB ids of a Trezor One whose interface that signs is HID: firmware below 1.7.0."""
+
+TREZOR_WEBUSB: Final = (0x1209, 0x53C1)
+"""USB ids of all later ones: what is HID of them is a security key, and nothing else."""
+
+_TREZOR_USAGE_PAGE = 0xFF00
 _USAGE = 1
 _NO_REPORT_NUMBER = b"\0"
 
 
 @dataclass(frozen=True, slots=True)
 class PluggedKey:
-    """A security key that is plugged in, as the system describes it; nothing was asked of it yet.
+    """A device that is plugged in, as the system describes it; nothing was asked of it yet.
 
     Args:
         path: names it to the system until it is taken out.
@@ -58,9 +66,33 @@ def plugged_keys() -> tuple[PluggedKey, ...]:
         MissingExtraError: ``key.no-hidapi``.
         SignerError: ``key.no-list``.
     """
+    return _plugged(_is_key)
+
+
+def plugged_trezors() -> tuple[PluggedKey, ...]:
+    """Return the Trezors whose interface that signs is HID, by path.
+
+    Raises:
+        MissingExtraError: ``key.no-hidapi``.
+        SignerError: ``key.no-list``.
+    """
+    return _plugged(lambda entry: _ids(entry) == TREZOR_HID and entry["usage_page"] == _TREZOR_USAGE_PAGE)
+
+
+def webusb_trezors() -> tuple[PluggedKey, ...]:
+    """Return the Trezors of which only the security key is HID, by path.
+
+    Raises:
+        MissingExtraError: ``key.no-hidapi``.
+        SignerError: ``key.no-list``.
+    """
+    return _plugged(lambda entry: _ids(entry) == TREZOR_WEBUSB and _is_key(entry))
+
+
+def _plugged(is_wanted: Callable[[dict[str, Any]], bool]) -> tuple[PluggedKey, ...]:
     library = _library()
     try:
-        found = [_described(entry) for entry in library.enumerate() if _is_key(entry)]
+        found = [_described(entry) for entry in library.enumerate() if is_wanted(entry)]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise SignerError("key.no-list", "the system does not list its USB devices", "is USB turned off?") from error
     return tuple(sorted(found, key=lambda key: (len(key.path), key.path)))
@@ -68,6 +100,10 @@ def plugged_keys() -> tuple[PluggedKey, ...]:
 
 def _is_key(entry: dict[str, Any]) -> bool:
     return (entry["usage_page"], entry["usage"]) == (USAGE_PAGE, _USAGE)
+
+
+def _ids(entry: dict[str, Any]) -> tuple[int, int]:
+    return int(entry["vendor_id"]), int(entry["product_id"])
 
 
 def _described(entry: dict[str, Any]) -> PluggedKey:
@@ -85,7 +121,7 @@ def _name(text: object) -> str:
 
 
 class HidConnection:
-    """Packets to and from one plugged-in key.
+    """Packets to and from one plugged-in device.
 
     Args:
         key: which.

@@ -38,6 +38,9 @@ OWNER_LIMIT_S: Final = 120.0
 MAX_QUESTIONS: Final = 8
 """Most questions of the device during one call."""
 
+MAX_OLD_REPORTS: Final = 256
+"""Most reports that are passed over after a call was cancelled."""
+
 MAX_PIN_PLACES: Final = 9
 """Longest PIN of the devices that hidapi reaches, digits."""
 
@@ -84,18 +87,6 @@ class TrezorPrompts(Protocol):
 
     def press(self, device: str) -> None:
         """Say that the device shows something, and waits for its button."""
-        ...
-
-    def blind(self, device: str, lines: list[str]) -> bool:
-        """Tell whether something is to be signed that the device does not show; asked for each signature.
-
-        Args:
-            device: what it is called.
-            lines: what signing would do.
-
-        Raises:
-            UsageError: ``terminal.missing``.
-        """
         ...
 
 
@@ -151,6 +142,7 @@ class Trezor:
         self._connection = connection
         self._prompts = prompts
         self._clock = clock
+        self._was_cancelled = False
         self.facts = _facts(self._call(_INITIALIZE, b"", _FEATURES))
 
     def public_key(self, asked: UriIdentity) -> bytes:
@@ -208,6 +200,8 @@ class Trezor:
     # How
 
     def _call(self, kind: int, body: bytes, expected: int) -> bytes:
+        if self._was_cancelled:
+            self._pass_over_old_answers()
         try:
             answer = self._exchange(TrezorMessage(kind, body), ANSWER_LIMIT_S)
             seen: set[int] = set()
@@ -253,7 +247,16 @@ class Trezor:
                 return answer
         raise not_pressed() if message.kind == _BUTTON_ACK else timeout()
 
+    def _pass_over_old_answers(self) -> None:
+        """Read what came since a call was cancelled: a device answers that too."""
+        for _ in range(MAX_OLD_REPORTS):
+            if not self._connection.read(_SLICE_S):
+                self._was_cancelled = False
+                return
+        raise bad_answer("it does not stop talking")
+
     def _cancel(self) -> None:
+        self._was_cancelled = True
         with contextlib.suppress(SignerError):
             for report in to_reports(TrezorMessage(_CANCEL)):
                 self._connection.write(report)

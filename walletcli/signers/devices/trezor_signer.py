@@ -6,15 +6,32 @@ Spec: docs/spec/trezor.md, "Verification steps".
 from __future__ import annotations
 
 import hashlib
+from typing import Protocol
 
 from walletcli.core import bep44
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import packet_value
 from walletcli.core.slip13 import UriIdentity
 from walletcli.errors import SignerError, VerificationError
-from walletcli.signers.devices.trezor import Trezor, TrezorPrompts
+from walletcli.signers.devices.trezor import Trezor
 from walletcli.signers.devices.trezor_frames import bad_answer
 from walletcli.signers.requests import PacketRequest
+
+
+class Consent(Protocol):
+    """Asks the owner of a device for what the device does not show."""
+
+    def blind(self, device: str, lines: list[str]) -> bool:
+        """Tell whether something is to be signed that the device does not show; asked for each signature.
+
+        Args:
+            device: what it is called.
+            lines: what signing would do.
+
+        Raises:
+            UsageError: ``terminal.missing``.
+        """
+        ...
 
 
 class TrezorSigner:
@@ -24,16 +41,16 @@ class TrezorSigner:
         device: open.
         asked: what the device knows the identity by.
         expected_public_key: the identity that it is meant to be, 32 bytes.
-        prompts: asks its owner.
+        consent: asks its owner before each signature.
 
     Raises:
         SignerError: ``signer.wrong-key``: the device holds another key; ``trezor.*``, ``key.removed``.
         InputError: ``trezor.pin-form``, ``trezor.passphrase-length``.
     """
 
-    __slots__ = ("_asked", "_device", "_prompts", "_public_key")
+    __slots__ = ("_asked", "_consent", "_device", "_public_key")
 
-    def __init__(self, device: Trezor, asked: UriIdentity, expected_public_key: bytes, prompts: TrezorPrompts) -> None:
+    def __init__(self, device: Trezor, asked: UriIdentity, expected_public_key: bytes, consent: Consent) -> None:
         found = device.public_key(asked)
         if found != expected_public_key:
             hint = "is it the device with these words, and is the passphrase right?"
@@ -41,7 +58,7 @@ class TrezorSigner:
         self._device = device
         self._asked = asked
         self._public_key = found
-        self._prompts = prompts
+        self._consent = consent
 
     @property
     def public_key(self) -> bytes:
@@ -61,7 +78,7 @@ class TrezorSigner:
         value = packet_value(request.document)
         message = bep44.signable(request.document.seq, value)
         self._device.require_room(len(message))
-        if not self._prompts.blind(self._device.name, request.describe()):
+        if not self._consent.blind(self._device.name, request.describe()):
             raise SignerError("signer.refused", "it was not confirmed, and nothing was signed")
         visual = f"walletcli record {hashlib.sha256(message).hexdigest()[:16]}"
         key, signature = self._device.sign(self._asked, message, visual)
