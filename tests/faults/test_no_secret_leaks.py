@@ -110,6 +110,16 @@ def _secrets(words: str) -> dict[str, bytes]:
     }
 
 
+def _ssh_key(home: Path) -> bytes:
+    """Return the private half of the SSH key that the vault holds."""
+    from walletcli.wallet.access.opening import open_vault
+    from walletcli.wallet.home import Home
+    from walletcli.wallet.state.wallet_state import WalletState
+
+    vault = open_vault(Home(str(home)), lambda: Secret.from_text(NEW_PASSWORD))
+    return WalletState.from_bytes(vault.read()).ssh[0].reveal()
+
+
 def _script(node: NodeProcess) -> str:
     command = shlex.join([sys.executable, "-m", "walletcli"])
     fast = shlex.join(FAST_KDF)
@@ -124,7 +134,9 @@ def _script(node: NodeProcess) -> str:
         f"w identity create {label}",
         f"w identity set {label} note --value-file given/note --sealed",
         f"w identity set {label} name Ada --public",
+        f"w --json identity ssh-key {label} --in-record",
         f"w publish {label} --relay {node.url}",
+        f"w --json sign given/note --as {label} --out out/note.sig",
         f"w resolve {label} --relay {node.url}",
         f"w --json --debug identity show {label}",
         f"w record export {label} out/alice.record",
@@ -206,7 +218,8 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         from walletcli.core.identity_id import IdentityId
 
         identity = IdentityId(tree.root(0).public_key)
-        yield Life(root, set((root / "given").iterdir()), executed, writes, _secrets(words), identity.did, identity.z32)
+        secrets = {**_secrets(words), "SSH key": _ssh_key(root / "home")}
+        yield Life(root, set((root / "given").iterdir()), executed, writes, secrets, identity.did, identity.z32)
     finally:
         node.kill()
         if node.process.stdout is not None:

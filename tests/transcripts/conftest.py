@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,12 +27,12 @@ class Shell:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._background: list[subprocess.Popen[bytes]] = []
-        home, runtime = directory / ".user", directory / ".run"
-        for path in (home, runtime):
-            path.mkdir(mode=0o700)
+        home = directory / ".user"
+        home.mkdir(mode=0o700)
+        self._runtime = tempfile.TemporaryDirectory(prefix="run-")  # the path of a socket has to be short
         commands = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self.environment = {
-            **clean_environment(HOME=str(home), XDG_RUNTIME_DIR=str(runtime), NO_COLOR="1", TERM="xterm"),
+            **clean_environment(HOME=str(home), XDG_RUNTIME_DIR=self._runtime.name, NO_COLOR="1", TERM="xterm"),
             "PATH": commands,
         }
 
@@ -70,6 +71,7 @@ class Shell:
         for home in [*self.directory.iterdir(), self.directory / ".user/.local/share/walletcli"]:
             if (home / "wallet.vault").exists():
                 self.run(f"walletcli --home {home} wallet lock")
+        self._runtime.cleanup()
 
 
 @pytest.fixture

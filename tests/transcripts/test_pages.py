@@ -20,6 +20,7 @@ PAGES = (
     "howto/sign-offline.md",
     "howto/keep-data.md",
     "howto/recover.md",
+    "howto/ssh-and-git.md",
 )
 """Pages whose blocks are played."""
 

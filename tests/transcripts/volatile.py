@@ -13,6 +13,8 @@ _KINDS = {
     "device": r"(?<=\bdevice )[0-9a-f]{16}\b",
     "did": r"did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}",
     "z32": r"(?<![a-z0-9])[ybndrfg8ejkmcpqxot1uwisza345h769]{52}(?![a-z0-9])",
+    "sshkey": r"AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}",
+    "fingerprint": r"SHA256:[A-Za-z0-9+/]{43}",
     "alias": r"[iI]ez[1-9A-HJ-NP-Za-km-z]{20,24}(?![A-Za-z0-9])",
     "hex": r"(?<![0-9a-f])[0-9a-f]{32,128}(?![0-9a-f])",
     "key": r"(?<![0-9a-f])[0-9a-f]{16}(?=…)",

@@ -145,7 +145,7 @@ def _listed_lines(found: SignedByListed) -> list[str]:
 def _identity_lines(found: SignedByIdentity) -> list[str]:
     fields = [("good", f"signed by {found.did}"), *_common(found.checked), ("for", found.checked.signature.namespace)]
     if found.device is not None and found.until_day is not None:
-        device = f"{found.device.hex()[:16]}, which may speak for the identity until {date_text(found.until_day)}"
+        device = f"{found.device.hex()[:16]}…, which may speak for the identity until {date_text(found.until_day)}"
         fields.append(("device", device))
     if found.kept_day is not None:
         kept = f"{date_text(found.kept_day)}; the key counts no more today"

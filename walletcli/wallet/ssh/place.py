@@ -44,10 +44,16 @@ class AgentSocket:
 
     Raises:
         VaultError: ``ssh-agent.running``, ``ssh-agent.too-many``.
-        StorageError: ``ssh-agent.socket``, ``ssh-agent.path-too-long``, ``agent.directory``.
+        StorageError: ``ssh-agent.unsupported``, ``ssh-agent.socket``, ``ssh-agent.path-too-long``, ``agent.directory``.
     """
 
     def __init__(self, home: Home, identity: bytes, *, alone: bool) -> None:
+        if not hasattr(socket, "AF_UNIX"):
+            raise StorageError(
+                "ssh-agent.unsupported",
+                "this system has no sockets for an agent",
+                "sign files with: walletcli sign FILE --as ID",
+            )
         directory = runtime.make_directory()
         name, self._lock = _claimed(socket_names(home, identity, 1 if alone else MAX_AGENTS), alone=alone)
         self.path = os.path.join(directory, name)
