@@ -47,6 +47,7 @@ NOT_ERRORS = re.compile(
     | (request|packet|document)\.(method|path|body|timeout|malformed|bug|too-large|precondition|conflict|in-flight|hash)
     | (request|host)\.(length|query|token|challenge|device|audience|blocked|no-delegation|read-only)
     | blob\.(id|precondition)
+    | approval\.(conflict|no-document)
     | vault\.(directory-writable-by-others|foreign-owner|readable-by-others)         # notices, not errors
     """,
     re.VERBOSE,
@@ -74,7 +75,7 @@ class ErrorCode:
     def exit_code(self) -> int:
         """Exit code of the command that ends in it."""
         kind = getattr(errors, self.kind, None)
-        elsewhere = {"InterruptedByUser": 130, "PublishedShortError": 9, "SplitError": 4}
+        elsewhere = {"InterruptedByUser": 130, "PublishedShortError": 9, "SplitError": 4, "NotApprovedError": 4}
         return kind.exit_code if kind is not None else elsewhere[self.kind]
 
 

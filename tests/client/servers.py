@@ -141,6 +141,7 @@ class Shelf:
 
     packets: dict[bytes, SignedPacket] = field(default_factory=dict)
     documents: dict[bytes, bytes] = field(default_factory=dict)
+    beside: dict[bytes, bytes] = field(default_factory=dict)
     keeps_documents: bool = True
     asked: list[Asked] = field(default_factory=list)
 
@@ -149,6 +150,8 @@ class Shelf:
         if record.document is not None and document:
             data = record.document.to_bytes()
             self.documents[hashlib.sha256(data).digest()] = data
+            if record.beside is not None:
+                self.beside[hashlib.sha256(data).digest()] = record.beside.to_bytes()
 
     def converse(self, conversation: Conversation) -> None:
         while (asked := conversation.read()) is not None:
@@ -164,11 +167,13 @@ class Shelf:
         return (404, b"") if held is None else (200, self.packets[held].to_relay_payload())
 
     def _document(self, asked: Asked) -> tuple[int, bytes]:
-        name = bytes.fromhex(asked.path.removeprefix("/document/"))
+        path = asked.path.removeprefix("/document/")
+        shelf = self.beside if path.endswith("/approvals") else self.documents
+        name = bytes.fromhex(path.removesuffix("/approvals"))
         if asked.method == "PUT":
-            self.documents[name] = asked.body
+            shelf[name] = asked.body
             return 204, b""
-        return (200, self.documents[name]) if name in self.documents else (404, b"")
+        return (200, shelf[name]) if name in shelf else (404, b"")
 
     def _put_packet(self, asked: Asked) -> tuple[int, bytes]:
         from walletcli.core.encodings import z32_decode

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from tests.client.records import foreign_packet, identity, record
-from tests.core.samples import approvers
+from tests.core.approving import ONE, TWO, SoftKey, approvers
 from walletcli.client.answers import Answer
 from walletcli.client.choice import choose
 from walletcli.client.freshness import FreshnessMap, Seen
 from walletcli.client.splits import SplitError, refuse_split
+from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.equivocation import Side, content_hash, proofs_among
 from walletcli.core.record import Record
 from walletcli.errors import VerificationError
@@ -27,11 +28,21 @@ def healing(seq: int = 200, pairs: Any = (PAIR,), **fields: Any) -> Record:
 
 
 def answer(found: Record) -> Answer:
-    return Answer("https://one.example", found.packet, found.document.to_bytes() if found.document else None)
+    return Answer(
+        "https://one.example",
+        found.packet,
+        found.document.to_bytes() if found.document else None,
+        None,
+        beside_of(found),
+    )
+
+
+def beside_of(found: Record) -> tuple[DocumentApprovals, ...]:
+    return (found.beside,) if found.beside is not None else ()
 
 
 def chosen(memory: FreshnessMap, *records: Record) -> Record:
-    choice = choose(ALICE, [answer(item) for item in records], memory)
+    choice = choose(ALICE, [answer(item) for item in records], memory, 20_000)
     if choice.kept is None:
         memory.put(ALICE.public_key, Seen.of(choice.record))
     return choice.record
@@ -73,33 +84,40 @@ def test_a_split_below_what_is_remembered_is_over() -> None:
     assert chosen(memory, later) == later
 
 
-@pytest.mark.parametrize("where", ["the remembered state", "a side", "the healing document"])
-def test_where_there_are_approvers_a_healing_document_without_approvals_is_not_followed(where: str) -> None:
-    guarded = {"approvers": approvers(2, 1)}
+@pytest.mark.parametrize("where", ["the remembered state", "both sides"])
+def test_where_there_are_approvers_a_healing_document_needs_their_approval(where: str) -> None:
+    guarded = {"approvers": approvers(ONE)}
     old = record(seq=50, **(guarded if where == "the remembered state" else {}))
-    left = record(seq=100, profile={"name": "left"}, **(guarded if where == "a side" else {}))
-    pair = tuple(sorted((content_hash(left.packet), content_hash(RIGHT.packet))))
-    healed = healing(pairs=(pair,), **(guarded if where == "the healing document" else {}))
+    sides = [record(seq=100, profile={"name": name}, **guarded) for name in ("left", "right")]
+    pair = tuple(sorted(content_hash(side.packet) for side in sides))
+    healed = healing(pairs=(pair,))
     memory = FreshnessMap()
     memory.put(ALICE.public_key, Seen.of(old))
-    assert chosen(memory, left, RIGHT) == old
+    assert chosen(memory, *sides) == old
     assert chosen(memory, healed) == old
-    if where != "the healing document":
-        assert chosen(memory, replace_approvers(healed)) == old
+    assert chosen(memory, approved(healed, TWO)) == old
+    assert chosen(memory, approved(healed, ONE)) == healed
 
 
-def replace_approvers(found: Record) -> Record:
-    """Return the same, signed without approvers: what a thief of the root would sign."""
-    document = found.document
-    assert document is not None
-    return healing(found.packet.seq + 1, document.healed)
+def test_approvers_whom_a_thief_names_on_one_side_cannot_keep_the_owner_from_healing() -> None:
+    stolen = record(seq=100, approvers=approvers(TWO))
+    healed = healing(pairs=(tuple(sorted((content_hash(LEFT.packet), content_hash(stolen.packet)))),))
+    memory = FreshnessMap()
+    memory.put(ALICE.public_key, Seen.of(OLD))
+    assert chosen(memory, LEFT, stolen) == OLD
+    assert chosen(memory, healed) == healed
+
+
+def approved(found: Record, key: SoftKey) -> Record:
+    assert found.document is not None
+    return found.with_approvals(DocumentApprovals((key.approve(found.document),)))
 
 
 def test_a_packet_without_a_document_is_a_side_that_can_be_healed() -> None:
     packet = foreign_packet(seq=100)
     memory = FreshnessMap()
     with pytest.raises(SplitError) as raised:
-        choose(ALICE, [answer(LEFT), Answer("https://two.example", packet)], memory)
+        choose(ALICE, [answer(LEFT), Answer("https://two.example", packet)], memory, 20_000)
     (proof,) = raised.value.proofs
     healed = healing(pairs=(proof.pair,))
     assert chosen(memory, healed) == healed
@@ -143,4 +161,4 @@ def test_a_record_by_itself_that_splits_what_is_known_leaves_the_proof() -> None
 def test_splits_of_others_are_nobody_elses() -> None:
     memory = knowing()
     bob = record("bob", 100)
-    assert choose(identity("bob"), [answer(bob)], memory).record == bob
+    assert choose(identity("bob"), [answer(bob)], memory, 20_000).record == bob

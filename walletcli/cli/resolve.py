@@ -15,6 +15,7 @@ from walletcli.cli.times import date_text
 from walletcli.errors import InputError, VaultError
 
 if TYPE_CHECKING:
+    from walletcli.client.approved import NotApprovedError
     from walletcli.client.resolution import Resolution, SourceReport
     from walletcli.client.splits import Split
     from walletcli.core.bindings import Binding
@@ -90,6 +91,8 @@ def _lines(found: Resolved) -> list[str]:
     fields.append(("freshness", FRESHNESS[resolution.freshness.value]))
     if resolution.pending is not None:
         fields.append(("pending", f"seq {resolution.pending.seq} is newer, and its document cannot be had or used"))
+    if resolution.refused is not None:
+        fields.append(("not approved", _refused_line(resolution.refused)))
     fields += [("split", _split_line(split, resolution)) for split in resolution.splits]
     return pairs(fields)
 
@@ -113,6 +116,14 @@ def _binding_line(binding: Binding) -> str:
         return f"{provider}: does not hold: {binding.error.message} ({binding.state})"
     signer = f"key {binding.signer.hex()[:16]}…" if binding.signer is not None else "key"
     return f"{provider}: valid before {until}; signed by its {signer} and, in this document, by the identity"
+
+
+def _refused_line(refused: NotApprovedError) -> str:
+    """Say that somebody signs with the root and without the approvers, and how long that is refused."""
+    if refused.last_day is None:
+        return f"a newer state is signed, and refused: {refused.message}"
+    until = date_text(refused.last_day)
+    return f"a newer state changes the approvers without them; it is followed only after {until}: {refused.message}"
 
 
 def _source_line(source: SourceReport) -> str:

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from walletcli.client.approved import hashes_to_ask_for
 from walletcli.client.fanout import for_each
+from walletcli.client.freshness import Seen
 from walletcli.client.relay import RelayClient
+from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
 from walletcli.errors import FormatError, VerificationError, WalletError
@@ -24,12 +27,14 @@ class Answer:
         packet: verified, or None.
         document: the bytes that the packet's hash names, or None.
         error: why there is no packet, or no document of it, where that was a failure.
+        beside: what relays have beside the document.
     """
 
     address: str
     packet: SignedPacket | None = None
     document: bytes | None = None
     error: WalletError | None = None
+    beside: tuple[DocumentApprovals, ...] = ()
 
 
 @dataclass(slots=True)
@@ -41,12 +46,16 @@ class State:
         addresses: the relays that serve it.
         record: packet and document, checked against each other; None while the document cannot be had.
         fault: why the document, though it is the one named, must not be used.
+        beside: what relays have beside the document.
+        is_refused: whether it may not be followed, as approvers that are remembered have not approved it.
     """
 
     packet: SignedPacket
     addresses: list[str] = field(default_factory=list)
     record: Record | None = None
     fault: WalletError | None = None
+    beside: list[DocumentApprovals] = field(default_factory=list)
+    is_refused: bool = False
 
     @property
     def is_pending(self) -> bool:
@@ -59,8 +68,14 @@ class State:
         return self.packet.document_hash or self.packet.value
 
 
-def gather(clients: Sequence[RelayClient], public_key: bytes) -> list[Answer]:
-    """Ask all relays at once for the packet of a key and the document that it names; one answer for each client."""
+def gather(clients: Sequence[RelayClient], public_key: bytes, seen: Seen | None = None) -> list[Answer]:
+    """Ask all relays at once for the packet of a key and the document that it names; one answer for each client.
+
+    Args:
+        clients: the relays.
+        public_key: 32 bytes.
+        seen: what is remembered: it decides whether approvals are asked for as well.
+    """
     answers = for_each(clients, lambda client: _ask(client, public_key))
     missing = {a.packet.document_hash for a in answers if a.packet and a.document is None and a.packet.document_hash}
     found: dict[bytes | None, bytes | None] = {
@@ -69,8 +84,19 @@ def gather(clients: Sequence[RelayClient], public_key: bytes) -> list[Answer]:
     alive = [client for client, answer in zip(clients, answers, strict=True) if answer.packet or not answer.error]
     for document_hash in missing - found.keys():
         found[document_hash] = _document_from_any(alive, document_hash)
+    named = [(public_key, document_hash, body) for document_hash, body in found.items() if document_hash is not None]
+    beside = {
+        document_hash: _beside_at_all(alive, document_hash)
+        for document_hash in hashes_to_ask_for(named, lambda _: seen)
+    }
     return [
-        replace(answer, document=found.get(answer.packet.document_hash)) if answer.packet else answer
+        replace(
+            answer,
+            document=found.get(answer.packet.document_hash),
+            beside=beside.get(answer.packet.document_hash or b"", ()),
+        )
+        if answer.packet
+        else answer
         for answer in answers
     ]
 
@@ -84,6 +110,7 @@ def states(answers: Iterable[Answer]) -> list[State]:
         state = State(answer.packet)
         state = grouped.setdefault((answer.packet.seq, state.content), state)
         state.addresses.append(answer.address)
+        state.beside += [offered for offered in answer.beside if offered not in state.beside]
         if state.record is None:
             _complete(state, answer)
     return sorted(grouped.values(), key=lambda state: state.packet.seq, reverse=True)
@@ -112,6 +139,18 @@ def _ask(client: RelayClient, public_key: bytes) -> Answer:
         return Answer(address, packet, client.get_document(packet.document_hash))
     except WalletError as error:
         return Answer(address, packet, error=error)
+
+
+def _beside_at_all(clients: Sequence[RelayClient], document_hash: bytes) -> tuple[DocumentApprovals, ...]:
+    """Ask all at once for what is beside a document: one may have it and another not, or keep it back."""
+
+    def ask(client: RelayClient) -> DocumentApprovals | None:
+        try:
+            return client.get_approvals(document_hash)
+        except WalletError:
+            return None  # without approvals the state of before stays, and that is told
+
+    return tuple(beside for beside in for_each(clients, ask) if beside is not None)
 
 
 def _document_from_any(clients: Sequence[RelayClient], document_hash: bytes) -> bytes | None:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from walletcli.client.answers import Answer, State, states
-from walletcli.client.freshness import Freshness, Seen
+from walletcli.client.approved import NotApprovedError, best_beside, check_approved
+from walletcli.client.freshness import Freshness, Seen, Waiting
 from walletcli.client.resolution import FreshnessCheck, Outcome, SourceReport
 from walletcli.client.splits import SplitError, find_splits, keep_splits
 from walletcli.core.equivocation import EquivocationProof
@@ -27,12 +28,14 @@ class Choice:
         answers: one from each relay.
         seen: what is remembered, or None.
         known: splits of the identity that were met before.
+        today: days since 1970-01-01: how long a change of approvers is known depends on it. On day 0 none is followed.
 
     Attributes:
         record: the state.
         kept: the same, where it is the remembered one because nothing that was offered could be used.
         pending: the newest packet, where its document could not be had or used.
         splits: what was signed twice with one `seq`, not below the remembered state.
+        refused: why the newest state that remembered approvers have not approved is not followed, or None.
 
     Raises:
         NetworkError: ``resolve.not-found``, ``resolve.unreachable``, ``network.offline``.
@@ -47,6 +50,7 @@ class Choice:
         answers: Sequence[Answer],
         seen: Seen | None,
         known: Sequence[EquivocationProof] = (),
+        today: int = 0,
     ) -> None:
         self._identity = identity
         self._seen = seen
@@ -59,6 +63,7 @@ class Choice:
         if not self._candidates:
             self._raise_stale()
         self.splits = find_splits(self._candidates, seen, known)
+        self.refused = self._refuse_unapproved(today)
         self.pending: SignedPacket | None = None
         self.kept: Record | None = None
         self.record = self._pick()
@@ -67,6 +72,11 @@ class Choice:
     def is_bare_pending(self) -> bool:
         """Whether nothing better was found than a packet without its document."""
         return self.pending is not None and self.record.packet == self.pending
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """A change of approvers that is waited for, to be remembered with the remembered state."""
+        return self.refused.waiting if self.refused is not None else None
 
     @property
     def freshness(self) -> FreshnessCheck:
@@ -89,6 +99,8 @@ class Choice:
             return Outcome.STALE
         if any(packet in split.packets for split in self.splits):
             return Outcome.SPLIT
+        if any(state.is_refused and state.packet == packet for state in self._states):
+            return Outcome.UNAPPROVED
         if self.pending is not None and packet.seq >= self.pending.seq:
             return Outcome.PENDING
         if packet.seq > chosen.seq:
@@ -103,8 +115,23 @@ class Choice:
             if state.is_pending and (state.packet.seq, state.packet.document_hash) == (seen.seq, seen.document_hash):
                 state.record = seen.record
 
+    def _refuse_unapproved(self, today: int) -> NotApprovedError | None:
+        """Give each state what is beside it, and mark those that may not be followed; return why of the newest."""
+        newest = None
+        for state in self._candidates:
+            if state.record is None:
+                continue
+            state.record = best_beside(self._seen, state.record, state.beside)
+            try:
+                check_approved(self._seen, state.record, today)
+            except NotApprovedError as error:
+                state.is_refused, state.fault = True, error
+                newest = newest if newest is not None else error
+        return newest
+
     def _pick(self) -> Record:
-        usable = [state for state in self._candidates if state.record is not None and self._heals_all(state)]
+        whole = [state for state in self._candidates if state.record is not None and not state.is_refused]
+        usable = [state for state in whole if self._heals_all(state)]
         newest = self._candidates[0]
         if self.splits and not usable:
             return self._keep_or_refuse()
@@ -124,9 +151,7 @@ class Choice:
 
     def _heals_all(self, state: State) -> bool:
         """Whether a state comes after every split and its document names both sides of each."""
-        document = state.record.document if state.record is not None else None
-        before = self._seen.record.document if self._seen is not None and self._seen.record is not None else None
-        return all(split.is_healed_by(document, [before]) for split in self.splits)
+        return all(split.is_healed_by(state.record) for split in self.splits)
 
     def _keep_or_refuse(self) -> Record:
         """Stay at the remembered state in front of a split, wherever that state can be had."""
@@ -159,13 +184,14 @@ class Choice:
         )
 
 
-def choose(identity: IdentityId, answers: Sequence[Answer], memory: Freshness | None) -> Choice:
+def choose(identity: IdentityId, answers: Sequence[Answer], memory: Freshness | None, today: int) -> Choice:
     """Pick one state, given what is remembered; splits that were met are remembered, whatever comes of it.
 
     Args:
         identity: who was asked for.
         answers: one from each relay.
         memory: what is remembered; None: nothing is.
+        today: days since 1970-01-01.
 
     Raises:
         NetworkError, VerificationError, FormatError: as `Choice`.
@@ -174,7 +200,7 @@ def choose(identity: IdentityId, answers: Sequence[Answer], memory: Freshness | 
         return Choice(identity, answers, None)
     key = identity.public_key
     try:
-        choice = Choice(identity, answers, memory.get(key), memory.splits(key))
+        choice = Choice(identity, answers, memory.get(key), memory.splits(key), today)
     except SplitError as error:
         keep_splits(memory, error.proofs)
         raise

@@ -7,11 +7,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from walletcli.core.equivocation import EquivocationProof
 from walletcli.core.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A change of approvers that nobody has approved, and since when it is known here.
+
+    Args:
+        change: what is changed into what, 32 bytes (`walletcli.core.approvals.change_of`).
+        since_day: the first sight of it, days since 1970-01-01.
+    """
+
+    change: bytes
+    since_day: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +34,28 @@ class Seen:
     Args:
         seq: its packet's.
         document_hash: SHA-256 of its document (32 bytes), or None for a packet that names none.
-        record: the state itself, where it was kept.
+        record: the state itself, where it was kept; always, if its document names approvers.
+        waiting: a later change of the approvers that is waited for, or None.
     """
 
     seq: int
     document_hash: bytes | None
     record: Record | None = None
+    waiting: Waiting | None = None
 
     @classmethod
     def of(cls, record: Record) -> Seen:
         """Return what to remember of `record`."""
         return cls(record.packet.seq, record.packet.document_hash, record)
+
+    def after(self, known: Seen | None) -> Seen:
+        """Return what is remembered where `known` was: of the same state, nothing that was known of it is forgotten."""
+        if known is None or (known.seq, known.document_hash) != (self.seq, self.document_hash):
+            return self
+        waiting = self.waiting if self.waiting is not None else known.waiting
+        has_less = self.record is None or self.record.beside is None
+        record = known.record if has_less and known.record is not None else self.record
+        return replace(self, record=record, waiting=waiting)
 
 
 class Freshness(Protocol):
@@ -70,7 +94,7 @@ class FreshnessMap:
         with self._lock:
             known = self._seen.get(public_key)
             if known is None or known.seq <= seen.seq:
-                self._seen[public_key] = seen
+                self._seen[public_key] = seen.after(known)
 
     def splits(self, public_key: bytes) -> Sequence[EquivocationProof]:
         """Return the splits that were met of the identity with this root key (32 bytes), healed or not."""

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from types import TracebackType
 from typing import Final, Self
 
+from walletcli.client.approved import check_remembered
 from walletcli.client.freshness import Freshness, Seen
 from walletcli.client.host_answers import (
     MAX_OFFER_BYTES,
@@ -360,6 +361,7 @@ class HostClient:
                 f"do not rely on {self.name}: ask its operator",
             )
         if self._memory is not None:
+            check_remembered(self._memory, record, int(time.time()) // 86_400)
             self._memory.put(record.packet.public_key, Seen.of(record))
 
     def _newest_record(self, offer: Offer) -> Record:

@@ -8,11 +8,14 @@ Spec: docs/spec/addresses.md, "Pinning".
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 
+from walletcli.client.approved import check_remembered, known_document
 from walletcli.client.freshness import Freshness, Seen
 from walletcli.client.http import HttpConnection, Request, Response
 from walletcli.client.splits import refuse_split
+from walletcli.core.approvals import MAX_APPROVALS_BYTES, DocumentApprovals
 from walletcli.core.document import MAX_DOCUMENT_BYTES
 from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, SignedPacket
 from walletcli.core.record import Record
@@ -37,12 +40,17 @@ def check_pin(
     Raises:
         NetworkError: ``tls.no-record``, ``relay.*``.
         VerificationError: ``tls.pin-mismatch``, ``tls.retired``, ``tls.bad-record``, ``record.stale``,
-            ``record.equivocation``.
+            ``record.equivocation``, ``approval.missing`` if approvers of the node that are remembered have not
+            approved it.
     """
     name = address.to_text()
     record = _own_record(connection, address, deadline_s)
     assert record.document is not None
-    _check_fresh(record, memory, name)
+    seen = memory.get(record.packet.public_key) if memory is not None else None
+    _check_fresh(record, memory, seen, name)
+    record = _with_approvals(connection, record, seen, deadline_s)
+    check_remembered(memory, record, int(time.time()) // 86_400)
+    assert record.document is not None
     if record.document.retirement is not None:
         raise VerificationError(
             "tls.retired", f"the identity of {name} is retired", "ask its operator for a new address"
@@ -104,8 +112,22 @@ def _no_record(name: str) -> NetworkError:
     )
 
 
-def _check_fresh(record: Record, memory: Freshness | None, name: str) -> None:
-    seen = memory.get(record.packet.public_key) if memory is not None else None
+def _with_approvals(connection: HttpConnection, record: Record, seen: Seen | None, deadline_s: float) -> Record:
+    """Return the record with what is beside its document, if approvers play a part."""
+    assert record.document is not None
+    if record.document.approvers is None and known_document(seen) is None:
+        return record
+    path = f"/document/{record.document.hash.hex()}/approvals"
+    answer = connection.exchange(Request("GET", path), MAX_APPROVALS_BYTES, deadline_s)
+    if answer.status != 200:
+        return record
+    try:
+        return record.with_approvals(DocumentApprovals.from_bytes(answer.body))
+    except FormatError:
+        return record  # as good as none
+
+
+def _check_fresh(record: Record, memory: Freshness | None, seen: Seen | None, name: str) -> None:
     if seen is not None and record.packet.seq < seen.seq:
         raise VerificationError(
             "record.stale", f"{name} proves its key with a record that is older than the known one", "ask its operator"

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from walletcli.client.approved import NotApprovedError
 from walletcli.client.splits import Split
 from walletcli.core.bindings import Binding
+from walletcli.core.document import Document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
@@ -38,6 +40,8 @@ class Outcome(StrEnum):
     OLDER = "older"
     STALE = "stale"
     """below the remembered state"""
+    UNAPPROVED = "unapproved"
+    """newer, but approvers that are remembered have not approved it"""
     PENDING = "pending"
     """newer, but its document could not be had or not be used"""
     SPLIT = "split"
@@ -88,6 +92,7 @@ class Resolution:
         pending: the newest packet, where its document could not be had or used.
         splits: what was signed twice with one `seq`.
         bindings: the document's, each verified on its own.
+        refused: why a newer state is not followed that remembered approvers have not approved, or None.
     """
 
     identity: IdentityId
@@ -98,12 +103,12 @@ class Resolution:
     pending: SignedPacket | None = None
     splits: tuple[Split, ...] = ()
     bindings: tuple[Binding, ...] = ()
+    refused: NotApprovedError | None = None
 
     @property
     def open_splits(self) -> tuple[Split, ...]:
         """The splits that the state does not heal."""
-        document = self.record.document
-        return tuple(split for split in self.splits if not split.is_healed_by(document))
+        return tuple(split for split in self.splits if not split.is_healed_by(self.record))
 
     def to_json(self) -> dict[str, object]:
         """Return the resolution for scripts."""
@@ -119,16 +124,20 @@ class Resolution:
             "pending": {"seq": self.pending.seq} if self.pending is not None else None,
             "splits": [split.to_json() for split in self.splits],
             "bindings": [binding.to_json() for binding in self.bindings],
+            "refused": {"message": self.refused.message, "last_day": self.refused.last_day} if self.refused else None,
         }
 
 
-def statements(record: Record, now_s: float, bindings: Sequence[Binding] = ()) -> tuple[str, ...]:
+def statements(
+    record: Record, now_s: float, bindings: Sequence[Binding] = (), before: Document | None = None
+) -> tuple[str, ...]:
     """Return what the verification of `record` established, one plain statement each.
 
     Args:
         record: verified.
         now_s: Unix time in seconds, for the delegations.
         bindings: the document's, verified.
+        before: the document that was remembered, if approvers stand in it, and the record was followed from it.
     """
     packet, document = record.packet, record.document
     did = IdentityId(packet.public_key).did
@@ -148,6 +157,23 @@ def statements(record: Record, now_s: float, bindings: Sequence[Binding] = ()) -
         said.append(f"delegations: {valid} of {len(document.delegations)} hold today")
     if bindings:
         said.append(f"bindings: {sum(binding.is_valid for binding in bindings)} of {len(bindings)} hold today")
+    said += _about_approvers(document, before)
     if document.retirement is not None:
         said.append("retirement: the identity has been ended by its own key")
     return tuple(said)
+
+
+def _about_approvers(document: Document, before: Document | None) -> list[str]:
+    """Say who must approve from here on, and whether what was found needed an approval."""
+    said = []
+    if before is not None and before.approvers is not None and before.hash != document.hash:
+        said.append("approvers: those of before have approved this, or the delay for a change without them has passed")
+    if document.approvers is not None:
+        names = f"{document.approvers.threshold} of {len(document.approvers.approvers)}"
+        if before is None:
+            said.append(
+                f"approvers: {names} must approve what follows; not seen before, so this state rests on the root"
+            )
+        else:
+            said.append(f"approvers: {names} must approve what follows")
+    return said

@@ -8,8 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from walletcli.client.answers import Answer, gather
+from walletcli.client.approved import known_document
 from walletcli.client.choice import Choice, choose
 from walletcli.client.freshness import Freshness, Seen
 from walletcli.client.link import TIMEOUT_S
@@ -60,8 +62,9 @@ def resolve(
     answers, node_records = ask_relays(
         identity, addresses, dialer=dialer, memory=memory, for_identity=for_identity, timeout_s=timeout_s
     )
-    choice = choose(identity, answers, memory)
-    return resolution_of(choice, answers, identity, memory, time.time() if now_s is None else now_s, node_records)
+    now_s = time.time() if now_s is None else now_s
+    choice = choose(identity, answers, memory, int(now_s) // _DAY_S)
+    return resolution_of(choice, answers, identity, memory, now_s, node_records)
 
 
 def ask_relays(
@@ -91,7 +94,8 @@ def ask_relays(
             open_clients.enter_context(RelayClient(address, dialer, for_identity, timeout_s=timeout_s, memory=memory))
             for address in addresses
         ]
-        answers = gather(clients, identity.public_key)
+        seen = memory.get(identity.public_key) if memory is not None else None
+        answers = gather(clients, identity.public_key, seen)
     return answers, [client.link.node_record for client in clients]
 
 
@@ -118,17 +122,22 @@ def resolution_of(
     """
     record = choice.record
     bindings = _bindings(record, node_records, memory, int(now_s) // _DAY_S) if with_bindings else ()
-    if memory is not None and record is not choice.kept and not choice.is_bare_pending:
-        memory.put(identity.public_key, Seen.of(record))
+    before = memory.get(identity.public_key) if memory is not None else None
+    if memory is not None:
+        if record is not choice.kept and not choice.is_bare_pending:
+            memory.put(identity.public_key, Seen.of(record))
+        if before is not None and choice.waiting is not None:
+            memory.put(identity.public_key, replace(before, waiting=choice.waiting))
     return Resolution(
         identity,
         record,
         tuple(choice.report(answer) for answer in answers),
-        statements(record, now_s, bindings),
+        statements(record, now_s, bindings, known_document(before)),
         FreshnessCheck.NOT_CHECKED if memory is None else choice.freshness,
         choice.pending,
         choice.splits,
         bindings,
+        choice.refused,
     )
 
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from walletcli.client.answers import Answer
+from walletcli.client.approved import hashes_to_ask_for
 from walletcli.client.choice import choose
 from walletcli.client.fanout import for_each
 from walletcli.client.freshness import Freshness
@@ -160,6 +161,9 @@ class TogetherScan:
         step = _Steps(progress, len(keys) * len(self._visits))
         for_each(self._visits, lambda visit: visit.look_up(keys, deadline_s, step))
         for_each(self._visits, lambda visit: visit.look_for_documents(self._found.missing_documents, deadline_s))
+        asked = [visit.answer(key) for visit in self._visits for key in keys]
+        beside = approvals_wanted(asked, self._memory)
+        for_each(self._visits if beside else (), lambda visit: visit.look_for_approvals(beside, deadline_s))
         node_records = [visit.node_record for visit in self._visits]
         found = [
             scanned(
@@ -241,6 +245,21 @@ class _Steps:
             self._progress(min(self._done, self._total), self._total)
 
 
+def approvals_wanted(answers: Iterable[Answer], memory: Freshness | None) -> list[bytes]:
+    """Return the hashes of documents beside which approvals may matter.
+
+    Args:
+        answers: with their documents.
+        memory: what is remembered, or None.
+    """
+    named = [
+        (answer.packet.public_key, answer.packet.document_hash, answer.document)
+        for answer in answers
+        if answer.packet is not None and answer.packet.document_hash is not None
+    ]
+    return hashes_to_ask_for(named, memory.get if memory is not None else lambda _: None)
+
+
 def _relays(relays: Sequence[NodeAddress]) -> list[NodeAddress]:
     addresses = list(dict.fromkeys(relays))
     if not addresses:
@@ -268,7 +287,7 @@ def scanned(
         with_bindings: verify the bindings of what was found.
     """
     try:
-        choice = choose(identity, answers, memory)
+        choice = choose(identity, answers, memory, int(now_s) // 86_400)
     except WalletError as error:
         return Scanned(identity, None, error, tuple(_report(answer) for answer in answers))
     found = resolution_of(choice, answers, identity, memory, now_s, node_records, with_bindings=with_bindings)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from walletcli.client.freshness import Freshness, Seen
+from walletcli.core.approvals import check_follows
 from walletcli.core.document import Document
 from walletcli.core.equivocation import EquivocationProof, Side, content_hash, named_in, proofs_among
 from walletcli.core.packet import SignedPacket
@@ -62,18 +63,27 @@ class Split:
     contents: frozenset[bytes] = frozenset()
     proofs: tuple[EquivocationProof, ...] = ()
 
-    def is_healed_by(self, document: Document | None, known: Iterable[Document | None] = ()) -> bool:
-        """Tell whether a document comes after the split, names all sides of it, and needs no approvals.
+    def is_healed_by(self, record: Record | None) -> bool:
+        """Tell whether a record's document comes after the split, names all sides of it, and is approved.
+
+        Approvers in whom all sides agree are the owner's, from before the split: they must have approved it. Those that
+        one side alone names may be a thief's. What a remembered state asks for is checked where that is followed.
 
         Args:
-            document: of a verified record.
-            known: other documents of the identity, such as the remembered one. If any of them has approvers, or a side
-                or the document itself has, approvals would be needed that cannot be checked here.
+            record: verified, with what is beside its document; or None.
         """
-        if document is None or document.seq <= self.seq or not named_in(document) >= self.contents:
+        document = record.document if record is not None else None
+        if record is None or document is None or document.seq <= self.seq or not named_in(document) >= self.contents:
             return False
-        sides = (side.readable for proof in self.proofs for side in proof.sides)
-        return not any(item is not None and item.approvers is not None for item in (document, *known, *sides))
+        sides = [side.readable for proof in self.proofs for side in proof.sides]
+        agreed = {side.approvers if side is not None else None for side in sides}
+        if len(agreed) != 1 or sides[0] is None:
+            return True
+        try:
+            check_follows(sides[0], document, record.beside)
+        except VerificationError:
+            return False
+        return True
 
     def to_json(self) -> dict[str, object]:
         """Return seq, the documents' hashes (hex, or null) and the sources."""
@@ -181,8 +191,7 @@ def refuse_split(record: Record, memory: Freshness | None, whose: str) -> None:
     keep_splits(memory, [proof for split in splits for proof in split.proofs])
     if seen is not None and (seen.seq, seen.document_hash) == (record.packet.seq, record.packet.document_hash):
         return
-    before = seen.record.document if seen is not None and seen.record is not None else None
-    if not all(split.is_healed_by(record.document, [before]) for split in splits):
+    if not all(split.is_healed_by(record) for split in splits):
         raise SplitError(
             f"{whose} has signed two states with one seq",
             "its key may be in two hands: ask its owner over another channel, and trust neither state",

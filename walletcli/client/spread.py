@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from walletcli.client.fanout import for_each
 from walletcli.client.freshness import Freshness
 from walletcli.client.link import TIMEOUT_S
-from walletcli.client.scan import PER_KEY_S, Scanned, scanned
+from walletcli.client.scan import PER_KEY_S, Scanned, approvals_wanted, scanned
 from walletcli.client.visit import Found, Visit
 from walletcli.core.identity_id import IdentityId
 from walletcli.net.addresses import NodeAddress
@@ -67,10 +67,16 @@ def look_up_each(
         deadline_s = time.monotonic() + timeout_s + PER_KEY_S * len(keys[address])
         visits[address].look_for_documents(missing[address], deadline_s)
 
+    def approvals_at(address: NodeAddress) -> None:
+        """Ask a node for approvals of those alone that it was asked for."""
+        wanted = approvals_wanted([visits[address].answer(key) for key in keys[address]], memory)
+        visits[address].look_for_approvals(wanted, time.monotonic() + timeout_s)
+
     try:
         for_each(list(visits), visit_one)
         missing = _missing(keys, visits, found)
         for_each(list(missing), complete_one)
+        for_each(list(visits), approvals_at)
         records = {address: visit.node_record for address, visit in visits.items()}
     finally:
         for visit in visits.values():

@@ -17,6 +17,7 @@ from walletcli.client.http import Request, Response, retry_after_s
 from walletcli.client.link import NodeLink
 from walletcli.client.pipeline import Pipeline, UnusualAnswerError
 from walletcli.client.relay import check_document, decode_packet, raise_for_status, reason_code
+from walletcli.core.approvals import MAX_APPROVALS_BYTES, DocumentApprovals
 from walletcli.core.document import MAX_DOCUMENT_BYTES
 from walletcli.core.encodings import z32_encode
 from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, SignedPacket
@@ -40,11 +41,13 @@ class Found:
         packets: by payload, verified under the key that it was asked for with.
         documents: by SHA-256.
         wanted: hashes that packets name.
+        beside: what relays have beside documents, by their SHA-256.
     """
 
     packets: dict[tuple[bytes, bytes], SignedPacket] = field(default_factory=dict)
     documents: dict[bytes, bytes] = field(default_factory=dict)
     wanted: set[bytes] = field(default_factory=set)
+    beside: dict[bytes, tuple[DocumentApprovals, ...]] = field(default_factory=dict)
 
     @property
     def missing_documents(self) -> list[bytes]:
@@ -54,20 +57,23 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A GET: of the packet of a key, or of a document that a packet of it names (of nobody's in particular: None)."""
+    """A GET: of a key's packet, of a document that it names (of nobody's: None), or of what is beside one."""
 
     key: bytes | None
     document_hash: bytes | None = None
+    is_beside: bool = False
 
     @property
     def path(self) -> str:
         if self.document_hash is not None:
-            return f"/document/{self.document_hash.hex()}"
+            return f"/document/{self.document_hash.hex()}" + ("/approvals" if self.is_beside else "")
         assert self.key is not None
         return f"/{z32_encode(self.key)}"
 
     @property
     def max_body_bytes(self) -> int:
+        if self.is_beside:
+            return MAX_APPROVALS_BYTES
         return MAX_RELAY_PAYLOAD_BYTES if self.document_hash is None else MAX_DOCUMENT_BYTES
 
 
@@ -112,7 +118,8 @@ class Visit:
         packet = answer.packet
         if packet is None or packet.document_hash is None or answer.document is not None:
             return answer
-        return replace(answer, document=self._found.documents.get(packet.document_hash))
+        named = packet.document_hash
+        return replace(answer, document=self._found.documents.get(named), beside=self._found.beside.get(named, ()))
 
     def look_up(self, keys: Sequence[bytes], deadline_s: float, step: Callable[[], None]) -> None:
         """Ask for the packets of `keys` (32 bytes each) and the documents that they name; nothing is raised.
@@ -130,6 +137,11 @@ class Visit:
         """Ask for documents that another relay's packets name (SHA-256, 32 bytes each); nothing is raised."""
         if self._failure is None:
             self._run((_Job(None, document_hash) for document_hash in hashes), deadline_s)
+
+    def look_for_approvals(self, hashes: Sequence[bytes], deadline_s: float) -> None:
+        """Ask for what is beside documents (SHA-256, 32 bytes each); nothing is raised."""
+        if self._failure is None and hashes:
+            self._run((_Job(None, document_hash, is_beside=True) for document_hash in hashes), deadline_s)
 
     def _run(self, jobs: Iterable[_Job], deadline_s: float) -> None:
         self._jobs.extend(jobs)
@@ -207,7 +219,9 @@ class Visit:
     def _take(self, job: _Job, response: Response) -> None:
         """Note an answer, good or bad; what is wrong with one of them says nothing about the others."""
         try:
-            if job.document_hash is not None:
+            if job.document_hash is not None and job.is_beside:
+                self._take_beside(job.document_hash, response)
+            elif job.document_hash is not None:
                 self._take_document(job.document_hash, response)
             elif job.key is not None:
                 self._take_packet(job.key, response)
@@ -238,6 +252,14 @@ class Visit:
             self._found.wanted.add(document_hash)
             if document_hash not in self._found.documents:
                 self._jobs.appendleft(_Job(key, document_hash))
+
+    def _take_beside(self, document_hash: bytes, response: Response) -> None:
+        if response.status != 200:
+            return  # without approvals the state of before stays, and that is told
+        beside = DocumentApprovals.from_bytes(response.body)
+        before = self._found.beside.get(document_hash, ())
+        if beside not in before:
+            self._found.beside[document_hash] = (*before, beside)
 
     def _take_document(self, document_hash: bytes, response: Response) -> None:
         if response.status in _NO_DOCUMENTS and not (response.status == 400 and reason_code(response)):

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import ClassVar, Final
 
 from walletcli.core import cbor, ed25519
+from walletcli.core.approvals import check_follows
 from walletcli.core.authority import check_authority
 from walletcli.core.cbor import Value
 from walletcli.core.document import MAX_GRANT_BYTES
@@ -252,4 +253,17 @@ def _provider_record(grant: Grant, newest: Record | None) -> Record:
         raise VerificationError("grant.provider-record", "the record in the grant is not the provider's")
     if newest is None or newest.packet.public_key != grant.provider or newest.document is None:
         return evidence
-    return newest if newest.packet.seq >= evidence.packet.seq else evidence
+    if newest.packet.seq >= evidence.packet.seq or not _follows(newest, evidence):
+        return newest
+    return evidence
+
+
+def _follows(newest: Record, evidence: Record) -> bool:
+    """Tell whether the record in a grant is as good as a newer one: not if there are approvers, for it brings none."""
+    if newest.document is None or evidence.document is None:
+        return True
+    try:
+        check_follows(newest.document, evidence.document, evidence.beside)
+    except VerificationError:
+        return False
+    return True

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from walletcli.client import freshness
+from walletcli.client.approved import known_document
 from walletcli.core.equivocation import EquivocationProof
 from walletcli.core.record import Record
 from walletcli.wallet.access.session import Session
@@ -60,7 +61,8 @@ class WalletMemory:
         seen, own = self._wallet.seen.get(public_key), self._own.get(public_key)
         if seen is not None:
             record = Record.from_bytes(seen.record) if seen.record is not None else None
-            known.append(freshness.Seen(seen.seq, seen.document_hash, record))
+            waiting = freshness.Waiting(*seen.waiting) if seen.waiting is not None else None
+            known.append(freshness.Seen(seen.seq, seen.document_hash, record, waiting))
         if own is not None:
             known.append(freshness.Seen.of(Record.from_bytes(own)))
         return max(known, key=lambda item: item.seq, default=None)
@@ -70,7 +72,7 @@ class WalletMemory:
         known = self.get(public_key)
         if known is None or known.seq <= seen.seq:
             with self._lock:
-                self._new[public_key] = seen
+                self._new[public_key] = seen.after(known)
 
     def save(self, session: Session, but: Collection[bytes] = ()) -> None:
         """Write what is new into the vault, if anything is.
@@ -113,6 +115,7 @@ class WalletMemory:
 
 def _kept(seen: freshness.Seen) -> Seen:
     record = seen.record.to_bytes() if seen.record is not None else None
-    if record is not None and len(record) > MAX_SEEN_RECORD_BYTES:
+    if record is not None and len(record) > MAX_SEEN_RECORD_BYTES and known_document(seen) is None:
         record = None
-    return Seen(seen.seq, seen.document_hash, record)
+    waiting = (seen.waiting.change, seen.waiting.since_day) if seen.waiting is not None else None
+    return Seen(seen.seq, seen.document_hash, record, waiting)

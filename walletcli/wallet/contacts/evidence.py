@@ -8,10 +8,12 @@ Spec: docs/spec/contact-book.md, "Looking a contact up".
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from walletcli.client.approved import NotApprovedError, check_remembered
 from walletcli.client.freshness import Seen
 from walletcli.client.resolution import Resolution
 from walletcli.client.resolve import resolve
@@ -29,6 +31,7 @@ from walletcli.wallet.providers.book import read_book as read_providers
 from walletcli.wallet.providers.links import providers_of
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
+from walletcli.wallet.state.draft import today
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
 
@@ -236,6 +239,10 @@ class Inquiry:
             return None
         with self.memory.keeping_splits(self.session):
             refuse_split(record, self.memory, IdentityId(key).did)
+        try:
+            check_remembered(self.memory, record, today(time.time()))
+        except NotApprovedError:
+            return None  # what relays have comes with the approvals, if there are any
         self.memory.put(key, found)
         return Source.FILE
 

@@ -423,9 +423,10 @@ def _remember(wallet: WalletView, change: Remember) -> dict[bytes, Seen]:
 
 
 def _completes(before: Seen, seen: Seen) -> bool:
-    """Tell whether `seen` is the remembered state, with the record that was missing."""
+    """Tell whether `seen` is the remembered state, with the record that was missing, or with what is waited for."""
     same = (before.seq, before.document_hash) == (seen.seq, seen.document_hash)
-    return same and before.record is None and seen.record is not None
+    has_more = before.record is None and seen.record is not None
+    return same and (has_more or (seen.waiting is not None and seen.waiting != before.waiting))
 
 
 def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from operator import attrgetter
 
+from walletcli.core.record import MAX_FILE_BYTES
 from walletcli.errors import FormatError
 from walletcli.wallet.state.fields import Fields
 from walletcli.wallet.state.kept_splits import MAX_SPLITS, KeptSplit
@@ -16,7 +17,7 @@ from walletcli.wallet.state.view import IdentityView, unknown_identity
 
 MAX_SEEN_RECORD_BYTES = 10_000
 """Longest record (file form) that is kept of somebody else's identity: a document of 8192 bytes fits. Of a longer one,
-`seq` and hash are."""
+`seq` and hash are; but one with approvers is always kept, for who follows a later one depends on it."""
 
 _WHAT = "wallet-view"
 
@@ -29,22 +30,25 @@ class Seen:
         seq: highest `seq`.
         document_hash: SHA-256 of its document (32 bytes), or None for a packet that names none.
         record: the record itself (file form), or None where it was too long to keep.
+        waiting: a change of approvers that nobody approved (32 bytes) and the day of its first sight; or None.
     """
 
     seq: int
     document_hash: bytes | None
     record: bytes | None
+    waiting: tuple[bytes, int] | None = None
 
     def to_row(self, identity: bytes) -> list[object]:
         """Return the CBOR list that stands for what was seen of `identity`."""
-        return [identity, self.seq, self.document_hash, self.record]
+        return [identity, self.seq, self.document_hash, self.record, *(self.waiting or ())]
 
     @classmethod
     def from_row(cls, value: object, what: str) -> tuple[bytes, Seen]:
         """Read the list that `to_row` wrote; raises FormatError ``WHAT.malformed``."""
         row = Fields.of_row(value, what)
         identity = row.raw(0, 32)
-        seen = cls(row.integer(1), row.optional_raw(2, 32), row.optional_raw(3, max_bytes=MAX_SEEN_RECORD_BYTES))
+        waiting = (row.raw(4, 32), row.integer(5)) if row.has(4) else None
+        seen = cls(row.integer(1), row.optional_raw(2, 32), row.optional_raw(3, max_bytes=MAX_FILE_BYTES), waiting)
         row.end()
         return identity, seen
 
