@@ -88,6 +88,7 @@ def group_of(host: str) -> bytes:
     return packed if len(packed) == 4 else packed[:8]
 
 
+@lru_cache(maxsize=4096)
 def fits_address(node_id: bytes, host: str) -> bool:
     """Tell whether an id was made from the address (BEP42); addresses that are not public fit any.
 

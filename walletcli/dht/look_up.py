@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from walletcli.dht.contacts import Address, Contact, group_of
+from walletcli.dht.contacts import Address, Contact, fits_address, group_of
 from walletcli.dht.endpoint import Endpoint, Silence
 from walletcli.dht.messages import Answer, Item, Refusal
 
@@ -35,6 +35,7 @@ class Holder:
         token: for a put.
         seq: of the item that it says it has, or None.
         item: the item that it gave, not verified, or None.
+        fits: whether its id was made from its address (BEP42), and so was not chosen to be near the target.
     """
 
     node_id: bytes
@@ -42,6 +43,7 @@ class Holder:
     token: bytes
     seq: int | None
     item: Item | None
+    fits: bool = True
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ class LookUp:
         self._holders: list[tuple[int, Holder]] = []  # the nearest first, as the candidates are
         self._answered: set[bytes] = set()
         self._under_way = 0
-        self._pending: list[int] = []  # distances of those under way, the nearest first
+        self._pending: list[tuple[int, bool]] = []  # distances of those under way, and whether their ids fit
         self._late: list[int] = []  # distances of those that were asked again
         self._found = Found()
         self._done: asyncio.Future[None] = self._loop.create_future()
@@ -145,9 +147,11 @@ class LookUp:
             distance, address, node_id = self._candidates.pop(0)
             self._found.questions += 1
             self._under_way += 1
+            progress = _Progress(None)
             if node_id is not None:
-                insort(self._pending, distance)
-            told = partial(self._told, address, _Progress(distance if node_id is not None else None))
+                progress.place = (distance, fits_address(node_id, address[0]))
+                self._pending.append(progress.place)
+            told = partial(self._told, address, progress)
             self._endpoint.get(address, node_id, self._target, self._newer_than, told)
         if not self._under_way and not self._may_still_matter():
             self._end()
@@ -158,21 +162,22 @@ class LookUp:
         return any(distance < bound for distance in self._late)
 
     def _bound(self) -> int:
-        """Return the distance beyond which nobody is asked: of the last of those wanted, if they answer in time."""
-        near = [distance for distance, _ in self._holders[: self._count]]
-        near += self._pending
-        if len(near) < self._count:
-            return _FARTHEST
-        near.sort()
-        return near[self._count - 1]
+        """Return the distance beyond which nobody is asked: of the last of those wanted, if they answer in time.
+
+        Wanted are the nearest, and the nearest whose ids fit their addresses. The former are enough only where they
+        are the latter too: else whoever chooses ids near a target ends the search before it meets anybody else.
+        """
+        near = [(distance, holder.fits) for distance, holder in self._holders] + self._pending
+        fitting = sorted(distance for distance, fits in near if fits)
+        return fitting[self._count - 1] if len(fitting) >= self._count else _FARTHEST
 
     def _told(self, address: Address, progress: _Progress, reply: Answer | Refusal | Silence) -> None:
-        distance = _FARTHEST - 1 if progress.distance is None else progress.distance
+        distance = _FARTHEST - 1 if progress.place is None else progress.place[0]
         if not progress.counted:
             progress.counted = True
             self._under_way -= 1
-            if progress.distance is not None:
-                self._pending.remove(progress.distance)
+            if progress.place is not None:
+                self._pending.remove(progress.place)
             self._found.silent += isinstance(reply, Silence)
             if reply is Silence.LATE:
                 progress.is_late = True
@@ -190,7 +195,8 @@ class LookUp:
         distance = int.from_bytes(answer.node_id, "big") ^ self._wanted
         if answer.token is not None and answer.node_id not in self._answered and not self._is_own(answer.node_id):
             self._answered.add(answer.node_id)
-            holder = Holder(answer.node_id, address, answer.token, answer.seq, answer.item)
+            fits = fits_address(answer.node_id, address[0])
+            holder = Holder(answer.node_id, address, answer.token, answer.seq, answer.item, fits)
             insort(self._holders, (distance, holder), key=_distance)
         for contact in answer.contacts:
             self._add(contact)
@@ -205,11 +211,14 @@ def _distance(entry: tuple[Any, ...]) -> int:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far the node is (None: not known), whether it was taken off those under way, and whether it was asked again.
+    """What became of a question; the node may answer after all that.
 
-    It may answer after all that.
+    Attributes:
+        place: how far the node is, and whether its id fits; None: not known.
+        counted: it was taken off those under way.
+        is_late: it was asked again.
     """
 
-    distance: int | None
+    place: tuple[int, bool] | None
     counted: bool = False
     is_late: bool = False

@@ -216,6 +216,7 @@ class _Read:
         if item is not None:
             self._offer(item)
         if is_over:
+            self._hedge()  # it may have asked only such as hide the item
             self._one_less()
 
     def _one_less(self) -> None:
@@ -234,7 +235,7 @@ class _Read:
         self._best = item
 
     def _hedge(self) -> None:
-        if self._best is None and not self._over.done():
+        if self._best is None and self._task is None and not self._over.done():
             self._running += 1
             self._task = self._loop.create_task(self._look())
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from walletcli.core.bep44 import target as target_of
-from walletcli.dht.contacts import Contact, fits_address
+from walletcli.dht.contacts import Contact
 from walletcli.dht.endpoint import INSIST, Endpoint, Silence, Told
 from walletcli.dht.look_up import NEAREST, Found, Holder, LookUp
 from walletcli.dht.messages import Answer, Item, Refusal
@@ -96,7 +96,9 @@ class Writer:
         return sum(holder.item == item for holder in found.nearest)
 
     async def get(self, key: bytes, first: Callable[[Item], None] | None = None) -> tuple[Item | None, int]:
-        """Return the newest verified item of a key that the look-up meets, or None; and how many nodes answered.
+        """Return the newest verified item of a key that the look-up meets, or None, and how many nodes answered.
+
+        Only those count whose ids fit their addresses.
 
         Args:
             key: Ed25519 public key, 32 bytes.
@@ -116,7 +118,7 @@ class Writer:
                 first(item)
 
         found = await self._look_up(target_of(key), None, offer)
-        return best[-1] if best else None, len(found.nearest)
+        return best[-1] if best else None, sum(holder.fits for holder in found.nearest)
 
     def close(self) -> None:
         """Close the socket."""
@@ -129,14 +131,14 @@ class Writer:
         for seeds in ((), self._seeds):
             look_up = LookUp(self.endpoint, target, newer_than, on_item, wanted=self._wanted, is_own=self._is_own)
             found = await look_up.run(seeds() if callable(seeds) else seeds)
-            if len(found.nearest) >= self._wanted:
+            if sum(holder.fits for holder in found.nearest) >= self._wanted:
                 break  # else few are known, or those that were are gone
         return found
 
     def _targets(self, nearest: Sequence[Holder]) -> list[Holder]:
         """Choose who gets it: the nearest, and the nearest whose id fits their address."""
         chosen = dict.fromkeys(nearest[: self._copies])
-        fitting = [holder for holder in nearest if fits_address(holder.node_id, holder.address[0])]
+        fitting = [holder for holder in nearest if holder.fits]
         chosen.update(dict.fromkeys(fitting[: self._copies]))
         return list(chosen)
 
