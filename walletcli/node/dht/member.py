@@ -114,13 +114,16 @@ class DhtMember:
         return 0
 
     async def keep(self, key: bytes) -> bool:
-        """Put the stored packet of a key again; what is newer in the DHT is taken instead.
+        """Put the stored packet of a key again; what is newer in the DHT, or is not stored here, is taken from there.
 
         Returns:
             False if there is nobody to put it on.
         """
         item = self._item(key)
-        if item is None:
+        if item is None:  # a pin that was never seen
+            packet = await self.find(key)
+            if packet is not None:
+                await self._take(packet)
             return True
         counters = self._counters
         counters.puts += 1
@@ -143,8 +146,11 @@ class DhtMember:
     async def _meet(self, item: Item) -> None:
         packet = _packet(item)
         if packet is not None:
-            with contextlib.suppress(StorageError):  # the probe reports it
-                await self._met(packet)
+            await self._take(packet)
+
+    async def _take(self, packet: SignedPacket) -> None:
+        with contextlib.suppress(StorageError):  # the probe reports it
+            await self._met(packet)
 
     def _item(self, key: bytes) -> Item | None:
         payload = self._store.packets([key])[0]
