@@ -85,8 +85,8 @@ class NpmNodes:
         assert self._process.stdout is not None
         return json.loads(self._process.stdout.readline())
 
-    def ask(self, **question: object) -> Any:
-        """Ask the first node; None where it finds nothing."""
+    def ask(self, question: dict[str, object]) -> Any:
+        """Ask something, see mainline.mjs; None where nothing is found."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(question) + "\n")
         self._process.stdin.flush()

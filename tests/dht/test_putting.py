@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.client.records import foreign_packet, identity
 from tests.dht.swarm import NpmNodes, Swarm, joined, new_key, npm_nodes, signed, swarm_of, until
+from walletcli.core.encodings import z32_decode, z32_encode
+from walletcli.core.packet import SignedPacket
 from walletcli.dht.contacts import Contact
 from walletcli.dht.endpoint import Endpoint
 from walletcli.dht.mainline import Mainline
@@ -226,7 +229,7 @@ def test_npm_finds_what_we_put(swarm: Swarm, npm: NpmNodes) -> None:
     async def story() -> None:
         async with joined([*npm.addresses, *swarm.addresses]) as ours:
             assert (await ours.put(item)).stored >= 8
-            found = await asyncio.to_thread(lambda: npm.ask(get=item.key.hex()))
+            found = await asyncio.to_thread(lambda: npm.ask({"get": item.key.hex()}))
             assert found == {
                 "key": item.key.hex(), "seq": 7, "signature": item.signature.hex(), "value": item.value.hex(),
             }  # fmt: skip
@@ -235,7 +238,7 @@ def test_npm_finds_what_we_put(swarm: Swarm, npm: NpmNodes) -> None:
 
 
 def test_we_find_what_npm_put(swarm: Swarm, npm: NpmNodes) -> None:
-    put = npm.ask(put="from npm", seq=3)
+    put = npm.ask({"put": "from npm", "seq": 3})
 
     async def story() -> None:
         async with joined([*npm.addresses, *swarm.addresses]) as ours:
@@ -243,6 +246,49 @@ def test_we_find_what_npm_put(swarm: Swarm, npm: NpmNodes) -> None:
             assert found is not None
             assert (found.seq, found.value) == (3, b"from npm")
             assert await ours.count(found) > 0
+
+    asyncio.run(story())
+
+
+def test_npm_pkarr_reads_from_the_dht_what_we_put(swarm: Swarm, npm: NpmNodes) -> None:
+    packet = foreign_packet("alice", 7, text=b"for pkarr")
+    item = Item(packet.public_key, packet.seq, packet.signature, packet.value)
+
+    async def story() -> None:
+        async with joined([*npm.addresses, *swarm.addresses]) as ours:
+            assert (await ours.put(item)).stored >= 8
+            found = await asyncio.to_thread(lambda: npm.ask({"pkarr get": identity("alice").z32}))
+            assert found["payload"] == packet.to_relay_payload().hex()
+            assert [text for _, text in found["texts"]] == ["for pkarr"]
+
+    asyncio.run(story())
+
+
+def test_we_read_what_npm_pkarr_put_into_the_dht_and_put_it_again(swarm: Swarm, npm: NpmNodes) -> None:
+    put = npm.ask({"pkarr put": "from pkarr", "seq": 1_700_000_000_000_000})
+    assert put["nodes"] > 0
+    key = z32_decode(put["z32"], 32)
+
+    async def story() -> None:
+        async with joined([*npm.addresses, *swarm.addresses]) as ours:
+            found = await ours.get(key)
+            assert found is not None
+            payload = found.signature + found.seq.to_bytes(8, "big") + found.value
+            assert payload.hex() == put["payload"]
+            assert SignedPacket.from_relay_payload(key, payload).seq == put["seq"]
+            assert (await ours.put(found)).stored >= 8
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("change", [{"value": b"other"}, {"signature": bytes(64)}])
+def test_npm_pkarr_does_not_read_what_was_tampered_with(swarm: Swarm, npm: NpmNodes, change: dict[str, Any]) -> None:
+    item = replace(signed(new_key()), **change)
+
+    async def story() -> None:
+        async with joined([*npm.addresses, *swarm.addresses]) as ours:
+            assert (await ours.put(item)).stored == 0
+            assert await asyncio.to_thread(lambda: npm.ask({"pkarr get": z32_encode(item.key)})) is None
 
     asyncio.run(story())
 

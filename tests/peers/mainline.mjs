@@ -2,8 +2,12 @@
 // Prints one line of JSON when they listen, then answers each line of JSON on standard input with one:
 //   {"get": KEY}                      the item of a key, as a node of its own finds it; null if there is none
 //   {"put": TEXT, "seq": N}           signs TEXT with a new key and puts it
+//   {"pkarr get": Z32}                npm pkarr's own look-up in the DHT, verified and decoded as a packet; null if none
+//   {"pkarr put": TEXT, "seq": N}     npm pkarr makes and signs a packet with TEXT in a TXT, and puts it
 import DHT from 'bittorrent-dht'
 import { createHash } from 'node:crypto'
+import { SignedPacket, generateKeyPair, z32 } from 'pkarr'
+import Pkarr from 'pkarr/lib/dht.js'
 import readline from 'node:readline'
 import sodium from 'sodium-universal'
 
@@ -48,13 +52,49 @@ function put (node, text, seq) {
   })
 }
 
+let member
+function pkarr () { // a member of its own, as npm pkarr makes it; it keeps nothing on the disk
+  member ??= new Pkarr({ bootstrap, storage: { loadRoutingTable () {}, saveRoutingTable () {} }, host: '127.0.0.1' })
+  return member
+}
+
+const shown = packet => ({
+  z32: z32.encode(packet.publicKey()),
+  seq: packet.timestamp(),
+  payload: hex(packet.bytes()),
+  texts: packet.packet().answers.filter(a => a.type === 'TXT').map(a => [a.name, Buffer.concat(a.data).toString()])
+})
+
+async function pkarrGet (name) {
+  const key = z32.decode(name)
+  const found = await pkarr().get(key, { fullLookup: true })
+  return found && shown(SignedPacket.fromBep44Args(found))
+}
+
+async function pkarrPut (text, seq) {
+  const packet = SignedPacket.fromPacket(
+    generateKeyPair(),
+    { id: 0, type: 'response', flags: 0, answers: [{ name: '_text', type: 'TXT', ttl: 300, data: text }] },
+    { timestamp: seq }
+  )
+  const { nodes } = await pkarr().put(packet.bep44Args())
+  return { nodes: nodes.length, ...shown(SignedPacket.fromBytes(packet.publicKey(), packet.bytes())) }
+}
+
+const answers = {
+  get: asked => get(nodes[0], asked.get),
+  put: asked => put(nodes[0], asked.put, asked.seq),
+  'pkarr get': asked => pkarrGet(asked['pkarr get']),
+  'pkarr put': asked => pkarrPut(asked['pkarr put'], asked.seq)
+}
+
 const nodes = []
 for (let i = 0; i < Number(count); i++) nodes.push(await start())
 console.log(JSON.stringify({ ports: nodes.map(node => node.address().port) }))
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const asked = JSON.parse(line)
   try {
-    const answer = 'get' in asked ? await get(nodes[0], asked.get) : await put(nodes[0], asked.put, asked.seq)
+    const answer = await answers[Object.keys(asked)[0]](asked)
     console.log(JSON.stringify({ answer }))
   } catch (error) {
     console.log(JSON.stringify({ error: error.message }))
