@@ -371,6 +371,8 @@ def test_bad_cards_are_refused_with_a_reason(pair: tuple[Side, Side], tmp_path: 
     path.write_bytes(CardFile(bytes(card)).to_bytes())
     assert bob.refuses("add", str(path), code=4) == "signature.invalid"
     assert bob.refuses("add", link[:-3] + "!!!", code=3) == "card.link"
+    for cut in ("walletcli:card:AAAA", link[: len(link) // 2 // 8 * 8 + 15], link[:-8]):
+        assert bob.refuses("add", cut, code=3) == "card.link"
     assert bob.refuses("add", "no such file", code=3) == "contact.source"
     assert bob.refuses("add", "did:key:z6Mk", code=3) == "identity.malformed"
     assert bob.refuses("add", "-", stdin=b"\x00" * 100_000, code=3) == "file.too-long"

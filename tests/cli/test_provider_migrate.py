@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Answer
-from tests.conftest import NodeProcess, Run
+from tests.conftest import NodeProcess, Run, clean_environment
 
 Cli = Callable[..., Run]
 Password = tuple[str, str]
@@ -104,3 +108,22 @@ def test_what_is_given_up_goes_nowhere(
 ) -> None:
     error = answer("provider", "migrate", "alice", new.address, "--abort", *password, home=wallet, code=2)["error"]
     assert error["code"] == "migration.abort-address"
+
+
+def test_whoever_interrupts_a_move_is_told_that_it_goes_on_when_run_again(
+    wallet: Path, alice: str, password: Password
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        program = (sys.executable, "-m", "walletcli", "--home", str(wallet))
+        process = subprocess.Popen(
+            [*program, "provider", "migrate", alice, address, *password],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment(),
+        )  # fmt: skip
+        deaf.settimeout(60)
+        connection, _ = deaf.accept()  # it is under way, and waits for an answer
+        with connection:
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "error: interrupted\nhint: run the same command again: it goes on where it was interrupted\n" in stderr

@@ -85,14 +85,21 @@ class Verb(click.Command):
     Args:
         example: one command line that works, without the prompt.
         unlocks: the command may need the vault's password, so it takes ``--password-file``.
+        resumes: run again, it goes on where it was interrupted.
     """
 
-    def __init__(self, *, example: str, unlocks: bool = False, **settings: Any) -> None:
+    def __init__(self, *, example: str, unlocks: bool = False, resumes: bool = False, **settings: Any) -> None:
         settings["params"] = [*settings.get("params", []), *(_password_options() if unlocks else []), *global_options()]
         settings["context_settings"] = {**CONTEXT_SETTINGS, **settings.get("context_settings", {})}
         super().__init__(**settings)
         self.example = example
         self.unlocks = unlocks
+        self.resumes = resumes
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        ctx.ensure_object(Invocation).resumes = self.resumes
+        return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example."""

@@ -30,7 +30,7 @@ def data() -> None:
     """Keep files sealed at an identity's provider."""
 
 
-@data.command("put", unlocks=True, example="walletcli data put alice passport.pdf")
+@data.command("put", unlocks=True, resumes=True, example="walletcli data put alice passport.pdf")
 @click.argument("who", metavar="ID")
 @click.argument("file", metavar="FILE")
 @click.option("--name", metavar="NAME", help="What it is called there; the file's own name if not given.")

@@ -14,12 +14,16 @@ _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES,
 
 
 class InterruptedByUser(WalletError):
-    """The user pressed Ctrl-C, or ended the input."""
+    """The user pressed Ctrl-C, or ended the input.
+
+    Args:
+        hint: how what was begun is brought to its end, or empty.
+    """
 
     exit_code: ClassVar[int] = 130
 
-    def __init__(self) -> None:
-        super().__init__("interrupted", "interrupted")
+    def __init__(self, hint: str = "") -> None:
+        super().__init__("interrupted", "interrupted", hint)
 
 
 def from_click(error: click.ClickException) -> UsageError:

@@ -34,6 +34,8 @@ class Invocation:
         file_password: the password, once it was read from the file (a pipe can be read once).
         file_pin: the PIN, likewise.
         progress: the line that says what is being done, or None outside of a run.
+        resumes: whether the command, run again, goes on where it was interrupted.
+        again: what to do after an interruption now, or empty while nothing was begun.
     """
 
     def __init__(self, *, json: bool = False) -> None:
@@ -49,6 +51,8 @@ class Invocation:
         self.file_password: Secret | None = None
         self.file_pin: Secret | None = None
         self.progress: Progress | None = None
+        self.resumes = False
+        self.again = ""
 
     @property
     def home(self) -> Home:
@@ -69,7 +73,10 @@ class Invocation:
         """Open the wallet: by the agent, by the keyring, or by a password (asked again when it is wrong)."""
         from walletcli.cli.unlocking import open_wallet
 
-        return open_wallet(self)
+        session = open_wallet(self)
+        if self.resumes:
+            self.again = "run the same command again: it goes on where it was interrupted"
+        return session
 
     def answer(self, document: Mapping[str, object], lines: Iterable[str]) -> None:
         """Write the result: the document with ``--json``, else the lines for a person.

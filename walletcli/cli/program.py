@@ -101,7 +101,7 @@ def _invoke(arguments: Sequence[str], invocation: Invocation) -> int:
     except click.ClickException as error:
         raise from_click(error) from error
     except (KeyboardInterrupt, click.Abort, EOFError) as error:
-        raise InterruptedByUser from error
+        raise InterruptedByUser(invocation.again) from error
     except (WalletError, BrokenPipeError):
         raise
     except Exception as error:  # the last line: whatever is left is a bug, and must not spill values

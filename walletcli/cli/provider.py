@@ -34,7 +34,9 @@ def provider() -> None:
     """Choose who keeps an identity's data, and move."""
 
 
-@provider.command("bind", unlocks=True, example="walletcli provider bind alice walletcli://… --kit /media/stick/alice")
+@provider.command(
+    "bind", unlocks=True, resumes=True, example="walletcli provider bind alice walletcli://… --kit /media/stick/alice"
+)
 @_who
 @click.argument("address")
 @click.option("--kit", metavar="PLACE", help="Keep a second copy there: a directory, or a second provider's address.")
@@ -89,7 +91,9 @@ def list_(invocation: Invocation, who: str | None) -> None:
     invocation.answer({"identities": [item.to_json() for item in found]}, provider_page.list_lines(found))
 
 
-@provider.command("unbind", unlocks=True, example="walletcli provider unbind alice did:key:z6Mk… --forget")
+@provider.command(
+    "unbind", unlocks=True, resumes=True, example="walletcli provider unbind alice did:key:z6Mk… --forget"
+)
 @_who
 @click.argument("which", metavar="PROVIDER")
 @click.option("--forget", is_flag=True, help="Have it delete everything that it keeps, at once.")
@@ -114,7 +118,7 @@ def unbind(
     _raise(left.shortfall)
 
 
-@provider.command("export", unlocks=True, example="walletcli provider export alice alice-data")
+@provider.command("export", unlocks=True, resumes=True, example="walletcli provider export alice alice-data")
 @_who
 @click.argument("directory", metavar="DIR")
 @click.option("--from", "which", metavar="PROVIDER", help="Its id or its address; the main provider if not given.")
@@ -134,7 +138,7 @@ def export(invocation: Invocation, who: str, directory: str, which: str | None, 
     _raise(exported.shortfall)
 
 
-@provider.command("migrate", unlocks=True, example="walletcli provider migrate alice walletcli://…")
+@provider.command("migrate", unlocks=True, resumes=True, example="walletcli provider migrate alice walletcli://…")
 @_who
 @click.argument("address", metavar="[ADDRESS]", required=False)
 @click.option("--from", "old", metavar="PROVIDER", help="Which one is left; the main provider if not given.")

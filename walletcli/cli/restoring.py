@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_AGAIN = "go on with: walletcli wallet recover"
 _NAMES = ("relays", "kits", "gap", "together", "sources", "spread_s", "keep_devices", "accept_link")
 
 
@@ -98,6 +99,7 @@ def go_on(invocation: Invocation, session: Session, file: JournalFile, done: str
     from walletcli.wallet.recovery.story import recover
     from walletcli.wallet.status import wallet_status
 
+    invocation.again = _AGAIN
     report = recover(session, file, offline=invocation.offline, progress=invocation.step)
     for view, path in kits_away(session, report):
         warn(
@@ -136,7 +138,7 @@ def _how_to_go_on(report: Report) -> str:
     """Return the hint: the same look-up once more brings no further who waits for other sources."""
     if report.waiting and all(item.entry.waits[0] == "recovery.sources" for item in report.waiting):
         return "name more with: walletcli wallet recover --relay URL; or accept fewer sources with --sources N"
-    return "go on with: walletcli wallet recover"
+    return _AGAIN
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -119,8 +119,14 @@ def test_what_is_no_response_is_refused(alice: Machines, content: bytes) -> None
     assert outcome(alice, write(alice, content)) in ("response.file", "cbor.truncated", "file.too-long")
 
 
-def test_a_request_is_no_response(alice: Machines) -> None:
-    assert outcome(alice, changed(alice)) == "response.file"
+def test_the_request_itself_is_told_from_the_answer_to_it_and_the_other_way_round(alice: Machines) -> None:
+    request = changed(alice)
+    refused = refusal(lambda: alice.apply(request))
+    assert (refused.code, "request approve" in refused.hint) == ("response.is-request", True)
+    response = alice.approve(request)
+    refused = refusal(lambda: alice.review(response))
+    assert (refused.code, "request apply" in refused.hint) == ("request.is-response", True)
+    alice.apply(response)
 
 
 FORGED: list[tuple[str, Callable[[Response], Response], str]] = [

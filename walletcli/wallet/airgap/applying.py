@@ -19,10 +19,12 @@ from walletcli.core.record import MAGIC as RECORD_MAGIC
 from walletcli.core.record import MAX_FILE_BYTES as MAX_RECORD_BYTES
 from walletcli.core.record import Record, packet_value
 from walletcli.core.relation import Relation, RelationFile
+from walletcli.core.request_file import MAGIC as REQUEST_MAGIC
+from walletcli.core.request_file import MAX_FILE_BYTES as MAX_REQUEST_BYTES
 from walletcli.core.request_file import CreateItem, EnrolItem, PublishItem, RequestFile, SignItem
 from walletcli.core.response import MAX_FILE_BYTES, Response, ResponseFile
 from walletcli.core.short_record import from_short, to_short
-from walletcli.errors import InputError, StorageError, UsageError, VerificationError
+from walletcli.errors import FormatError, InputError, StorageError, UsageError, VerificationError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap.book import Context, RequestBook, Waiting
 from walletcli.wallet.airgap.review import KINDS, request_json
@@ -110,13 +112,20 @@ def apply_response(session: Session, path: str, out: str | None = None) -> Appli
         SignerError: ``request.not-watch``.
         InputError: ``file.*``, ``identity.exists``, ``identity.unknown``.
         UsageError: ``response.out`` if a signed statement has no place to go.
-        FormatError: ``response.file``, ``response.malformed``, ``cose.*``, ``cbor.*``, ``record.file``.
+        FormatError: ``response.is-request`` for the request itself, ``response.file``, ``response.malformed``,
+            ``cose.*``, ``cbor.*``, ``record.file``.
         VerificationError: ``response.*``, ``signature.invalid``, ``record.*``.
     """
     require_watch(session)
-    data = read_file(path, max(MAX_FILE_BYTES, MAX_RECORD_BYTES))
+    data = read_file(path, max(MAX_FILE_BYTES, MAX_RECORD_BYTES, MAX_REQUEST_BYTES))
     if data.startswith(RECORD_MAGIC):
         return _apply_record(session, data)
+    if data.startswith(REQUEST_MAGIC):
+        raise FormatError(
+            "response.is-request",
+            f"{path} is a request, not the answer to one",
+            "take it to the machine with the root keys: walletcli request approve FILE --out RESPONSE; apply RESPONSE",
+        )
     file = ResponseFile.from_bytes(data)
     statements = _write_statements(session, file, out)
     taken: list[tuple[Waiting, list[_Taken]]] = []

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from walletcli.core.request_file import MAX_FILE_BYTES, RequestFile, digest_words
-from walletcli.errors import SignerError, UsageError
+from walletcli.core.response import MAGIC as RESPONSE_MAGIC
+from walletcli.errors import FormatError, SignerError, UsageError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap.review import Review
 from walletcli.wallet.files import read_file, refuse_existing, write_file
@@ -25,10 +26,18 @@ def review_file(session: Session, path: str) -> Review:
 
     Raises:
         InputError: ``file.*``.
-        FormatError: ``request.file``, ``request.malformed`` and others of docs/spec/request.md.
+        FormatError: ``request.is-response`` for an answer, ``request.file``, ``request.malformed`` and others of
+            docs/spec/request.md.
         VerificationError: ``signature.invalid``, ``request.record``.
     """
-    request = RequestFile.from_bytes(read_file(path, MAX_FILE_BYTES))
+    data = read_file(path, MAX_FILE_BYTES)
+    if data.startswith(RESPONSE_MAGIC):
+        raise FormatError(
+            "request.is-response",
+            f"{path} is the answer to a request, not a request",
+            "take it to the machine that asked: walletcli request apply FILE",
+        )
+    request = RequestFile.from_bytes(data)
     return Review.from_row(request, session.review_request(request.to_bytes()))
 
 

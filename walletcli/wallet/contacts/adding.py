@@ -23,7 +23,7 @@ from walletcli.core.card import (
 from walletcli.core.cose import Sign1
 from walletcli.core.document_parts import Power
 from walletcli.core.identity_id import IdentityId
-from walletcli.errors import InputError, VerificationError
+from walletcli.errors import FormatError, InputError, VerificationError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import read_book, save_book
 from walletcli.wallet.contacts.contact import MAX_PLACES, Contact, HeldCard
@@ -106,7 +106,7 @@ def read_introduction(source: str) -> Introduction:
     """
     text = source.strip()
     if text[: len(LINK_PREFIX)].lower() == LINK_PREFIX:
-        return Introduction.of_card(from_link(text))
+        return _of_link(text)
     try:
         return Introduction(IdentityId.from_text(text).public_key)
     except InputError as error:
@@ -124,6 +124,20 @@ def read_introduction(source: str) -> Introduction:
             ) from error
 
 
+def _of_link(text: str) -> Introduction:
+    card = from_link(text)
+    try:
+        return Introduction.of_card(card)
+    except FormatError as error:
+        if not error.code.startswith(("cbor.", "cose.")):
+            raise
+        raise FormatError(
+            "card.link",
+            "the link holds no contact card: it was cut off, or changed on the way",
+            "copy the whole link, or scan the code anew",
+        ) from error
+
+
 def introduction_from(data: bytes) -> Introduction:
     """Read what names a contact from bytes: the content of a card file, or a link or id as text.
 
@@ -133,7 +147,7 @@ def introduction_from(data: bytes) -> Introduction:
     if not data.startswith(MAGIC) and len(data) <= MAX_TEXT_BYTES and data.strip().isascii():
         text = data.decode("ascii").strip()
         if text[: len(LINK_PREFIX)].lower() == LINK_PREFIX:
-            return Introduction.of_card(from_link(text))
+            return _of_link(text)
         if text.startswith(("did:", "pk:")):
             return Introduction(IdentityId.from_text(text).public_key)
     file = CardFile.from_bytes(data)
