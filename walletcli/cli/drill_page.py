@@ -37,6 +37,10 @@ def raise_if_lossy(drill: Drill) -> None:
 def _lines(drill: Drill) -> Iterator[str]:
     words = "the words are right" if drill.words_checked else "the words were not checked: give --words"
     yield f"Loss of this device ({words}; {drill.sources} independent {_sources(drill.sources)} answered):"
+    if drill.by_providers:
+        yield "No relay is in your list, so the providers themselves were asked. With the words, keep where they are:"
+        asked = dict.fromkeys(str(row["where"]) for row in drill.lookups if row["what"] == "records")
+        yield from (f"  walletcli wallet restore --relay {address}" for address in asked)
     yield from _loss(drill.device_loss, "comes back")
     yield ""
     yield "Loss of a provider:"

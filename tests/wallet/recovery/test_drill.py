@@ -284,6 +284,22 @@ def test_relays_that_have_not_seen_that_identities_belong_together_are_not_shown
         assert len({item.path for item in one.shelf.asked}) > 1
 
 
+def test_without_a_relay_the_own_provider_is_asked_and_is_one_source(
+    tmp_path: Path, host: Host, hosts: Callable[..., Host]
+) -> None:
+    machine = Machine(tmp_path, [])
+    with machine.open() as session:
+        machine.create(session, "alice", host.address, kit=True, friends=3, files=FILES)
+        found = go(session, RIGHT)
+        assert (found.passed, found.sources, found.by_providers) == (True, 1, True)
+        assert back(found.device_loss) >= everything_at(host.address)
+        other = hosts("other")
+        machine.create(session, "bob", other.address)
+        assert go(session).sources == 2
+        add_relay(machine.home, host.url)
+        assert not go(session).by_providers
+
+
 def test_nothing_is_rehearsed_offline_or_without_relays(relayed: Machine, relay: HonestRelay) -> None:
     with relayed.open() as session:
         relayed.create(session, "alice")

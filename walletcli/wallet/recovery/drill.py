@@ -34,7 +34,7 @@ from walletcli.wallet.recovery.report import report_of
 from walletcli.wallet.recovery.run import Run
 from walletcli.wallet.recovery.sources import independent
 from walletcli.wallet.recovery.told import Told
-from walletcli.wallet.relays import chosen_relays
+from walletcli.wallet.relays import chosen_relays, known_relays
 from walletcli.wallet.restore import verify_backup
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.wallet_view import WalletView
@@ -94,6 +94,7 @@ class Drill:
         sources: independent sources that can be asked; with fewer than three, new records wait for the owner's word.
         lookups: who was asked.
         seconds: that it took.
+        by_providers: no relay is known: the identities' own providers were asked, and a restore has to be told of them.
         marks: how the identities were when it began.
     """
 
@@ -103,6 +104,7 @@ class Drill:
     sources: int
     lookups: tuple[dict[str, object], ...]
     seconds: float
+    by_providers: bool = False
     marks: tuple[Mark, ...] = field(default=(), repr=False)
 
     @property
@@ -116,13 +118,14 @@ class Drill:
         return self.device_loss.passed and self.provider_loss.passed
 
     def to_json(self) -> dict[str, object]:
-        """Return passed, both losses, words, sources, look-ups and seconds."""
+        """Return passed, both losses, words, sources and what they are, look-ups and seconds."""
         return {
             "passed": self.passed,
             "device_loss": {
                 **self.device_loss.to_json(),
                 "words_checked": self.words_checked,
                 "sources": self.sources,
+                "by_providers": self.by_providers,
             },
             "provider_loss": self.provider_loss.to_json(),
             "lookups": list(self.lookups),
@@ -166,7 +169,7 @@ def rehearse(
     Args:
         session: the open wallet.
         words: typed in by the owner; None: what only they could show is not checked.
-        relays: whom to ask; none: the wallet's list.
+        relays: whom to ask; none: the wallet's list, and if that is empty, the providers of its identities.
         accept_link: ask although that shows relays that identities belong together.
         offline: refused: a rehearsal has to ask.
         dialer: opens connections; None: plain TCP.
@@ -185,7 +188,8 @@ def rehearse(
     _require_root(session)
     started_s, marks = time.monotonic(), marks_of(session)
     wallet = session.snapshot().wallet
-    addresses = chosen_relays(session.home, relays)
+    by_providers = not relays and not known_relays(session.home)
+    addresses = chosen_relays(session.home, relays or (_provider_addresses(session) if by_providers else ()))
     _require_no_new_link(wallet, addresses, accept=accept_link)
     rehearsed = _rehearsal(session, words)
     published = {view.index for view in wallet.identities if view.record is not None}
@@ -201,7 +205,7 @@ def rehearse(
     sources = len(independent(row.address for row in run.relays.values() if row.asked > row.failed))
     lookups = report_of(run.journal, run.wallet, run.relays.values(), run.places).lookups
     seconds = time.monotonic() - started_s
-    return Drill(words is not None, device_loss, provider_loss, sources, lookups, seconds, marks)
+    return Drill(words is not None, device_loss, provider_loss, sources, lookups, seconds, by_providers, marks)
 
 
 def _require_no_new_link(wallet: WalletView, relays: Sequence[NodeAddress], *, accept: bool) -> None:
@@ -251,6 +255,12 @@ def _rehearsal(session: Session, words: Words | None) -> Session:
     mnemonic = Mnemonic.parse(words.text.reveal_text(), words.language)
     scheme = Scheme(session.facts().scheme)
     return rehearsal(session.home, first_state(mnemonic, words.passphrase, scheme, restored=True))
+
+
+def _provider_addresses(session: Session) -> tuple[str, ...]:
+    """Return where the providers of all identities are: a node has the records of those whom it hosts."""
+    books = [read_book(session, identity.index) for identity in session.snapshot().wallet.identities]
+    return tuple(dict.fromkeys(entry.address for book in books for entry in book.entries if entry.left_day is None))
 
 
 def _kits(session: Session) -> tuple[str, ...]:
