@@ -96,6 +96,31 @@ def test_recover_goes_on_and_is_done_once_everything_is_there(
     assert (again["complete"], again["lookups"]) == (True, [])
 
 
+def test_a_kit_or_relay_that_is_gone_for_good_is_taken_off_the_list(
+    restore: Restore, answer: Answer, cli: Callable[..., Run], home: Path, password: tuple[str, str], net: Net,
+    tree: KeyTree, tmp_path: Path,
+) -> None:  # fmt: skip
+    net.hold(published(tree, 0, "Alice"))
+    kit = tmp_path / "stick"
+    kit.mkdir()
+    dead = "http://127.0.0.1:9"
+    found = restore(*ask(net), "--relay", dead, "--kit", str(kit), "--yes", code=11)
+    assert {(item["item"], item["from"]) for item in found["not_found"]} == {("kit", str(kit)), ("relay", dead)}
+    kit.rmdir()
+    page = cli("wallet", "recover", *password, "--yes", home=home)
+    assert (page.code, "gone for good, with --gone PLACE" in page.stderr) == (11, True)
+
+    def recover(*places: str, code: int) -> dict[str, Any]:
+        gone = [part for place in places for part in ("--gone", place)]
+        return answer("wallet", "recover", *password, *gone, "--yes", home=home, code=code)
+
+    assert [item["item"] for item in recover(dead, code=11)["not_found"]] == ["kit"]
+    assert recover(str(tmp_path / "other"), code=2)["error"]["code"] == "recovery.place"
+    assert recover("https://never.example", code=2)["error"]["code"] == "recovery.place"
+    assert recover(str(kit), code=0)["complete"]
+    assert recover(code=0)["complete"]
+
+
 def test_without_a_terminal_nobody_is_asked_before_the_owner_has_agreed(
     restore: Restore, net: Net, tree: KeyTree, home: Path
 ) -> None:

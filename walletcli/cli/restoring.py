@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _AGAIN = "go on with: walletcli wallet recover"
-_NAMES = ("relays", "kits", "gap", "together", "sources", "spread_s", "keep_devices", "accept_link")
+_NAMES = ("relays", "kits", "gap", "together", "sources", "spread_s", "keep_devices", "accept_link", "gone")
 
 
 def search_options(function: Function) -> Function:
@@ -54,7 +54,7 @@ def wish_of(options: dict[str, Any]) -> Wish:
     """Take the options of `search_options` out of `options`, and return what they wish."""
     from walletcli.wallet.recovery.story import Wish
 
-    wish = Wish(**{name: options.pop(name) for name in _NAMES})
+    wish = Wish(**{name: options.pop(name) for name in _NAMES if name in options})
     warn_of_clear_text(wish.relays)
     return wish
 
@@ -138,6 +138,8 @@ def _how_to_go_on(report: Report) -> str:
     """Return the hint: the same look-up once more brings no further who waits for other sources."""
     if report.waiting and all(item.entry.waits[0] == "recovery.sources" for item in report.waiting):
         return "name more with: walletcli wallet recover --relay URL; or accept fewer sources with --sources N"
+    if any(item.missing.kind in ("relay", "kit") for item in report.not_found):
+        return f"{_AGAIN}; where a relay or an exit kit is gone for good, with --gone PLACE"
     return _AGAIN
 
 

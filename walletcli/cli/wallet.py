@@ -132,6 +132,8 @@ def restore(
 
 @wallet.command("recover", unlocks=True, example="walletcli wallet recover --relay https://relay.example")
 @search_options
+@click.option("--gone", metavar="PLACE", multiple=True,
+              help="This relay, or this exit kit's directory, is gone for good: expect nothing of it.")  # fmt: skip
 @pass_invocation
 def recover(invocation: Invocation, /, yes: bool, **options: Any) -> None:
     """Go on with a restore: what was interrupted, or not to be had."""

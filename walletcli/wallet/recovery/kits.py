@@ -104,4 +104,8 @@ def _kits_in(path: str, missing: list[Missing]) -> Iterator[KitRecord]:
 
 
 def _none(why: str, path: str) -> StorageError:
-    return StorageError("exit-kit.missing", f"{path} {why}", "check the path, and that the disk is there")
+    return StorageError(
+        "exit-kit.missing",
+        f"{path} {why}",
+        "check the path, and that the disk is there; if the kit is gone for good: walletcli wallet recover --gone PATH",
+    )

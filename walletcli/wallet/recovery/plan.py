@@ -102,6 +102,31 @@ class Plan:
             **said,  # type: ignore[arg-type]  # settings of this class
         )
 
+    def without(self, gone: Iterable[str]) -> Plan:
+        """Return the plan without relays and exit kits that are gone for good.
+
+        Args:
+            gone: addresses of relays, and paths of exit kits.
+
+        Raises:
+            UsageError: ``recovery.place`` for one that the plan does not name.
+            InputError: ``address.malformed``.
+        """
+        relays, kits = list(self.relays), list(self.kits)
+        for place in gone:
+            named = next(iter(canonical([place]))) if "://" in place else os.path.abspath(place)
+            if named in relays:
+                relays.remove(named)
+            elif named in kits:
+                kits.remove(named)
+            else:
+                raise UsageError(
+                    "recovery.place",
+                    f"{named} is no relay and no exit kit of this restore",
+                    "name it as it was given to the restore; the places are in what it says of them",
+                )
+        return replace(self, relays=tuple(relays), kits=tuple(kits))
+
     def to_row(self) -> list[object]:
         """Return the CBOR list that stands for the plan."""
         said = [list(self.relays), self.gap, self.together, list(self.kits), self.sources, self.spread_s]

@@ -37,6 +37,7 @@ class Wish:
         spread_s: the same.
         keep_devices: the same.
         accept_link: the same.
+        gone: relays and exit kits that are gone for good.
     """
 
     relays: Sequence[str] = ()
@@ -47,6 +48,7 @@ class Wish:
     spread_s: int | None = None
     keep_devices: bool | None = None
     accept_link: bool | None = None
+    gone: Sequence[str] = ()
 
     def on(self, plan: Plan) -> Plan:
         """Return `plan` with what is wished.
@@ -55,7 +57,7 @@ class Wish:
             UsageError: ``recovery.*``.
             InputError: ``address.malformed``.
         """
-        return plan.with_more(
+        return plan.without(self.gone).with_more(
             self.relays,
             self.kits,
             gap=self.gap,
@@ -85,7 +87,8 @@ def first_plan(home: Home, wish: Wish) -> Plan:
 def journal_of(session: Session, wish: Wish = NOTHING) -> JournalFile:
     """Return the journal of this wallet's restore with what is wished anew; nothing is written.
 
-    Relays and kits that are new are asked for everything, also for what was found without them.
+    Relays and kits that are new are asked for everything, also for what was found without them. Of those that are gone
+    for good nothing is expected any more.
 
     Args:
         session: the open wallet.
@@ -110,8 +113,11 @@ def journal_of(session: Session, wish: Wish = NOTHING) -> JournalFile:
     if set(plan.relays) - set(before.relays):
         journal.next_index, journal.finished = 0, False
         journal.open.clear()
-    if set(plan.kits) - set(before.kits):
-        for entry in journal.entries:
+    gone = (set(before.relays) | set(before.kits)) - set(plan.relays) - set(plan.kits)
+    if gone:
+        journal.missing = [item for item in journal.missing if item.place not in gone]
+    for entry in journal.entries:
+        if set(plan.kits) - set(before.kits) or any(item.place in gone for item in entry.missing):
             journal.put(replace(entry, is_read=False))
     return file
 
