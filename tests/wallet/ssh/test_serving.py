@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,16 +22,17 @@ from walletcli.core.ssh.agent_messages import FAILURE, MAX_MESSAGE_BYTES, ListKe
 from walletcli.core.ssh.encoding import string
 from walletcli.core.ssh.keys import key_blob
 from walletcli.core.ssh.signable import FileHash
-from walletcli.errors import StorageError, VaultError
+from walletcli.errors import FormatError, SignerError, StorageError, VaultError
 from walletcli.wallet.access import runtime
 from walletcli.wallet.access.session import AgentSession, Session
 from walletcli.wallet.access.unlock import lock
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity
-from walletcli.wallet.ssh.holder import AgentHolder, SessionHolder, holder_of
+from walletcli.wallet.ssh.holder import AgentHolder, OwnHolder, holder_of
 from walletcli.wallet.ssh.key import ssh_key
 from walletcli.wallet.ssh.place import MAX_AGENTS, AgentSocket, socket_names
 from walletcli.wallet.ssh.serving import MAX_CLIENTS
+from walletcli.wallet.transfer import wipe
 
 FILE = FileHash("file", "sha512", bytes(64))
 ADA = bytes(32)
@@ -232,11 +235,31 @@ def test_the_key_stays_with_the_wallets_agent(agent_home: Home) -> None:
     assert refused.value.code == "wallet.locked"
 
 
-def test_without_an_agent_the_session_signs(session: Session) -> None:
+def test_without_an_agent_one_key_is_kept_and_the_session_closed(session: Session) -> None:
     create_identity(session, "ada")
-    holder = holder_of(session, ssh_key(session, "ada").identity)
-    assert isinstance(holder, SessionHolder)
+    create_identity(session, "bob")
+    identity = ssh_key(session, "ada").identity
+    keeper = weakref.ref(session._keeper)  # type: ignore[attr-defined]  # what holds the seed
+    holder = holder_of(session, identity)
+    assert isinstance(holder, OwnHolder)
+    gc.collect()
+    assert keeper() is None
     assert len(holder.sign(FILE.to_bytes())) == 64
+    with pytest.raises(VaultError):
+        session.snapshot()
+    with pytest.raises(FormatError):
+        holder.sign(bytes(32))
+    wipe(session.home)
+    with pytest.raises(VaultError) as gone:
+        holder.sign(FILE.to_bytes())
+    assert gone.value.code == "wallet.missing"
+
+
+def test_an_identity_without_a_key_gives_none(session: Session) -> None:
+    create_identity(session, "ada")
+    with pytest.raises(SignerError) as refused:
+        session.keep_ssh_key(0)  # type: ignore[attr-defined]  # a session of this process
+    assert refused.value.code == "ssh.no-key"
 
 
 SCRIPT = """

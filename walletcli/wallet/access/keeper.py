@@ -247,6 +247,16 @@ class Keeper:
             case _:
                 raise InputError("agent-request.unknown", "only an agent answers this request")
 
+    def ssh_signer(self, index: int) -> ssh_keys.SshSigner:
+        """Return the SSH key of an identity, for who holds the vault open in this process.
+
+        Raises:
+            InputError: ``identity.unknown``, ``identity.retired``.
+            SignerError: ``ssh.no-key``, ``ssh.key-mismatch``.
+        """
+        self.refresh()
+        return ssh_keys.signer(self._state, index)
+
     def _facts(self) -> WalletFacts:
         public = self._state.public
         count = len(public.identities)

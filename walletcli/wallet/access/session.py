@@ -21,6 +21,7 @@ from walletcli.wallet.home import Home, PasswordSource
 
 if TYPE_CHECKING:
     from walletcli.wallet.access.keeper import Keeper
+    from walletcli.wallet.access.ssh_keys import SshSigner
     from walletcli.wallet.state.changes import Change, PutDrawer
     from walletcli.wallet.state.summary import IdentitySummary
     from walletcli.wallet.state.view import IdentityView
@@ -307,6 +308,17 @@ class LocalSession(Session):
         from walletcli.wallet.access.messages import decode_request
 
         return self._open().answer(decode_request(wire.encode_request([kind, *arguments])))
+
+    def keep_ssh_key(self, index: int) -> SshSigner:
+        """Return the SSH key of an identity, and let go of everything else: the session is closed.
+
+        Raises:
+            InputError: ``identity.unknown``, ``identity.retired``.
+            SignerError: ``ssh.no-key``, ``ssh.key-mismatch``.
+        """
+        found = self._open().ssh_signer(index)
+        self.close()
+        return found
 
     def _open(self) -> Keeper:
         if self._keeper is None:

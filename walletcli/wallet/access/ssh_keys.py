@@ -35,6 +35,55 @@ def keep(state: WalletState, change: KeepSshKey, entropy: Callable[[int], bytes]
     return replace(state, ssh=ssh, public=replace(state.public, identities=identities))
 
 
+class SshSigner:
+    """One SSH key of a vault, without anything else that the vault holds.
+
+    Args:
+        identity: whose key.
+        seed: Ed25519 seed, 32 bytes.
+
+    Raises:
+        InputError: ``identity.retired``.
+        SignerError: ``ssh.no-key``, ``ssh.key-mismatch``.
+    """
+
+    __slots__ = ("_key", "public_key")
+
+    def __init__(self, identity: IdentityView, seed: Secret | None) -> None:
+        _check_alive(identity)
+        if identity.ssh_key is None or seed is None:
+            raise SignerError(
+                "ssh.no-key",
+                "this device has no SSH key for the identity yet",
+                f"walletcli identity ssh-key {identity.label_word}",
+            )
+        self._key = SigningKey(seed)
+        self.public_key = self._key.public_key
+        if self.public_key != identity.ssh_key:
+            raise SignerError(
+                "ssh.key-mismatch", "the vault's SSH key is not the one that it says it is", "go back to a copy of it"
+            )
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign a login or a file's hash, which is parsed whole first.
+
+        Raises:
+            FormatError: ``ssh.not-signable``, ``ssh.key``, ``key.malformed``.
+            SignerError: ``ssh.other-key``.
+        """
+        return self._key.sign(parse_for(self.public_key, data).to_bytes())
+
+
+def signer(state: WalletState, index: int) -> SshSigner:
+    """Return the SSH key of an identity.
+
+    Raises:
+        InputError: ``identity.unknown``, ``identity.retired``.
+        SignerError: ``ssh.no-key``, ``ssh.key-mismatch``.
+    """
+    return SshSigner(state.public.by_index(index), state.ssh.get(index))
+
+
 def sign(state: WalletState, index: int, data: bytes) -> bytes:
     """Sign a login or a file's hash with the SSH key of an identity.
 
@@ -49,23 +98,9 @@ def sign(state: WalletState, index: int, data: bytes) -> bytes:
     Raises:
         InputError: ``identity.unknown``, ``identity.retired``.
         FormatError: ``ssh.not-signable``, ``ssh.key``, ``key.malformed``.
-        SignerError: ``ssh.no-key``, ``ssh.other-key``.
+        SignerError: ``ssh.no-key``, ``ssh.key-mismatch``, ``ssh.other-key``.
     """
-    identity = state.public.by_index(index)
-    _check_alive(identity)
-    if identity.ssh_key is None:
-        raise SignerError(
-            "ssh.no-key",
-            "this device has no SSH key for the identity yet",
-            f"walletcli identity ssh-key {identity.label_word}",
-        )
-    asked = parse_for(identity.ssh_key, data)
-    key = SigningKey(state.ssh[index])
-    if key.public_key != identity.ssh_key:
-        raise SignerError(
-            "ssh.key-mismatch", "the vault's SSH key is not the one that it says it is", "go back to a copy of it"
-        )
-    return key.sign(asked.to_bytes())
+    return signer(state, index).sign(data)
 
 
 def _check_alive(identity: IdentityView) -> None:

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from walletcli.core import ed25519
 from walletcli.errors import VaultError
-from walletcli.wallet.access.session import AgentSession, Session, live_agent
+from walletcli.wallet.access.session import AgentSession, LocalSession, Session, live_agent
+from walletcli.wallet.access.ssh_keys import SshSigner
 from walletcli.wallet.home import Home
 from walletcli.wallet.state.view import IdentityView
 
@@ -32,7 +33,7 @@ class KeyHolder(Protocol):
 
 
 class SessionHolder:
-    """A key in the vault of an open wallet.
+    """A key in the vault of a wallet that is open for one command.
 
     Args:
         session: the open wallet; it stays open as long as this is used.
@@ -52,6 +53,30 @@ class SessionHolder:
             WalletError: as `Session.sign_ssh`; VerificationError ``signature.invalid`` if it is not this key's.
         """
         return _verified(self.public_key, data, self._session.sign_ssh(self._index, data))
+
+
+class OwnHolder:
+    """A key in this process, which has let go of everything else that the vault holds.
+
+    Args:
+        home: whose wallet; when its vault has gone, nothing is signed any more.
+        signer: the key.
+    """
+
+    def __init__(self, home: Home, signer: SshSigner) -> None:
+        self.public_key = signer.public_key
+        self._home = home
+        self._signer = signer
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign a login or a file's hash.
+
+        Raises:
+            VaultError: ``wallet.missing``.
+            WalletError: as `SshSigner.sign`; VerificationError ``signature.invalid`` if it is not this key's.
+        """
+        self._home.require()
+        return _verified(self.public_key, data, self._signer.sign(data))
 
 
 class AgentHolder:
@@ -83,9 +108,15 @@ class AgentHolder:
 
 
 def holder_of(session: Session, identity: IdentityView) -> KeyHolder:
-    """Return who signs for an identity that has an SSH key: the agent, if the session is one with it."""
+    """Return who signs for an identity that has an SSH key for as long as an agent serves.
+
+    With a session of this process the key is taken out of it and the session is closed: neither the seed nor another
+    key stays in memory for what may be days.
+    """
     if isinstance(session, AgentSession):
         return AgentHolder(session.home, identity)
+    if isinstance(session, LocalSession):
+        return OwnHolder(session.home, session.keep_ssh_key(identity.index))
     return SessionHolder(session, identity)
 
 
