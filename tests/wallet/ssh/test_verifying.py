@@ -19,6 +19,7 @@ from walletcli.core.ssh.sshsig import SshSignature
 from walletcli.errors import FormatError, InputError, VerificationError, WalletError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity, retire_identity, show_identity
+from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.recovery.devices import revoke_device
 from walletcli.wallet.resolve import resolve_identity
@@ -336,3 +337,17 @@ def test_a_file_that_cannot_be_read_is_named(ada: Session, tmp_path: Path) -> No
 def test_what_is_said_names_no_label(ada: Session, file: Path, signature: Path) -> None:
     good: SignedByIdentity = by_identity(checked(file, signature), evidence_of(ada), ada)
     assert "ada" not in str(good.to_json()).lower().replace(good.did.lower(), "").split("'")
+
+
+def test_another_record_with_the_same_seq_is_not_believed(
+    ada: Session, bob: Session, file: Path, relay: HonestRelay, tmp_path: Path
+) -> None:
+    path = tmp_path / "ada.record"
+    identity = _export(ada, path)
+    resolve_identity(ssh_key(ada, "ada").did, bob, [relay.url])
+    seen = WalletMemory(bob.snapshot().wallet).get(identity)
+    assert seen is not None
+    with pytest.MonkeyPatch.context() as patch:
+        other = replace(seen, document_hash=bytes(32))
+        patch.setattr(WalletMemory, "get", lambda _self, _key: other)
+        assert refused(lambda: record_file(str(path), identity, bob)) == "record.equivocation"

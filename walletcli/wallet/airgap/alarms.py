@@ -12,6 +12,9 @@ from walletcli.core.bindings import bindings_of
 from walletcli.core.document import Document
 from walletcli.core.document_parts import MAX_DELEGATION_DAYS, Delegation
 from walletcli.core.request_file import CLOCK_DAYS
+from walletcli.core.ssh.keys import fingerprint, key_blob
+from walletcli.core.ssh.named_keys import EXTENSION, named_keys
+from walletcli.errors import FormatError
 from walletcli.signers.requests import PacketRequest, date_of, describe_delegation, plain_line
 from walletcli.wallet.state.draft import DEVICE_POWERS
 
@@ -33,10 +36,13 @@ GRANT = "grant"
 RECOVERY = "recovery"
 """The words alone would not bring label and sealed attributes back."""
 
+SSH_KEY = "ssh-key"
+"""An SSH key that was not named before."""
+
 RETIRE = "retire"
 """The identity would end."""
 
-NAMES = (HISTORY, SEQ, CLOCK, DEVICE, GRANT, RECOVERY, RETIRE)
+NAMES = (HISTORY, SEQ, CLOCK, DEVICE, GRANT, SSH_KEY, RECOVERY, RETIRE)
 """All alarms, in the order in which they are told."""
 
 _DAY_S = 86_400
@@ -79,6 +85,7 @@ def packet_alarms(asked: PacketRequest, declared: Delegation | None, now_s: floa
         *_date_alarms(document, previous, int(now_s) // _DAY_S),
         *_device_alarms(document, previous, declared),
         *_grant_alarms(document, previous, int(now_s) // _DAY_S),
+        *_ssh_alarms(document, previous),
     ]
     if document.retirement is not None:
         found.append(alarm(RETIRE, "the identity would end for good: nothing can follow this record"))
@@ -120,6 +127,27 @@ def _grant_alarms(document: Document, previous: Document | None, today: int) -> 
     for binding in bindings_of(document, today):
         if binding.error is not None and binding.data not in before:
             yield alarm(GRANT, f"the grant of a new binding does not verify: {binding.error.message}")
+
+
+def _ssh_alarms(document: Document, previous: Document | None) -> Iterator[Alarm]:
+    """Find SSH keys that were not named before: with one, somebody signs files in the identity's name."""
+    value = document.extensions.get(EXTENSION)
+    if value is None or (previous is not None and previous.extensions.get(EXTENSION) == value):
+        return
+    try:
+        before = named_keys(previous) if previous is not None else {}
+    except FormatError:
+        before = {}
+    try:
+        named = named_keys(document)
+    except FormatError as error:
+        yield alarm(SSH_KEY, f"SSH keys in a form that is not known here: {error.message}")
+        return
+    for device, key in named.items():
+        if before.get(device) != key:
+            yield alarm(
+                SSH_KEY, f"the SSH key {fingerprint(key_blob(key))} of device {device.hex()[:16]}: is it yours?"
+            )
 
 
 def healing_alarms(document: Document, previous: Document) -> list[Alarm]:

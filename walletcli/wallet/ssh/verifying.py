@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from walletcli.client.approved import check_remembered
+from walletcli.client.freshness import Seen
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import MAX_FILE_BYTES as MAX_RECORD_BYTES
 from walletcli.core.record import Record
@@ -204,19 +206,29 @@ def record_file(path: str, identity: bytes, session: Session | None) -> Evidence
     Raises:
         InputError: ``file.*``.
         FormatError: as `Record.from_bytes`.
-        VerificationError: ``record.*``, ``signature.invalid``; ``record.stale`` if the wallet knows a newer one.
+        VerificationError: ``record.*``, ``signature.invalid``; ``record.stale`` if the wallet knows a newer one,
+            ``record.equivocation`` if it knows another one with this `seq`; ``approval.missing``.
     """
     record = Record.from_bytes(read_file(path, MAX_RECORD_BYTES))
     if record.packet.public_key != identity:
         raise VerificationError("record.identity-mismatch", "the record is another identity's")
-    seen = WalletMemory(session.snapshot().wallet).get(identity) if session is not None else None
+    if session is not None:
+        memory = WalletMemory(session.snapshot().wallet)
+        _check_against(memory.get(identity), record)
+        check_remembered(memory, record, int(time.time()) // _DAY_S)
+    return Evidence(record, "file")
+
+
+def _check_against(seen: Seen | None, record: Record) -> None:
+    """Refuse a record that is older than what was seen, or another one with the same `seq`."""
     if seen is not None and seen.seq > record.packet.seq:
         raise VerificationError(
             "record.stale",
             f"this wallet has seen a newer record of the identity (seq {seen.seq})",
             "leave --record out, or get the newer one from its owner",
         )
-    return Evidence(record, "file")
+    if seen is not None and seen.seq == record.packet.seq and seen.document_hash != record.packet.document_hash:
+        raise VerificationError("record.equivocation", "this wallet has seen another record with the same seq")
 
 
 def _parts(checked: CheckedSignature) -> tuple[SshSignature, bytes]:
