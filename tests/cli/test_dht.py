@@ -64,3 +64,35 @@ def test_a_record_is_found_through_the_dht_when_its_node_was_killed(
     found = answer("resolve", key.did, "--relay", second.url, home=tmp_path / "nobody")
     assert (found["did"], found["seq"]) == (key.did, published["seq"])
     assert found["pending"] is None
+
+
+def test_a_wallet_asks_the_dht_itself_once_it_stands_in_its_list(
+    answer: Answer,
+    cli: Callable[..., Run],
+    wallet: Path,
+    password: Password,
+    swarm: Swarm,
+    node: NodeProcess,
+    tmp_path: Path,
+) -> None:
+    did = answer("identity", "create", "alice", *password, home=wallet)["did"]
+    dht = "dht://" + ",".join(f"{host}:{port}" for host, port in swarm.addresses[:3])
+    answer("relay", "add", node.url, home=wallet)
+    assert answer("relay", "add", dht, home=wallet) == {"relays": [node.url, dht]}
+    assert answer("relay", "add", "dht", home=wallet, code=3)["error"]["code"] == "relay.one-dht"
+    stored = answer("publish", "alice", *password, home=wallet)["stored"]
+    assert (stored["relays"], stored["packet_only"], stored["dht_nodes"]) == ([node.url], [dht], 8)
+    nobody = tmp_path / "nobody"
+    found = answer("resolve", did, "--relay", dht, "--relay", node.url, home=nobody)
+    assert [(item["outcome"], item["counts"]) for item in found["sources"]] == [("current", True)] * 2
+    assert found["independent"] == 2
+    alone = answer("resolve", did, "--relay", dht, home=nobody)
+    assert (alone["document"], alone["pending"]) == (None, {"seq": found["seq"]})
+    known = answer("resolve", "alice", "--relay", dht, *password, home=wallet)
+    assert known["document"] is not None, "the wallet has its own document"
+    refused = answer("resolve", did, "--relay", dht, "--offline", home=nobody, code=7)
+    assert refused["error"]["code"] == "network.offline"
+    assert answer("provider", "bind", "alice", dht, "--no-kit", *password, home=wallet, code=3)["error"]["code"] == (
+        "address.no-node"
+    )
+    assert answer("relay", "remove", "dht", home=wallet) == {"relays": [node.url]}

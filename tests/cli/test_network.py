@@ -43,6 +43,29 @@ def test_what_one_publishes_anybody_resolves(
     assert "at or above what this wallet has seen before" in text
 
 
+def test_how_many_independent_sources_have_answered_is_told(
+    answer: Answer, cli: Cli, wallet: Path, alice: str, node_factory: Callable[..., NodeProcess], password: Password,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    nodes = [node_factory(name).url for name in ("one", "two", "three")]
+    relays = [option for node in nodes for option in ("--relay", node)]
+    answer("publish", "alice", *relays, *password, home=wallet)
+    nobody = tmp_path / "nobody"
+    for count, said in (
+        (1, "1 independent source has answered; 3 are wanted before new trust starts"),
+        (2, "2 independent sources have answered; 3 are wanted before new trust starts"),
+        (3, "3 independent sources have answered: enough for new trust to start"),
+    ):
+        asked = relays[: 2 * count]
+        found = answer("resolve", alice, *asked, home=nobody)
+        assert (found["independent"], found["wanted"]) == (count, 3)
+        assert all(source["counts"] for source in found["sources"])
+        assert said in cli("resolve", alice, *asked, home=nobody).stdout
+    known = cli("resolve", "alice", *relays[:2], *password, home=wallet).stdout
+    assert "1 independent source has answered; one will do for what is known" in known
+    assert "its latest date is " in known
+
+
 def test_the_list_of_relays_is_used(
     answer: Answer, wallet: Path, alice: str, node: NodeProcess, password: Password
 ) -> None:

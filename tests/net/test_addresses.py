@@ -156,3 +156,71 @@ def test_host_header_and_location() -> None:
     assert NodeAddress.from_text("https://relay.example").authority == "relay.example"
     assert NodeAddress.from_text("https://relay.example").location == "relay.example:443"
     assert NodeAddress.from_text(f"walletcli://[::1]:443/{DID}").authority == "[::1]:443"
+
+
+# --- the DHT, which may stand in a list of relays
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("dht", "dht"),
+        (" DHT\n", "dht"),
+        ("dht://127.0.0.1:6881", "dht://127.0.0.1:6881"),
+        ("DHT://Router.example:6881,[2001:DB8::0:1]:7", "dht://router.example:6881,[2001:db8::1]:7"),
+    ],
+)
+def test_the_dht_has_one_canonical_text(text: str, canonical: str) -> None:
+    address = NodeAddress.from_relay_text(text)
+    assert (address.to_text(), address.transport, address.shows_source) == (canonical, Transport.UDP, True)
+    assert NodeAddress.from_relay_text(canonical) == address
+
+
+def test_the_dht_is_no_node() -> None:
+    for text in ("dht", "dht://127.0.0.1:6881"):
+        with pytest.raises(InputError) as caught:
+            NodeAddress.from_text(text)
+        assert (caught.value.code, bool(caught.value.hint)) == ("address.no-node", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dht:",
+        "dht://",
+        "dht://router.example",
+        "dht://router.example:0",
+        "dht://router.example:6881/",
+        "dht://router.example:6881,",
+        "dht://,router.example:6881",
+        "dht://router.example:6881;b.example:1",
+        "dht://user@router.example:6881",
+        "dht://a.example:1,a.example:1",
+        "dht://127.1:6881",
+        f"dht://a.example:1/{DID}",
+        "dht://" + ",".join(f"10.0.0.{number}:1" for number in range(17)),
+    ],
+)
+def test_what_names_members_badly_is_refused(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        NodeAddress.from_relay_text(text)
+    assert caught.value.code == "address.malformed"
+
+
+def test_only_a_dht_has_members_and_it_has_no_host() -> None:
+    for wrong in (
+        lambda: NodeAddress(Scheme.WEB, "a.example", 1, members=(("b.example", 1),)),
+        lambda: NodeAddress(Scheme.DHT, "a.example", 0),
+        lambda: NodeAddress(Scheme.DHT, "", 1),
+        lambda: NodeAddress(Scheme.DHT, "", 0, identity("node")),
+    ):
+        with pytest.raises(InputError):
+            wrong()
+
+
+def test_who_asks_the_dht_is_told_what_that_shows_and_not_on_this_machine_alone() -> None:
+    public, own = NodeAddress.from_relay_text("dht"), NodeAddress.from_relay_text("dht://127.0.0.1:1,[::1]:2")
+    assert "in clear" in (public.notice or "")
+    assert not public.is_loopback
+    assert (own.notice, own.is_loopback) == (None, True)
+    assert NodeAddress.from_relay_text("dht://127.0.0.1:1,10.0.0.1:2").notice is not None

@@ -134,3 +134,19 @@ def test_files_that_cannot_be_had_are_told(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as failed:
         write_file(str(tmp_path / "none" / "file"), b"x")
     assert failed.value.code == "storage.failed"
+
+
+def test_the_dht_stands_in_the_list_once_and_goes_by_its_name(home: Home) -> None:
+    add_relay(home, "https://a.example")
+    own = add_relay(home, "dht://127.0.0.1:6881")
+    assert own == ["https://a.example", "dht://127.0.0.1:6881"]
+    assert add_relay(home, "dht://127.0.0.1:6881") == own
+    with pytest.raises(InputError) as refused:
+        add_relay(home, "dht")
+    assert (refused.value.code, refused.value.hint) == ("relay.one-dht", "first: walletcli relay remove dht")
+    with pytest.raises(InputError):
+        remove_relay(home, "dht://127.0.0.1:6882")
+    assert [address.to_text() for address in chosen_relays(home, ())] == own
+    assert remove_relay(home, "dht") == ["https://a.example"]
+    with pytest.raises(InputError):
+        remove_relay(home, "dht")

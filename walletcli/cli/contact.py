@@ -106,6 +106,7 @@ def add(
 ) -> None:
     """Add a contact: by a card file, a link, an id, or '-' for one of these from standard input."""
     from walletcli.cli.contact_page import document, lines, tell, tell_if_only_here
+    from walletcli.client.independence import WANTED_SOURCES
     from walletcli.wallet.contacts.adding import add_contact
 
     introduction = _introduction(invocation, source)
@@ -118,7 +119,8 @@ def add(
     following = f"Next: walletcli contact verify {shlex.quote(added.contact.name)}{whose}"
     tell(invocation, added.warnings, following if added.contact.compared_day is None else "")
     answer = {"contact": document(added.contact), "new": added.is_new, "checks": list(added.why)}
-    invocation.answer({**answer, "warnings": list(added.warnings), "asked": list(added.asked)}, lines(added.contact))
+    told = {"warnings": list(added.warnings), "asked": list(added.asked), "independent": added.independent}
+    invocation.answer({**answer, **told, "wanted": WANTED_SOURCES}, lines(added.contact))
 
 
 def _introduction(invocation: Invocation, source: str) -> Introduction:

@@ -20,7 +20,7 @@ def relay() -> None:
 @click.argument("address", metavar="URL")
 @pass_invocation
 def add(invocation: Invocation, address: str) -> None:
-    """Add a relay or a node."""
+    """Add a relay, a node, or the DHT ('dht', or 'dht://HOST:PORT,…' to enter it by members of your choice)."""
     from walletcli.wallet.relays import add_relay
 
     relays = add_relay(invocation.home, address)
@@ -52,7 +52,7 @@ def warn_of_clear_text(addresses: Sequence[str]) -> None:
     from walletcli.net.addresses import NodeAddress
 
     for address in addresses:
-        notice = NodeAddress.from_text(address).notice
+        notice = NodeAddress.from_relay_text(address).notice
         if notice is not None:
             warn(notice)
 

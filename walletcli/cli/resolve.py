@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FRESHNESS = {
     "checked": "at or above what this wallet has seen before",
-    "first-seen": "first time that this wallet sees it: a source could have held back something newer",
+    "first-seen": "first time that this wallet sees it: whoever was asked could have held back something newer",
     "newest-known": "what this wallet has seen before; the sources had nothing that could be used",
     "not-checked": "not checked, as the wallet is locked or there is none: a source could have given an older state",
 }
@@ -89,6 +89,7 @@ def _lines(found: Resolved) -> list[str]:
     fields += [("verified", statement) for statement in resolution.verified]
     fields += [("source", _source_line(source)) for source in resolution.sources]
     fields.append(("freshness", FRESHNESS[resolution.freshness.value]))
+    fields += [("sources", sources_line(resolution)), ("age", age_line(resolution.latest_day))]
     if resolution.pending is not None:
         fields.append(("pending", f"seq {resolution.pending.seq} is newer, and its document cannot be had or used"))
     if resolution.refused is not None:
@@ -103,6 +104,26 @@ def _split_line(split: Split, resolution: Resolution) -> str:
         return f"{said}; this record heals that"
     did = resolution.identity.did
     return f"{said}: its key may be in two hands; the proof: walletcli record prove {did} --out FILE"
+
+
+def sources_line(resolution: Resolution) -> str:
+    """Say how many independent sources have answered, and whether that will do."""
+    from walletcli.client.independence import WANTED_SOURCES
+
+    count = len(resolution.independent)
+    answered = f"{count} independent {'source has' if count == 1 else 'sources have'} answered"
+    if resolution.is_known:
+        return f"{answered}; one will do for what is known"
+    if resolution.may_start_trust:
+        return f"{answered}: enough for new trust to start"
+    return f"{answered}; {WANTED_SOURCES} are wanted before new trust starts"
+
+
+def age_line(day: int | None) -> str:
+    """Say how old a state is at most, by what its owner has written into it."""
+    if day is None:
+        return "not known: nothing in it has a date"
+    return f"its latest date is {date_text(day)}, by its owner's word; seq says nothing of time"
 
 
 def _binding_line(binding: Binding) -> str:

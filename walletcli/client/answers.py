@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from walletcli.client.approved import hashes_to_ask_for
 from walletcli.client.fanout import for_each
 from walletcli.client.freshness import Seen
-from walletcli.client.relay import RelayClient
 from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
 from walletcli.errors import FormatError, VerificationError, WalletError
+
+if TYPE_CHECKING:
+    from walletcli.client.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class State:
         return self.packet.document_hash or self.packet.value
 
 
-def gather(clients: Sequence[RelayClient], public_key: bytes, seen: Seen | None = None) -> list[Answer]:
+def gather(clients: Sequence[Source], public_key: bytes, seen: Seen | None = None) -> list[Answer]:
     """Ask all relays at once for the packet of a key and the document that it names; one answer for each client.
 
     Args:
@@ -127,7 +130,7 @@ def _complete(state: State, answer: Answer) -> None:
         state.fault = error
 
 
-def _ask(client: RelayClient, public_key: bytes) -> Answer:
+def _ask(client: Source, public_key: bytes) -> Answer:
     address = client.address.to_text()
     try:
         packet = client.get_packet(public_key)
@@ -141,10 +144,10 @@ def _ask(client: RelayClient, public_key: bytes) -> Answer:
         return Answer(address, packet, error=error)
 
 
-def _beside_at_all(clients: Sequence[RelayClient], document_hash: bytes) -> tuple[DocumentApprovals, ...]:
+def _beside_at_all(clients: Sequence[Source], document_hash: bytes) -> tuple[DocumentApprovals, ...]:
     """Ask all at once for what is beside a document: one may have it and another not, or keep it back."""
 
-    def ask(client: RelayClient) -> DocumentApprovals | None:
+    def ask(client: Source) -> DocumentApprovals | None:
         try:
             return client.get_approvals(document_hash)
         except WalletError:
@@ -153,10 +156,10 @@ def _beside_at_all(clients: Sequence[RelayClient], document_hash: bytes) -> tupl
     return tuple(beside for beside in for_each(clients, ask) if beside is not None)
 
 
-def _document_from_any(clients: Sequence[RelayClient], document_hash: bytes) -> bytes | None:
+def _document_from_any(clients: Sequence[Source], document_hash: bytes) -> bytes | None:
     """Ask all at once again: whoever has it, the hash tells that it is the right one."""
 
-    def ask(client: RelayClient) -> bytes | None:
+    def ask(client: Source) -> bytes | None:
         try:
             return client.get_document(document_hash)
         except WalletError:

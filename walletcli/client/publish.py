@@ -13,7 +13,7 @@ from typing import Final
 from walletcli.client.fanout import for_each
 from walletcli.client.freshness import Freshness
 from walletcli.client.link import TIMEOUT_S
-from walletcli.client.relay import RelayClient
+from walletcli.client.sources import Source, open_source
 from walletcli.client.splits import Signed, SplitError, keep_splits, proofs_of_states
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.packet import SignedPacket
@@ -102,7 +102,7 @@ class PublishedShortError(ShortPublishError):
 class _Attempt:
     """How far one relay has come."""
 
-    client: RelayClient
+    client: Source
     has_document: bool = False
     has_packet: bool = False
     keeps_documents: bool = True
@@ -159,7 +159,7 @@ def publish(
     owner = for_identity or IdentityId(record.packet.public_key).did
     with ExitStack() as open_clients:
         attempts = [
-            _Attempt(open_clients.enter_context(RelayClient(a, dialer, owner, timeout_s=timeout_s, memory=memory)))
+            _Attempt(open_clients.enter_context(open_source(a, dialer, owner, timeout_s=timeout_s, memory=memory)))
             for a in addresses
         ]
         _store(record, attempts, memory)

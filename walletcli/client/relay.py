@@ -18,6 +18,7 @@ from walletcli.core.approvals import MAX_APPROVALS_BYTES, DocumentApprovals
 from walletcli.core.document import MAX_DOCUMENT_BYTES
 from walletcli.core.encodings import z32_encode
 from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, SignedPacket
+from walletcli.core.record import Record
 from walletcli.errors import FormatError, NetworkError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
@@ -67,6 +68,11 @@ class RelayClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def node_record(self) -> Record | None:
+        """The record with which a pinned node has proven its key; None before that, and for other addresses."""
+        return self.link.node_record
 
     def close(self) -> None:
         """Close the connection, if there is one; the client can be used again."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from walletcli.client.approved import NotApprovedError
+from walletcli.client.independence import WANTED_SOURCES
 from walletcli.client.splits import Split
 from walletcli.core.bindings import Binding
 from walletcli.core.document import Document
@@ -68,6 +69,11 @@ class SourceReport:
     error_code: str | None = None
     message: str | None = None
 
+    @property
+    def is_answer(self) -> bool:
+        """Whether the source said what it has, were it nothing, or something that cannot be used."""
+        return self.outcome is not Outcome.FAILED or self.seq is not None
+
     def to_json(self) -> dict[str, object]:
         """Return all five fields."""
         return {
@@ -93,6 +99,8 @@ class Resolution:
         splits: what was signed twice with one `seq`.
         bindings: the document's, each verified on its own.
         refused: why a newer state is not followed that remembered approvers have not approved, or None.
+        independent: those of `sources` that count towards freshness, as text (docs/spec/resolution.md, "Sources").
+        latest_day: latest date in the document that is not in the future, days since 1970-01-01; None without any.
     """
 
     identity: IdentityId
@@ -104,6 +112,18 @@ class Resolution:
     splits: tuple[Split, ...] = ()
     bindings: tuple[Binding, ...] = ()
     refused: NotApprovedError | None = None
+    independent: tuple[str, ...] = ()
+    latest_day: int | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the identity was known before: then the first valid answer at or above that will do."""
+        return self.freshness in (FreshnessCheck.CHECKED, FreshnessCheck.NEWEST_KNOWN)
+
+    @property
+    def may_start_trust(self) -> bool:
+        """Whether enough independent sources have answered for somebody who did not know the identity."""
+        return self.is_known or len(self.independent) >= WANTED_SOURCES
 
     @property
     def open_splits(self) -> tuple[Split, ...]:
@@ -119,13 +139,31 @@ class Resolution:
             "document": document.to_json() if document is not None else None,
             "packet": self.record.packet.to_json(),
             "verified": list(self.verified),
-            "sources": [source.to_json() for source in self.sources],
+            "sources": [{**source.to_json(), "counts": source.address in self.independent} for source in self.sources],
+            "independent": len(self.independent),
+            "wanted": WANTED_SOURCES,
+            "latest_day": self.latest_day,
             "freshness": self.freshness.value,
             "pending": {"seq": self.pending.seq} if self.pending is not None else None,
             "splits": [split.to_json() for split in self.splits],
             "bindings": [binding.to_json() for binding in self.bindings],
             "refused": {"message": self.refused.message, "last_day": self.refused.last_day} if self.refused else None,
         }
+
+
+def latest_day(document: Document | None, bindings: Sequence[Binding], today: int) -> int | None:
+    """Return the latest date in a document that is not in the future: how old it is at most, if its owner is honest.
+
+    `seq` is a counter and no date.
+
+    Args:
+        document: verified, or None.
+        bindings: its bindings.
+        today: days since 1970-01-01.
+    """
+    days = [delegation.not_before_day for delegation in document.delegations] if document is not None else []
+    days += [binding.grant.not_before_day for binding in bindings if binding.grant is not None]
+    return max((day for day in days if day <= today), default=None)
 
 
 def statements(

@@ -6,7 +6,7 @@ Spec: docs/spec/resolution.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -14,9 +14,10 @@ from walletcli.client.answers import Answer, gather
 from walletcli.client.approved import known_document
 from walletcli.client.choice import Choice, choose
 from walletcli.client.freshness import Freshness, Seen
+from walletcli.client.independence import independent
 from walletcli.client.link import TIMEOUT_S
-from walletcli.client.relay import RelayClient
-from walletcli.client.resolution import FreshnessCheck, Resolution, statements
+from walletcli.client.resolution import FreshnessCheck, Resolution, latest_day, statements
+from walletcli.client.sources import open_source
 from walletcli.core.bindings import Binding, bindings_of, grants_of
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
@@ -34,6 +35,7 @@ def resolve(
     dialer: Dialer,
     memory: Freshness | None = None,
     for_identity: str | None = None,
+    also: Sequence[NodeAddress] = (),
     timeout_s: float = TIMEOUT_S,
     now_s: float | None = None,
 ) -> Resolution:
@@ -42,6 +44,8 @@ def resolve(
     Args:
         identity: who to look for.
         relays: who to ask; the same one twice is asked once.
+        also: nodes that somebody else has named, asked as well: what they have is taken, and they are no sources that
+            count towards freshness.
         dialer: opens the connections.
         memory: what is remembered of identities; brought up to date. None: freshness is not checked.
         for_identity: did:key of the identity on whose behalf is asked, or None.
@@ -56,7 +60,7 @@ def resolve(
             remembered one can be kept to; what `Record.verified` raises when the only document does not fit.
         FormatError: when the only document cannot be decoded.
     """
-    addresses = list(dict.fromkeys(relays))
+    addresses = list(dict.fromkeys((*relays, *also)))
     if not addresses:
         raise NetworkError("relay.none", "no relay is known to ask", "add one with `relay add`, or give --relay")
     answers, node_records = ask_relays(
@@ -64,7 +68,8 @@ def resolve(
     )
     now_s = time.time() if now_s is None else now_s
     choice = choose(identity, answers, memory, int(now_s) // _DAY_S)
-    return resolution_of(choice, answers, identity, memory, now_s, node_records)
+    named = frozenset(address.to_text() for address in relays)
+    return resolution_of(choice, answers, identity, memory, now_s, node_records, named=named)
 
 
 def ask_relays(
@@ -91,12 +96,12 @@ def ask_relays(
     """
     with ExitStack() as open_clients:
         clients = [
-            open_clients.enter_context(RelayClient(address, dialer, for_identity, timeout_s=timeout_s, memory=memory))
+            open_clients.enter_context(open_source(address, dialer, for_identity, timeout_s=timeout_s, memory=memory))
             for address in addresses
         ]
         seen = memory.get(identity.public_key) if memory is not None else None
         answers = gather(clients, identity.public_key, seen)
-    return answers, [client.link.node_record for client in clients]
+    return answers, [client.node_record for client in clients]
 
 
 def resolution_of(
@@ -108,6 +113,7 @@ def resolution_of(
     node_records: Sequence[Record | None],
     *,
     with_bindings: bool = True,
+    named: Collection[str] | None = None,
 ) -> Resolution:
     """Say what a choice means, and remember it.
 
@@ -119,25 +125,31 @@ def resolution_of(
         now_s: Unix time in seconds.
         node_records: of the relays themselves, where known: each may be the provider of a binding.
         with_bindings: verify the bindings; otherwise the resolution names none.
+        named: addresses of relays that the user has named, as text, which alone are sources; None: all are.
     """
-    record = choice.record
-    bindings = _bindings(record, node_records, memory, int(now_s) // _DAY_S) if with_bindings else ()
+    record, today = choice.record, int(now_s) // _DAY_S
+    bindings = _bindings(record, node_records, memory, today) if with_bindings else ()
     before = memory.get(identity.public_key) if memory is not None else None
     if memory is not None:
         if record is not choice.kept and not choice.is_bare_pending:
             memory.put(identity.public_key, Seen.of(record))
         if before is not None and choice.waiting is not None:
             memory.put(identity.public_key, replace(before, waiting=choice.waiting))
+    sources = tuple(choice.report(answer) for answer in answers)
     return Resolution(
         identity,
         record,
-        tuple(choice.report(answer) for answer in answers),
+        sources,
         statements(record, now_s, bindings, known_document(before)),
         FreshnessCheck.NOT_CHECKED if memory is None else choice.freshness,
         choice.pending,
         choice.splits,
         bindings,
         choice.refused,
+        independent(
+            source.address for source in sources if source.is_answer and (named is None or source.address in named)
+        ),
+        latest_day(record.document, bindings, today),
     )
 
 

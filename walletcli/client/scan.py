@@ -22,7 +22,8 @@ from walletcli.client.freshness import Freshness
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.resolution import Outcome, Resolution, SourceReport
 from walletcli.client.resolve import ask_relays, resolution_of
-from walletcli.client.visit import Found, Visit
+from walletcli.client.sources import open_visit
+from walletcli.client.visit import Found
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
 from walletcli.errors import NetworkError, WalletError
@@ -123,7 +124,7 @@ class TogetherScan:
         self._timeout_s = timeout_s
         self._with_bindings = with_bindings
         self._found = Found()
-        self._visits = [Visit(address, dialer, for_identity, memory, self._found) for address in _relays(relays)]
+        self._visits = [open_visit(address, dialer, for_identity, memory, self._found) for address in _relays(relays)]
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,8 @@ from walletcli.client.fanout import for_each
 from walletcli.client.freshness import Freshness
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.scan import PER_KEY_S, Scanned, approvals_wanted, scanned
-from walletcli.client.visit import Found, Visit
+from walletcli.client.sources import Asking, open_visit
+from walletcli.client.visit import Found
 from walletcli.core.identity_id import IdentityId
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
@@ -50,7 +51,7 @@ def look_up_each(
     for identity, addresses in wanted.items():
         for address in dict.fromkeys(addresses):
             keys.setdefault(address, []).append(identity.public_key)
-    visits = {address: Visit(address, dialer, for_identity, memory, found) for address in keys}
+    visits = {address: open_visit(address, dialer, for_identity, memory, found) for address in keys}
     total, done = sum(map(len, keys.values())), 0
 
     def step() -> None:
@@ -94,7 +95,7 @@ def look_up_each(
 
 
 def _missing(
-    keys: Mapping[NodeAddress, Sequence[bytes]], visits: Mapping[NodeAddress, Visit], found: Found
+    keys: Mapping[NodeAddress, Sequence[bytes]], visits: Mapping[NodeAddress, Asking], found: Found
 ) -> dict[NodeAddress, list[bytes]]:
     """Return, for each node, the documents that nobody has given of the identities that it was asked for."""
     lacking = set(found.missing_documents)

@@ -58,7 +58,7 @@ class Mainline:
         """
         session = await Session.open(settings, state)
         session.save()
-        seeds = _Seeds(session)
+        seeds = _Seeds(session, answers=not settings.read_only)
         writers: list[Writer] = []
         try:
             for host in dict.fromkeys(host for host, _ in settings.listen):
@@ -122,6 +122,16 @@ class Mainline:
         """Return on how many nodes exactly this item is."""
         return max(await asyncio.gather(*(writer.count(item) for writer in self._writers)))
 
+    async def look_up(self, key: bytes) -> tuple[Item | None, int]:
+        """Ask the nodes nearest to a key (32 bytes) themselves, and wait for all of them.
+
+        Returns:
+            The newest verified item that any of them has, or None; and how many have answered.
+        """
+        results = await asyncio.gather(*(writer.get(key) for writer in self._writers))
+        items = [item for item, _ in results if item is not None]
+        return max(items, key=lambda item: item.seq, default=None), max(answered for _, answered in results)
+
     async def get(self, key: bytes) -> Item | None:
         """Return the newest verified item that is found for a key (32 bytes), or None.
 
@@ -145,10 +155,11 @@ class Mainline:
 
 
 class _Seeds:
-    """Nodes that a writer starts from: libtorrent itself, and whom it knows."""
+    """Nodes that a writer starts from: libtorrent itself, if it answers anybody, and whom it knows."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, answers: bool) -> None:
         self._session = session
+        self._answers = answers
         self._contacts: list[Contact] = []
         self._loop = asyncio.get_running_loop()
         self._looked_at = float("-inf")
@@ -158,6 +169,8 @@ class _Seeds:
         if now - self._looked_at > _CONTACTS_S or not self._contacts:
             self._looked_at = now
             self._contacts = self._session.contacts()
+        if not self._answers:
+            return self._contacts
         own = [Contact(None, (_reachable(host), port)) for host, port in self._session.addresses]
         return [*own, *self._contacts]
 

@@ -140,7 +140,10 @@ class Session:
         self._loop.remove_reader(self._wake)
         held = [session]
         del session
-        await asyncio.to_thread(held.clear)
+        try:
+            await asyncio.to_thread(held.clear)
+        except RuntimeError:  # the program ends, and starts no thread any more: then this one waits
+            held.clear()
         os.close(self._wake)
         os.close(self._waker)
 
@@ -229,6 +232,7 @@ def _pack(settings: Settings) -> dict[str, Any]:
         "enable_outgoing_utp": False,
         "connections_limit": 2,
         "dht_bootstrap_nodes": _places(settings.bootstrap),
+        "dht_read_only": settings.read_only,
         "dht_max_dht_items": MAX_ITEMS,
         "dht_upload_rate_limit": 1_000_000,
         "dht_ignore_dark_internet": public,

@@ -34,6 +34,7 @@ class Settings:
         peers: numeric addresses of nodes that are known to be members.
         copies: on how many nodes an item is put, 1 to 20.
         private: a DHT of one's own: addresses that are not public count, and one may hold many nodes.
+        read_only: ask and put, store nothing for others and answer nobody (BEP43): for who stays a moment only.
     """
 
     listen: tuple[Address, ...]
@@ -42,3 +43,4 @@ class Settings:
     peers: tuple[Address, ...] = ()
     copies: int = DEFAULT_COPIES
     private: bool = False
+    read_only: bool = False

@@ -25,6 +25,11 @@ _SCHEME_PORTS: Final = {"https": 443, "http": 80}
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\[\]:@]+)(?::(?P<port>[^:]*))?")
+MAX_MEMBERS: Final = 16
+"""Most members by which a DHT is entered."""
+
+_DHT: Final = "dht"
+_DHT_EXAMPLES: Final = "write dht for the public one, or dht://HOST:PORT,… to enter it, or one of your own, by members"
 _EXAMPLES: Final = "write walletcli://HOST:PORT/did:key:…, https://HOST[:PORT] or http://HOST[:PORT]"
 
 
@@ -34,6 +39,8 @@ class Scheme(StrEnum):
     PINNED = "walletcli"
     WEB = "https"
     CLEAR = "http"
+    DHT = "dht"
+    """Mainline: no node, but members that nobody knows; a source of packets only"""
 
 
 class Transport(StrEnum):
@@ -42,6 +49,7 @@ class Transport(StrEnum):
     TCP = "tcp"
     TOR = "tor"
     I2P = "i2p"
+    UDP = "udp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +61,22 @@ class NodeAddress:
         host: lower-case host name, dotted IPv4 or compressed IPv6 (without brackets).
         port: 1 to 65535.
         node: the identity that the node must prove; exactly with the scheme `walletcli`.
+        members: hosts and ports of members by which a DHT is entered; with the scheme `dht` only, which has no host and
+            no port of its own. None: the public one, by the members that the program knows.
     """
 
     scheme: Scheme
     host: str
     port: int
     node: IdentityId | None = None
+    members: tuple[tuple[str, int], ...] = ()
     _text: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.scheme is Scheme.DHT:
+            return self._check_dht()
+        if self.members:
+            raise InputError("address.malformed", "only a DHT has members", _EXAMPLES)
         if (self.scheme is Scheme.PINNED) != (self.node is not None):
             raise InputError("address.malformed", "only a walletcli:// address names a node", _EXAMPLES)
         if not 1 <= self.port <= 65535:
@@ -71,11 +86,33 @@ class NodeAddress:
         node = f"/{self.node.did}" if self.node is not None else ""
         object.__setattr__(self, "_text", f"{self.scheme.value}://{self.authority}{node}")
 
+    def _check_dht(self) -> None:
+        if self.host or self.port or self.node is not None or len(self.members) > MAX_MEMBERS:
+            raise InputError("address.malformed", f"a DHT is entered by at most {MAX_MEMBERS} members", _DHT_EXAMPLES)
+        for host, port in self.members:
+            NodeAddress(Scheme.CLEAR, host, port)
+        if len(set(self.members)) < len(self.members):
+            raise InputError("address.malformed", "a member of the DHT is named twice", _DHT_EXAMPLES)
+        places = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.members)
+        object.__setattr__(self, "_text", f"{_DHT}://{places}" if places else _DHT)
+
     @classmethod
     def from_text(cls, text: str) -> NodeAddress:
-        """Parse an address as a user writes it.
+        """Parse the address of a node as a user writes it.
 
         White space around it, capitals in the host and one slash at the end of a web address are tolerated.
+
+        Raises:
+            InputError: ``address.malformed``, ``address.no-node`` for the DHT.
+        """
+        address = _parsed(text)
+        if address.scheme is Scheme.DHT:
+            raise InputError("address.no-node", f"{address.to_text()} is no node that could be talked to", _EXAMPLES)
+        return address
+
+    @classmethod
+    def from_relay_text(cls, text: str) -> NodeAddress:
+        """Parse what may stand in a list of relays: the address of a node, or the DHT.
 
         Raises:
             InputError: ``address.malformed``.
@@ -91,11 +128,16 @@ class NodeAddress:
             raise InputError(
                 "address.malformed", f"{text!r} is not ASCII", "write an international name in its xn-- form"
             )
+        if text.lower() == _DHT:
+            return cls(Scheme.DHT, "", 0)
         name, _, rest = text.partition("://")
         try:
             scheme = Scheme(name.lower())
         except ValueError:
             raise InputError("address.malformed", f"{text!r} has no known scheme", _EXAMPLES) from None
+        if scheme is Scheme.DHT:
+            members = tuple(_split_authority(part, None, text) for part in rest.split(","))
+            return cls(scheme, "", 0, members=members)
         authority, _, path = rest.partition("/")
         host, port = _split_authority(authority, _SCHEME_PORTS.get(scheme.value), text)
         if scheme is Scheme.PINNED:
@@ -140,13 +182,22 @@ class NodeAddress:
     @property
     def transport(self) -> Transport:
         """What carries the connection: a host under ``.onion`` or ``.i2p`` never goes to a name server."""
+        if self.scheme is Scheme.DHT:
+            return Transport.UDP
         if self.host.endswith(".onion"):
             return Transport.TOR
         return Transport.I2P if self.host.endswith(".i2p") else Transport.TCP
 
     @property
+    def shows_source(self) -> bool:
+        """Whether the other side sees this machine's own address."""
+        return self.transport in (Transport.TCP, Transport.UDP)
+
+    @property
     def is_loopback(self) -> bool:
-        """Whether the host is this machine by its very form."""
+        """Whether the host is this machine by its very form; of a DHT, whether all its named members are."""
+        if self.scheme is Scheme.DHT:
+            return bool(self.members) and all(NodeAddress(Scheme.CLEAR, *member).is_loopback for member in self.members)
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return True
         try:
@@ -157,6 +208,11 @@ class NodeAddress:
     @property
     def notice(self) -> str | None:
         """What the user should be told about this address, or None."""
+        if self.scheme is Scheme.DHT and not self.is_loopback:
+            return (
+                f"{self.to_text()} is asked over UDP, in clear: strangers see this machine's address and which "
+                "identities are asked for"
+            )
         if self.scheme is Scheme.CLEAR and not self.is_loopback and self.transport is Transport.TCP:
             return f"{self.to_text()} is in clear: everybody on the way sees which identity is asked for"
         return None

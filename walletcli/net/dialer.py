@@ -29,3 +29,15 @@ class Dialer(Protocol):
                 ``network.offline``.
             VerificationError: ``tls.untrusted``.
         """
+
+    def allow_datagrams(self, address: NodeAddress) -> None:
+        """Return if datagrams may be sent from this machine's own address, which is what a DHT takes.
+
+        A dialer that hides the address, or has nothing that carries datagrams, never allows it.
+
+        Args:
+            address: the DHT.
+
+        Raises:
+            NetworkError: ``network.transport``, ``network.offline``.
+        """

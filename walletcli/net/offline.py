@@ -17,8 +17,20 @@ class OfflineDialer:
         Raises:
             NetworkError: ``network.offline``, always.
         """
-        raise NetworkError(
-            "network.offline",
-            f"not connecting to {address.to_text()}: --offline was given",
-            "leave out --offline, or carry the record as a file",
-        )
+        raise _offline(address)
+
+    def allow_datagrams(self, address: NodeAddress) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            NetworkError: ``network.offline``, always.
+        """
+        raise _offline(address)
+
+
+def _offline(address: NodeAddress) -> NetworkError:
+    return NetworkError(
+        "network.offline",
+        f"not connecting to {address.to_text()}: --offline was given",
+        "leave out --offline, or carry the record as a file",
+    )

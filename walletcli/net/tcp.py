@@ -46,6 +46,9 @@ class TcpDialer:
             )
         return secured(self._connect(address, deadline_s), address, deadline_s)
 
+    def allow_datagrams(self, address: NodeAddress) -> None:
+        """Allow them: they show no more than a connection from here does."""
+
     def _connect(self, address: NodeAddress, deadline_s: float) -> socket.socket:
         name = address.to_text()
         targets = _targets(address, deadline_s)[:MAX_TRIES]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from walletcli.core.document import Document
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import InputError
-from walletcli.net.addresses import NodeAddress, Transport
+from walletcli.net.addresses import NodeAddress
 from walletcli.wallet.state.draft import last_document
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
@@ -79,7 +79,7 @@ def named(identities: Sequence[IdentityView]) -> str:
 
 
 def _tcp_relays(contacted: Sequence[str]) -> set[str]:
-    return {text for text in contacted if text != FILE_ROUTE and NodeAddress.from_text(text).transport is Transport.TCP}
+    return {text for text in contacted if text != FILE_ROUTE and NodeAddress.from_relay_text(text).shows_source}
 
 
 def _route_links(
@@ -89,7 +89,7 @@ def _route_links(
 
     The identity that used TCP first has it as its own route; each further one links itself to that.
     """
-    tcp = {relay.to_text() for relay in relays if relay.transport is Transport.TCP}
+    tcp = {relay.to_text() for relay in relays if relay.shows_source}
     if not tcp or _tcp_relays(identity.contacted):
         return
     before = [(other, _tcp_relays(other.contacted)) for other in others]

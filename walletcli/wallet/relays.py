@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from walletcli.errors import FormatError, InputError, NetworkError, StorageError
-from walletcli.net.addresses import NodeAddress
+from walletcli.net.addresses import NodeAddress, Scheme
 from walletcli.wallet.home import Home
 
 FIRST_LINE = "# walletcli relays 1: one address a line"
@@ -45,12 +45,19 @@ def add_relay(home: Home, text: str) -> list[str]:
         All addresses.
 
     Raises:
-        InputError: ``address.malformed`` or ``relay.too-many``.
+        InputError: ``address.malformed``, ``relay.too-many``, or ``relay.one-dht`` where the DHT is there already,
+            entered by other members.
     """
-    address = NodeAddress.from_text(text)
+    address = NodeAddress.from_relay_text(text)
     with _locked(home):
         addresses = _read(home)
         if address not in addresses:
+            if address.scheme is Scheme.DHT and any(item.scheme is Scheme.DHT for item in addresses):
+                raise InputError(
+                    "relay.one-dht",
+                    "the DHT is in the list, entered by other members",
+                    "first: walletcli relay remove dht",
+                )
             addresses.append(address)
             if len(addresses) > MAX_RELAYS:
                 raise InputError("relay.too-many", f"a wallet names at most {MAX_RELAYS} relays", "remove one first")
@@ -59,7 +66,7 @@ def add_relay(home: Home, text: str) -> list[str]:
 
 
 def remove_relay(home: Home, text: str) -> list[str]:
-    """Remove an address.
+    """Remove an address; ``dht`` alone removes the DHT, whatever members it is entered by.
 
     Returns:
         What is left.
@@ -67,9 +74,11 @@ def remove_relay(home: Home, text: str) -> list[str]:
     Raises:
         InputError: ``address.malformed`` or ``relay.unknown``.
     """
-    address = NodeAddress.from_text(text)
+    address = NodeAddress.from_relay_text(text)
     with _locked(home):
         addresses = _read(home)
+        if address.scheme is Scheme.DHT and not address.members:
+            address = next((item for item in addresses if item.scheme is Scheme.DHT), address)
         if address not in addresses:
             raise InputError("relay.unknown", f"{address.to_text()} is not in the list", "see: walletcli relay list")
         addresses.remove(address)
@@ -83,7 +92,7 @@ def chosen_relays(home: Home | None, relays: Sequence[str]) -> list[NodeAddress]
     Raises:
         NetworkError: ``relay.none``.
     """
-    named = [NodeAddress.from_text(text) for text in relays]
+    named = [NodeAddress.from_relay_text(text) for text in relays]
     addresses = named or (_read(home) if home is not None else [])
     if not addresses:
         raise NetworkError(
@@ -113,7 +122,7 @@ def _read(home: Home) -> list[NodeAddress]:
         if not line.strip() or line.startswith("#"):
             continue
         try:
-            addresses.append(NodeAddress.from_text(line))
+            addresses.append(NodeAddress.from_relay_text(line))
         except InputError as error:
             raise FormatError(
                 "relays.malformed", f"line {number} of the list of relays: {error.message}", hint

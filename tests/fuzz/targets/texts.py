@@ -31,10 +31,10 @@ def check_identity(data: bytes) -> bool:
 def check_address(data: bytes) -> bool:
     """An address that is taken has one text, and that text gives it back."""
     try:
-        address = NodeAddress.from_text(_text(data))
+        address = NodeAddress.from_relay_text(_text(data))
     except WalletError:
         return False
-    assert NodeAddress.from_text(address.to_text()) == address
+    assert NodeAddress.from_relay_text(address.to_text()) == address
     return True
 
 
@@ -80,6 +80,8 @@ TARGETS = [
             b"https://relay.example",
             b"http://[::1]:8080",
             b"https://xn--bcher-kva.example:8443",
+            b"dht",
+            b"dht://router.example:6881,[::1]:6881",
         ],
         512,
     ),

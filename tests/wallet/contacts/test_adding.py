@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.core.samples import key
@@ -321,3 +323,29 @@ def test_a_contact_keeps_what_the_owner_knows_when_it_is_added_again(owner: Owne
     set_of_contact(owner.session, owner.identity, "Bob", "note", "owes me a book")
     again = add(owner, to_link(bob.card()))
     assert again.contact.notes == ("owes me a book",)
+
+
+# --- how many sources
+
+
+def test_a_stranger_seen_at_fewer_than_three_sources_is_added_with_a_warning(owner: Owner, bob: Stranger) -> None:
+    added = add(owner, bob.card_file(bob.device("phone")))
+    assert added.independent == 1
+    assert any("1 independent source has answered" in said for said in added.warnings)
+    assert "1 independent source" not in " ".join(add(owner, IdentityId(bob.key).did).warnings), "bob is known now"
+
+
+def test_a_stranger_seen_at_three_sources_is_added_without_one(
+    owner: Owner, bob: Stranger, relays: Callable[[], HonestRelay]
+) -> None:
+    for other in (relays(), relays()):
+        other.shelf.packets, other.shelf.documents = owner.shelf.packets, owner.shelf.documents
+        add_relay(owner.session.home, other.url)
+    added = add(owner, bob.card_file(bob.device("phone")))
+    assert (added.independent, added.warnings) == (3, ())
+
+
+def test_a_record_in_a_file_is_no_source(owner: Owner, bob: Stranger) -> None:
+    added = add(owner, bob.card_file(bob.device("phone")), offline=True)
+    assert added.independent == 0
+    assert any("0 independent sources have answered" in said for said in added.warnings)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from walletcli.client.independence import WANTED_SOURCES
 from walletcli.core.authority import check_authority
 from walletcli.core.card import (
     LINK_PREFIX,
@@ -85,6 +86,7 @@ class Added:
         why: what was verified, and how.
         warnings: what should make one look twice.
         asked: nodes that were asked, as text.
+        independent: how many independent sources have answered.
     """
 
     contact: Contact
@@ -92,6 +94,7 @@ class Added:
     why: tuple[str, ...]
     warnings: tuple[str, ...]
     asked: tuple[str, ...] = ()
+    independent: int = 0
 
 
 def read_introduction(source: str) -> Introduction:
@@ -200,7 +203,8 @@ def add_contact(
     said = _statements(introduction, evidence)
     warnings = [*name_warnings(contact.name, contact.id, book, wallet), *_evidence_warnings(evidence)]
     asked = tuple(s.address for s in evidence.resolution.sources) if evidence.resolution is not None else ()
-    return Added(book.get(contact.id) or contact, before is None, tuple(said), tuple(warnings), asked)
+    added = book.get(contact.id) or contact
+    return Added(added, before is None, tuple(said), tuple(warnings), asked, evidence.independent)
 
 
 def _check_links(session: Session, wallet: WalletView, identity: IdentityView, key: bytes, accept: bool) -> None:
@@ -280,6 +284,12 @@ def _evidence_warnings(evidence: Evidence) -> list[str]:
         said.append(f"no newer record could be looked up: {evidence.failure.message}")
     if evidence.is_split:
         said.append("the identity has signed two states with one seq: its key may be in two hands")
+    if evidence.record is not None and not evidence.may_start_trust:
+        sources = "source has" if evidence.independent == 1 else "sources have"
+        said.append(
+            f"{evidence.independent} independent {sources} answered, and {WANTED_SOURCES} are wanted before new trust "
+            "starts: a newer record may be held back; name more with --relay, or relay add"
+        )
     document = evidence.record.document if evidence.record is not None else None
     if document is not None and document.retirement is not None:
         said.append("the identity has been retired by its owner")

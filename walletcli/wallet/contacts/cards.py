@@ -183,8 +183,8 @@ def _chosen(identity: IdentityView, names: Sequence[str], display_name: str | No
 def _hints(identity: IdentityView) -> tuple[str, ...]:
     """Return addresses of nodes that have the record and prove who they are; pinned ones first."""
     stored = identity.stored.relays if identity.stored is not None else ()
-    addresses = [NodeAddress.from_text(text) for text in stored if text != FILE_ROUTE]
-    usable = [address for address in addresses if address.scheme is not Scheme.CLEAR]
+    addresses = [NodeAddress.from_relay_text(text) for text in stored if text != FILE_ROUTE]
+    usable = [address for address in addresses if address.scheme in (Scheme.PINNED, Scheme.WEB)]
     usable.sort(key=lambda address: address.scheme is not Scheme.PINNED)
     return tuple(text for text in (address.to_text() for address in usable) if len(text) <= 255)[:MAX_HINTS]
 

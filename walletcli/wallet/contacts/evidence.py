@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from walletcli.client.approved import NotApprovedError, check_remembered
 from walletcli.client.freshness import Seen
+from walletcli.client.independence import WANTED_SOURCES
 from walletcli.client.resolution import Resolution
 from walletcli.client.resolve import resolve
 from walletcli.client.splits import refuse_split
@@ -54,12 +55,24 @@ class Evidence:
         source: where it came from.
         resolution: what relays said, or None if none was asked or nothing usable came.
         failure: why no relay gave anything, or None.
+        was_known: whether a record of the identity was remembered before anybody was asked.
     """
 
     record: Record | None
     source: Source
     resolution: Resolution | None = None
     failure: NetworkError | VerificationError | None = None
+    was_known: bool = False
+
+    @property
+    def independent(self) -> int:
+        """How many independent sources have answered; those that a card or a record has named are none."""
+        return len(self.resolution.independent) if self.resolution is not None else 0
+
+    @property
+    def may_start_trust(self) -> bool:
+        """Whether the identity was known, or enough independent sources have answered."""
+        return self.was_known or self.independent >= WANTED_SOURCES
 
     @property
     def is_split(self) -> bool:
@@ -169,6 +182,13 @@ class Inquiry:
             VerificationError: ``signature.invalid``, ``record.identity-mismatch``, ``record.equivocation``.
             NetworkError: what the relays end in, unless `may_fail`.
         """
+        was_known = self.memory.get(key) is not None
+        found = self._newest(key, short_record, places, hints, may_fail=may_fail)
+        return replace(found, was_known=was_known)
+
+    def _newest(
+        self, key: bytes, short_record: bytes | None, places: Iterable[str], hints: Iterable[str], *, may_fail: bool
+    ) -> Evidence:
         source = self._take(key, short_record) if short_record is not None else None
         known = source if source is not None else Source.MEMORY
         failure: NetworkError | VerificationError | None = None
@@ -208,26 +228,28 @@ class Inquiry:
     def _asked(self, key: bytes, places: Iterable[str], hints: Iterable[str]) -> Resolution:
         """Ask the relays and the places, and what is hinted at if none of them has anything that can be used."""
         known, hinted = self.places(places), self.places(hints)
+        relays: list[NodeAddress] = []
         try:
-            first = list(dict.fromkeys((*self.relays(), *known)))
+            relays = self.relays()
         except NetworkError:
             if not known and not hinted:
                 raise
-            first = known
-        further = [address for address in hinted if address not in first]
-        if not first and further:
-            return self._resolve(key, further)
+        further = [address for address in hinted if address not in relays and address not in known]
+        if not relays and not known and further:
+            return self._resolve(key, (), further)
         try:
-            return self._resolve(key, first)
+            return self._resolve(key, relays, known)
         except (NetworkError, VerificationError) as error:
             if not further or error.code in ("network.offline", "record.equivocation"):
                 raise
-            return self._resolve(key, further)
+            return self._resolve(key, (), further)
 
-    def _resolve(self, key: bytes, addresses: Sequence[NodeAddress]) -> Resolution:
-        self._progress(f"asking {len(addresses)} node(s) for the record of {IdentityId(key).did}")
+    def _resolve(self, key: bytes, relays: Sequence[NodeAddress], places: Sequence[NodeAddress]) -> Resolution:
+        self._progress(f"asking {len({*relays, *places})} node(s) for the record of {IdentityId(key).did}")
         with self.memory.keeping_splits(self.session):
-            return resolve(IdentityId(key), addresses, dialer=self.dialer, memory=self.memory, for_identity=self.did)
+            return resolve(
+                IdentityId(key), relays, also=places, dialer=self.dialer, memory=self.memory, for_identity=self.did
+            )
 
     def _take(self, key: bytes, short_record: bytes) -> Source | None:
         """Remember a record from a file if it is the newest that is known; say whether it is."""

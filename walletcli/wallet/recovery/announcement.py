@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from walletcli.net.addresses import NodeAddress, Transport
+from walletcli.client.independence import independent
+from walletcli.net.addresses import NodeAddress, Scheme
 from walletcli.wallet.recovery.journal import Journal, is_done
 from walletcli.wallet.recovery.plan import Plan
-from walletcli.wallet.recovery.sources import independent
 
 
 def announcement(journal: Journal, *, offline: bool = False) -> list[str]:
@@ -54,10 +54,12 @@ def _about_relays(journal: Journal) -> Iterator[str]:
         yield "One connection to each relay, asked for all: each learns that these identities belong together."
     else:
         yield "A connection for each identity and relay, opened for it alone, in random order."
-    if any(NodeAddress.from_text(text).transport is Transport.TCP for text in plan.relays):
+    if any(NodeAddress.from_relay_text(text).shows_source for text in plan.relays):
         yield "Over TCP each relay also sees that one address, this machine's, asks for all of them at one time:"
         yield "it can tell that they have one owner, also those that are in use only later."
         yield "To go on is to accept that."
+    if any(NodeAddress.from_relay_text(text).scheme is Scheme.DHT for text in plan.relays):
+        yield "The DHT is asked over UDP, in clear: strangers who happen to be near a key see the same."
 
 
 def _about_providers(plan: Plan) -> Iterator[str]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from walletcli.client.independence import independent
 from walletcli.client.link import TIMEOUT_S
 from walletcli.core.bip39 import Mnemonic
 from walletcli.core.keys import MAX_INDEX, Scheme
@@ -32,7 +33,6 @@ from walletcli.wallet.recovery.plan import Plan, canonical
 from walletcli.wallet.recovery.rehearsal import borrowed_rehearsal, rehearsal
 from walletcli.wallet.recovery.report import report_of
 from walletcli.wallet.recovery.run import Run
-from walletcli.wallet.recovery.sources import independent
 from walletcli.wallet.recovery.told import Told
 from walletcli.wallet.relays import chosen_relays, known_relays
 from walletcli.wallet.restore import verify_backup

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from walletcli.client.independence import independent
 from walletcli.client.resolution import Outcome, Resolution
 from walletcli.client.scan import Scanned
 from walletcli.core.exit_kit import ExitKitHead
@@ -15,7 +16,6 @@ from walletcli.core.record import Record
 from walletcli.errors import VerificationError, WalletError
 from walletcli.wallet.recovery.gap_scan import Looked
 from walletcli.wallet.recovery.journal import Missing
-from walletcli.wallet.recovery.sources import answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ def newest(index: int, looked: Looked | None, kit: KitRecord | None, held: Recor
         kit: the exit kit with the newest record, or None.
         held: the record that the wallet has already, or None.
     """
-    sources = answered(looked.scanned.sources) if looked is not None else ()
+    reports = looked.scanned.sources if looked is not None else ()
+    sources = independent(source.address for source in reports if source.is_answer)
     resolution = looked.scanned.resolution if looked is not None else None
     blocked = _blocked(resolution) if resolution is not None else _refusal(looked)
     candidates: list[FoundRecord] = []

@@ -28,11 +28,6 @@ Keys = Callable[[int, int], list[bytes]]
 """Gives the root public keys of so many identities from an index on."""
 
 
-def is_failure(source: SourceReport) -> bool:
-    """Tell whether a source gave nothing of use; a packet that must not be built upon is an answer."""
-    return source.outcome is Outcome.FAILED and source.seq is None
-
-
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What came of one identity.
@@ -55,7 +50,7 @@ class Looked:
     @property
     def is_open(self) -> bool:
         """Whether somebody who did not answer might know more."""
-        return bool(self.skipped) or any(is_failure(source) for source in self.scanned.sources)
+        return bool(self.skipped) or not all(source.is_answer for source in self.scanned.sources)
 
 
 @dataclass(slots=True)
@@ -85,7 +80,7 @@ class RelayLookups:
     def count(self, source: SourceReport) -> None:
         """Count an answer."""
         self.asked += 1
-        if is_failure(source):
+        if not source.is_answer:
             self.failed += 1
             code = source.error_code or "relay.bad-answer"
             if code not in self.errors:

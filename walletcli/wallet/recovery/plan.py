@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from walletcli.client.independence import WANTED_SOURCES
 from walletcli.errors import FormatError, InputError, UsageError
 from walletcli.net.addresses import NodeAddress
 from walletcli.wallet.state.fields import Fields
@@ -20,7 +21,7 @@ DEFAULT_GAP: Final = 20
 MAX_GAP: Final = 10_000
 """Longest gap."""
 
-DEFAULT_SOURCES: Final = 3
+DEFAULT_SOURCES: Final = WANTED_SOURCES
 """How many independent sources must have answered before anything is signed."""
 
 MAX_SOURCES: Final = 16
@@ -81,7 +82,7 @@ class Plan:
     @property
     def addresses(self) -> tuple[NodeAddress, ...]:
         """The relays."""
-        return tuple(NodeAddress.from_text(text) for text in self.relays)
+        return tuple(NodeAddress.from_relay_text(text) for text in self.relays)
 
     @property
     def looks_up(self) -> bool:
@@ -154,4 +155,4 @@ def canonical(relays: Iterable[str]) -> tuple[str, ...]:
     Raises:
         InputError: ``address.malformed``.
     """
-    return tuple(dict.fromkeys(NodeAddress.from_text(text).to_text() for text in relays))
+    return tuple(dict.fromkeys(NodeAddress.from_relay_text(text).to_text() for text in relays))
