@@ -51,6 +51,31 @@ def dead_address() -> str:
 # sources
 
 
+@pytest.mark.parametrize("how", ["header", "policy=NetworkOnly", "policy=DhtNetworkOnly", "x=1&policy=network_only"])
+def test_who_wants_it_anew_gets_it_from_a_source_that_was_asked_lately(local: Local, how: str) -> None:
+    first = local("first")
+    second = local("second", f"sources = ['{first.url}']\n")
+    path = f"/{identity('alice').z32}"
+    put(first, "alice", 100)
+    assert get(second, "alice").headers["etag"] == '"100"'
+    put(first, "alice", 200)
+    assert get(second, "alice").headers["etag"] == '"100"', "asked lately"
+    assert second.ask("GET", path + "?policy=CacheOnly").headers["etag"] == '"100"'
+    if how == "header":
+        assert get(second, "alice", cache_control="no-cache").headers["etag"] == '"200"'
+    else:
+        assert second.ask("GET", f"{path}?{how}").headers["etag"] == '"200"'
+
+
+@pytest.mark.parametrize("how", ["policy=CacheFirst", "policy=networkonly", "policy=NetworkOnlyX", "a=NetworkOnly"])
+def test_any_other_policy_changes_nothing(local: Local, how: str) -> None:
+    first = local("first")
+    second = local("second", f"sources = ['{first.url}']\n")
+    assert get(second, "alice").status == 404
+    put(first, "alice", 100)
+    assert second.ask("GET", f"/{identity('alice').z32}?{how}").status == 404, "asked lately"
+
+
 @pytest.mark.parametrize("by", ["url", "address"])
 def test_what_is_missing_is_asked_for_verified_stored_and_served(local: Local, by: str) -> None:
     first = local("first")

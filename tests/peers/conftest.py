@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -51,9 +52,23 @@ def ical(tmp_path: Path) -> Callable[[bytes], Any]:
 @pytest.fixture
 def npm_relay() -> Iterator[str]:
     """The URL of npm pkarr's own relay, running for one test."""
+    with relay_running() as url:
+        yield url
+
+
+@pytest.fixture
+def npm_tampering_relay() -> Iterator[str]:
+    """The same, with a bit turned in every signature that it gives out."""
+    with relay_running("tamper") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def relay_running(*arguments: str) -> Iterator[str]:
+    """Run npm pkarr's relay."""
     if not (HERE / "node_modules").is_dir():
         raise FileNotFoundError("npm's peers are not installed: run `make peers`")
-    process = subprocess.Popen(["node", "relay.mjs"], cwd=HERE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(["node", "relay.mjs", *arguments], cwd=HERE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         yield json.loads(process.stdout.readline())["url"]

@@ -1,5 +1,6 @@
 // npm pkarr's own relay on loopback, over a map in memory in place of the DHT. The map follows BEP44: never an older item.
-// Prints one line of JSON when it listens.
+// With the argument "tamper" it turns a bit of every signature that it gives out. Prints one line of JSON when it listens.
+import http from 'node:http'
 import Relay from './node_modules/pkarr/lib/relay.js'
 
 const items = new Map()
@@ -16,6 +17,16 @@ const memory = {
     return { nodes: [] }
   },
   async destroy () {}
+}
+
+if (process.argv[2] === 'tamper') {
+  const { end } = http.ServerResponse.prototype
+  http.ServerResponse.prototype.end = function (body, ...rest) {
+    if (!(body instanceof Uint8Array)) return end.call(this, body, ...rest)
+    const turned = Buffer.from(body)
+    turned[7] ^= 1
+    return end.call(this, turned, ...rest)
+  }
 }
 
 console.log = () => {} // the relay reports every request on standard output

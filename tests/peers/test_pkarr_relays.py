@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.client.records import identity, record, unsigned
 from tests.conftest import NodeProcess
+from tests.dht.swarm import swarm_of
+from tests.node.local import running
+from walletcli.client.freshness import FreshnessMap, Seen
 from walletcli.client.publish import PublishedShortError, publish
 from walletcli.client.relay import RelayClient
 from walletcli.client.resolve import resolve
 from walletcli.core.encodings import z32_decode
 from walletcli.core.identity_id import IdentityId
-from walletcli.errors import NetworkError
+from walletcli.errors import NetworkError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.tcp import TcpDialer
 
@@ -77,6 +82,39 @@ def test_a_record_is_published_to_our_node_and_npm_pkarrs_relay_together(
     assert found.record == ALICE
 
 
+def test_what_npm_pkarrs_relay_has_tampered_with_is_refused_by_both_clients(
+    npm_tampering_relay: str, npm_pkarr: Callable[..., Any]
+) -> None:
+    with RelayClient(at(npm_tampering_relay), TcpDialer()) as relay:
+        relay.put_packet(ALICE.packet)
+        with pytest.raises(VerificationError) as refused:
+            relay.get_packet(ALICE.packet.public_key)
+    assert refused.value.code == "signature.invalid"
+    assert "error" in npm_pkarr("get", npm_tampering_relay, Z32)
+
+
+def test_npm_pkarrs_relay_refuses_what_we_tampered_with_and_keeps_the_newer_of_two(npm_relay: str) -> None:
+    forged = replace(ALICE.packet, signature=bytes(64))
+    with RelayClient(at(npm_relay), TcpDialer()) as relay:
+        with pytest.raises(NetworkError):
+            relay.put_packet(forged)
+        assert relay.get_packet(ALICE.packet.public_key) is None
+        relay.put_packet(ALICE.packet)
+        with pytest.raises(NetworkError):
+            relay.put_packet(record("alice", ALICE.packet.seq - 1).packet)
+        assert relay.get_packet(ALICE.packet.public_key) == ALICE.packet
+
+
+def test_an_older_packet_at_npm_pkarrs_relay_is_refused_by_who_knows_a_newer_one(npm_relay: str) -> None:
+    memory = FreshnessMap()
+    memory.put(ALICE.packet.public_key, Seen.of(ALICE))
+    with RelayClient(at(npm_relay), TcpDialer()) as relay:
+        relay.put_packet(record("alice", ALICE.packet.seq - 1).packet)
+    with pytest.raises(VerificationError) as refused:
+        resolve(identity("alice"), [at(npm_relay)], dialer=TcpDialer(), memory=memory)
+    assert refused.value.code == "record.stale"
+
+
 # --- their client, our relay
 
 
@@ -109,3 +147,30 @@ def test_our_node_refuses_a_tampered_packet(node: NodeProcess) -> None:
     connection.request("PUT", f"/{Z32}", unsigned(ALICE.packet))
     assert connection.getresponse().status == 400
     connection.close()
+
+
+# --- their client, our relays that have joined a DHT
+
+
+def test_what_npm_pkarr_stores_at_one_node_it_finds_at_another_through_the_dht(
+    tmp_path: Path, npm_pkarr: Callable[..., Any]
+) -> None:
+    with swarm_of(12) as swarm:
+        peers = ", ".join(f'"{host}:{port}"' for host, port in swarm.addresses)
+        joined = (
+            '[dht]\njoin = "yes"\nprivate = true\nlisten = ["127.0.0.1:0"]\nwriter_port = 0\nbootstrap = []\n'
+            f"peers = [{peers}]\n"
+        )
+        with running(tmp_path / "one", joined) as first:
+            made = npm_pkarr("put", first.url, "hello", "1700000000000000")
+            assert made["status"] == 204
+            again = first.ask("PUT", f"/{made['z32']}", bytes.fromhex(made["payload"]), prefer="wait=20")
+            assert int(again.headers["pkarr-dht-stored-nodes"]) >= 6
+        with running(tmp_path / "two", joined) as second:
+            found = npm_pkarr("get", second.url, made["z32"])
+            assert (found["payload"], found["texts"]) == (made["payload"], made["texts"])
+            older = record("alice", 1_600_000_000_000_000).packet.to_relay_payload().hex()
+            assert npm_pkarr("send", second.url, Z32, ALICE.packet.to_relay_payload().hex())["status"] == 204
+            assert npm_pkarr("send", second.url, Z32, older)["status"] == 409
+            assert second.ask("PUT", f"/{Z32}", unsigned(ALICE.packet)).status == 400
+            assert npm_pkarr("get", second.url, Z32)["seq"] == ALICE.packet.seq

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, SignedPacket
 from walletcli.errors import StorageError, WalletError
@@ -30,10 +30,20 @@ _REFUSALS: Final = {
 }
 _NO_CONDITION: Final = (None, None)
 _FROM_STORE: Final = (b"policy=LocalOrRelayCacheOnly", b"policy=cache_only", b"policy=CacheOnly")
+_ANEW: Final = (b"policy=DhtNetworkOnly", b"policy=network_only", b"policy=NetworkOnly")
 
 
 Asked = tuple[bytes, Request, Connection]
 """A key (32 bytes), and who asks what about it."""
+
+
+class AskSources(Protocol):
+    """Looks for a packet at sources and in the DHT."""
+
+    def __call__(
+        self, key: bytes, stored: bytes | None, found: Callable[[bytes | None], None], *, anew: bool = False
+    ) -> bool:
+        """As `Sources.ask_packet`."""
 
 
 class _Put(PutPacket):
@@ -80,7 +90,7 @@ class PacketRoutes:
     def __init__(
         self,
         gate: Gate,
-        ask: Callable[[bytes, bytes | None, Callable[[bytes | None], None]], bool] | None = None,
+        ask: AskSources | None = None,
         publish: Callable[[bytes, float, Callable[[int | None], None]], None] | None = None,
     ) -> None:
         self._gate = gate
@@ -107,14 +117,10 @@ class PacketRoutes:
                 item[2].finish(answer)
             return
         for (key, request, connection), payload in zip(asked, payloads, strict=True):
-            if not self._may_ask(request) or not self._ask(key, payload, partial(self._found, request, connection)):
+            may_ask, anew = _sources_wish(request)
+            found = partial(self._found, request, connection)
+            if not may_ask or not self._ask(key, payload, found, anew=anew):
                 connection.finish(render(request, payload))
-
-    def _may_ask(self, request: Request) -> bool:
-        if b"only-if-cached" in request.headers.get(b"cache-control", b""):
-            return False
-        query = request.target.partition(b"?")[2]
-        return not query or not any(policy in query.split(b"&") for policy in _FROM_STORE)
 
     def _found(self, request: Request, connection: Connection, payload: bytes | None) -> None:
         connection.finish(self._render(request, payload))
@@ -220,6 +226,17 @@ class PacketRoutes:
         if isinstance(result, StorageError):
             return self._gate.storage_failed(result)
         raise result
+
+
+def _sources_wish(request: Request) -> tuple[bool, bool]:
+    """Return whether sources may be asked for what a GET wants, and whether they are to be even if they were lately."""
+    control = request.headers.get(b"cache-control", b"")
+    if b"only-if-cached" in control:
+        return False, False
+    query = request.target.partition(b"?")[2].split(b"&")
+    return not any(policy in query for policy in _FROM_STORE), b"no-cache" in control or any(
+        policy in query for policy in _ANEW
+    )
 
 
 def _is_unchanged(headers: dict[bytes, bytes], seq: int) -> bool:

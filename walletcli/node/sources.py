@@ -87,18 +87,19 @@ class Sources:
         self._waiting: dict[bytes, list[Found]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask_packet(self, key: bytes, stored: bytes | None, found: Found) -> bool:
+    def ask_packet(self, key: bytes, stored: bytes | None, found: Found, *, anew: bool = False) -> bool:
         """Ask for a packet unless that was done lately.
 
         Args:
             key: 32 bytes.
             stored: the payload that the store has.
             found: called once with the payload to serve, or None.
+            anew: also if it was done lately.
 
         Returns:
             False, without a call, if the store's answer is to be served at once.
         """
-        return self._ask(key, found, partial(self._fetch_packet, key, stored), stored)
+        return self._ask(key, found, partial(self._fetch_packet, key, stored), stored, anew=anew)
 
     def ask_document(self, document_hash: bytes, found: Found) -> bool:
         """Ask for a document; as `ask_packet`."""
@@ -117,7 +118,13 @@ class Sources:
         self._not_before[name] = self._clock.now + for_s
 
     def _ask(
-        self, name: bytes, found: Found, fetch: Callable[[], Coroutine[Any, Any, bytes | None]], stored: bytes | None
+        self,
+        name: bytes,
+        found: Found,
+        fetch: Callable[[], Coroutine[Any, Any, bytes | None]],
+        stored: bytes | None,
+        *,
+        anew: bool = False,
     ) -> bool:
         waiting = self._waiting.get(name)
         if waiting is not None:
@@ -126,7 +133,8 @@ class Sources:
             waiting.append(found)
             return True
         most = AT_ONCE if self._find is None or stored is not None else MISSES_AT_ONCE
-        if self._not_before.get(name, 0.0) > self._clock.now or len(self._waiting) >= most:
+        was_asked = not anew and self._not_before.get(name, 0.0) > self._clock.now
+        if was_asked or len(self._waiting) >= most:
             return False
         self._waiting[name] = [found]
         task = self._loop.create_task(self._answer(name, fetch, stored))
