@@ -13,7 +13,14 @@ import pytest
 
 from tests.cli.conftest import Answer
 from tests.conftest import NodeProcess, Run, clean_environment
+from tests.core.dns_wire import message, name, rr, text
+from tests.core.samples import ALICE
+from walletcli.client.relay import RelayClient
+from walletcli.core.encodings import b64url_encode
 from walletcli.core.identity_id import IdentityId
+from walletcli.core.packet import SignedPacket
+from walletcli.net.addresses import NodeAddress
+from walletcli.net.tcp import TcpDialer
 
 Cli = Callable[..., Run]
 Password = tuple[str, str]
@@ -149,6 +156,49 @@ def test_the_did_dht_view_is_the_same_from_a_relay_and_from_a_file(
     assert resolved["authentication"] != resolved["capabilityInvocation"]
     assert answer("record", "show", str(file))["did_document"] == resolved
     assert json.loads(cli("record", "show", "--did-document", str(file)).stdout) == resolved
+
+
+def test_the_did_dht_view_says_that_an_identity_has_ended(
+    answer: Answer, cli: Cli, wallet: Path, alice: str, node: NodeProcess, password: Password, tmp_path: Path
+) -> None:
+    at = ("--relay", node.address)
+    published = answer("publish", "alice", *at, *password, home=wallet)
+    found = answer("resolve", alice, "--did-document", *at, home=tmp_path / "nobody")
+    assert found["did_document_metadata"] == {"deactivated": False, "versionId": str(published["seq"])}
+    answer("identity", "retire", "alice", "--yes", *password, home=wallet)
+    answer("publish", "alice", *at, *password, home=wallet)
+    found = answer("resolve", alice, "--did-document", *at, home=tmp_path / "nobody")
+    assert found["did_document_metadata"] == {"deactivated": True, "versionId": str(found["seq"])}
+    assert "the identity has ended" in cli("resolve", alice, "--did-document", *at, home=tmp_path / "nobody").stderr
+
+
+def test_the_did_dht_view_of_records_that_other_programs_made(
+    answer: Answer, node: NodeProcess, tmp_path: Path
+) -> None:
+    z32 = IdentityId(ALICE.public_key).z32
+    key0 = rr(name("_k0", "_did"), text("t=0;k=" + b64url_encode(ALICE.public_key)))
+    service = rr(name("_s0", "_did"), text("id=files;t=Files;se=https://files.example/a,https://files.example/b"))
+    states = (
+        (rr(name("_did", z32), text("v=0;vm=k0;auth=k0;svc=s0")), key0, service),
+        (rr(name("_did", z32), text("deactivated")),),
+    )
+    seen = []
+    for seq, records in enumerate(states, 1_700_000_000):
+        with RelayClient(NodeAddress.from_text(node.url), TcpDialer()) as relay:
+            relay.put_packet(SignedPacket.sign(ALICE, seq, message(*records)))
+        seen.append(answer("resolve", f"did:dht:{z32}", "--did-document", "--relay", node.url, home=tmp_path / "no"))
+    alive, ended = seen
+    assert alive["document"] is None
+    assert alive["did_document"]["service"] == [
+        {
+            "id": f"did:dht:{z32}#files",
+            "type": "Files",
+            "serviceEndpoint": ["https://files.example/a", "https://files.example/b"],
+        }
+    ]
+    assert alive["did_document_metadata"] == {"deactivated": False, "versionId": "1700000000"}
+    assert ended["did_document"] == {"id": f"did:dht:{z32}"}
+    assert ended["did_document_metadata"] == {"deactivated": True, "versionId": "1700000001"}
 
 
 def test_an_address_in_clear_is_warned_of(cli: Cli, home: Path) -> None:

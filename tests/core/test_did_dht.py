@@ -13,7 +13,7 @@ import pytest
 
 from tests.core.dns_wire import message, name, rr, text
 from tests.core.samples import ALICE, BOB, P256_P, SEQ, devices, documents
-from walletcli.core.did_dht import to_did_document
+from walletcli.core.did_dht import is_deactivated, to_did_document
 from walletcli.core.document import Document
 from walletcli.core.encodings import b64url_encode, z32_encode
 from walletcli.core.packet import SignedPacket
@@ -143,3 +143,32 @@ def test_texts_that_are_not_utf_8_are_left_out() -> None:
         rr(name("_did", Z), text("v=0;vm=k0")), rr(name("_k0", "_did"), text(K0[1])), rr(name("x"), text(b"\xff"))
     )
     assert to_did_document(SignedPacket.sign(ALICE, SEQ, value))["id"] == f"did:dht:{Z}"
+
+
+# --- ended by the method's own means
+
+
+def test_a_record_that_says_deactivated_is_its_id_alone() -> None:
+    ended = packet(root("deactivated"))
+    assert to_did_document(ended) == {"id": f"did:dht:{Z}"}
+    assert is_deactivated(ended)
+    assert is_deactivated(packet(root("deactivated"), K0))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        (),
+        (root("v=0;vm=k0"), K0),
+        (root("deactivated."), K0),
+        (root("Deactivated"), K0),
+        (root("v=0;deactivated"), K0),
+        (root(""), K0),
+        ((f"_did.{z32_encode(BOB.public_key)}", "deactivated"),),
+        (("_did", "deactivated"),),
+        (root("deactivated"), root("v=0;vm=k0"), K0),
+        (root("deactivated"), root("deactivated")),
+    ],
+)
+def test_nothing_else_ends_an_identity(texts: tuple[tuple[str, str], ...]) -> None:
+    assert not is_deactivated(packet(*texts))

@@ -9,7 +9,7 @@ import click
 
 from walletcli.cli.commands import Verb
 from walletcli.cli.invocation import Invocation, pass_invocation
-from walletcli.cli.output import json_lines, pairs
+from walletcli.cli.output import json_lines, pairs, warn
 from walletcli.cli.relay import warn_of_clear_text
 from walletcli.cli.times import date_text
 from walletcli.errors import InputError, VaultError
@@ -38,7 +38,7 @@ FRESHNESS = {
 @pass_invocation
 def resolve(invocation: Invocation, who: str, relays: tuple[str, ...], did_document: bool) -> None:
     """Find anybody's record, by any form of the id, and verify it."""
-    from walletcli.wallet.records import did_document_of
+    from walletcli.wallet.records import did_document_of, did_metadata_of
     from walletcli.wallet.resolve import resolve_identity
 
     warn_of_clear_text(relays)
@@ -51,8 +51,12 @@ def resolve(invocation: Invocation, who: str, relays: tuple[str, ...], did_docum
         )
     if not did_document:
         return invocation.answer(found.to_json(), _lines(found))
-    spelled = did_document_of(found.resolution.record)
-    invocation.answer({**found.to_json(), "did_document": spelled}, json_lines(spelled))
+    record = found.resolution.record
+    spelled, metadata = did_document_of(record), did_metadata_of(record)
+    if metadata["deactivated"]:
+        warn("the identity has ended: what its keys sign now is not its owner's word")
+    answer = {**found.to_json(), "did_document": spelled, "did_document_metadata": metadata}
+    invocation.answer(answer, json_lines(spelled))
 
 
 def session_for(invocation: Invocation, who: str) -> Session | None:

@@ -21,6 +21,9 @@ _RELATIONSHIPS = {
     "inv": "capabilityInvocation",
     "del": "capabilityDelegation",
 }
+_DEACTIVATED = "deactivated"
+"""What the root record of an identity says that its owner has ended by this method's own means."""
+
 _MAX_ITEMS = 64
 _P256_P = 2**256 - 2**224 + 2**192 + 2**96 - 1
 _P256_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
@@ -36,8 +39,18 @@ def to_did_document(packet: SignedPacket) -> dict[str, object]:
     return did_document(packet.public_key, packet.records)
 
 
+def is_deactivated(packet: SignedPacket) -> bool:
+    """Tell whether a packet's root record says that the identity has ended, as did:dht says it."""
+    try:
+        return _root_text(z32_encode(packet.public_key), _texts(packet.records)) == _DEACTIVATED
+    except FormatError:
+        return False
+
+
 def did_document(public_key: bytes, records: tuple[dns.ResourceRecord, ...]) -> dict[str, object]:
     """Return the DID document that `records` spell for the identity key `public_key` (32 bytes).
+
+    Of an identity that has ended by this method's own means there is nothing but its id.
 
     Raises:
         FormatError: ``did-dht.malformed``.
@@ -45,7 +58,10 @@ def did_document(public_key: bytes, records: tuple[dns.ResourceRecord, ...]) -> 
     z32 = z32_encode(public_key)
     did = f"did:dht:{z32}"
     texts = _texts(records)
-    root = _properties(texts.get(f"_did.{z32}", ""))
+    root_text = _root_text(z32, texts)
+    if root_text == _DEACTIVATED:
+        return {"id": did}
+    root = _properties(root_text)
     if root.get("v") != "0":
         raise _malformed("there is no root record of version 0")
     methods = {name: _method(did, name, texts) for name in _names(root.get("vm", ""))}
@@ -67,6 +83,10 @@ def did_document(public_key: bytes, records: tuple[dns.ResourceRecord, ...]) -> 
     if services:
         document["service"] = services
     return document
+
+
+def _root_text(z32: str, texts: Mapping[str, str]) -> str:
+    return texts.get(f"_did.{z32}", "")
 
 
 def _malformed(detail: str) -> FormatError:

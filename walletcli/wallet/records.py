@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from walletcli.client.resolution import statements
-from walletcli.core.did_dht import to_did_document
+from walletcli.core.did_dht import is_deactivated, to_did_document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import MAX_FILE_BYTES, Record
 from walletcli.errors import FormatError, InputError
@@ -62,6 +62,16 @@ def did_document_of(record: Record) -> dict[str, object] | None:
         return to_did_document(record.packet)
     except FormatError:
         return None
+
+
+def did_metadata_of(record: Record) -> dict[str, object]:
+    """Return what W3C's DID resolution tells beside a DID document: whether the identity has ended, and its state's name.
+
+    An identity has ended if its document says so, or its packet by did:dht's own means.
+    """
+    document = record.document
+    is_over = (document is not None and document.retirement is not None) or is_deactivated(record.packet)
+    return {"deactivated": is_over, "versionId": str(record.packet.seq)}
 
 
 def export_record(session: Session, who: str, path: str, accept_link: bool = False) -> RecordCheck:
@@ -124,6 +134,7 @@ def show_record(path: str) -> dict[str, object]:
     record = verify_record(path).record
     return {
         "did_document": did_document_of(record),
+        "did_document_metadata": did_metadata_of(record),
         "did": IdentityId(record.packet.public_key).did,
         "seq": record.packet.seq,
         "document": record.document.to_json() if record.document is not None else None,
