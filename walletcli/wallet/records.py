@@ -65,7 +65,7 @@ def did_document_of(record: Record) -> dict[str, object] | None:
 
 
 def did_metadata_of(record: Record) -> dict[str, object]:
-    """Return what W3C's DID resolution tells beside a DID document: whether the identity has ended, and its state's name.
+    """Return what W3C's DID resolution tells beside a DID document: has the identity ended, and which state is it.
 
     An identity has ended if its document says so, or its packet by did:dht's own means.
     """
