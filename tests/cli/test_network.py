@@ -158,6 +158,24 @@ def test_the_did_dht_view_is_the_same_from_a_relay_and_from_a_file(
     assert json.loads(cli("record", "show", "--did-document", str(file)).stdout) == resolved
 
 
+def test_a_record_file_is_taken_into_account_without_a_relay_and_beside_one(
+    answer: Answer, cli: Cli, wallet: Path, alice: str, node: NodeProcess, password: Password, tmp_path: Path
+) -> None:
+    file, nobody = tmp_path / "alice.record", tmp_path / "nobody"
+    published = answer("publish", "alice", "--relay", node.address, *password, home=wallet)
+    answer("record", "export", "alice", str(file), "--accept-link", *password, home=wallet)
+    alone = answer("resolve", alice, "--record", str(file), "--offline", home=nobody)
+    assert (alone["seq"], alone["independent"]) == (published["seq"], 0)
+    assert [source["address"] for source in alone["sources"]] == ["file"]
+    both = answer("resolve", alice, "--record", str(file), "--relay", node.address, home=nobody)
+    assert [(item["address"], item["counts"]) for item in both["sources"]] == [(node.address, True), ("file", False)]
+    other = answer("identity", "create", "other", *password, home=wallet)["did"]
+    refused = answer("resolve", other, "--record", str(file), "--relay", node.address, home=nobody, code=4)
+    assert refused["error"]["code"] == "record.identity-mismatch"
+    answer("resolve", alice, "--record", "/dev/null", "--relay", node.address, home=nobody, code=3)
+    answer("resolve", alice, "--record", str(tmp_path / "missing"), home=nobody, code=3)
+
+
 def test_the_did_dht_view_says_that_an_identity_has_ended(
     answer: Answer, cli: Cli, wallet: Path, alice: str, node: NodeProcess, password: Password, tmp_path: Path
 ) -> None:

@@ -469,3 +469,60 @@ def test_a_binding_is_checked_with_the_newest_known_record_of_its_provider(relay
     memory.put(PROVIDER.packet.public_key, Seen.of(rotated))
     found = ask(*holding(relay, bound()), memory=memory)
     assert [binding.state for binding in found.bindings] == ["grant.key-rotated"]
+
+
+# --- documents from further nodes, and from files
+
+
+def test_a_document_that_no_relay_has_comes_from_a_further_node_by_its_hash(relay: Relay) -> None:
+    (lacking,) = holding(relay, NEW, document=False)
+    shelf, keeper = relay()
+    shelf.put(NEW)
+    shelf.packets.clear()
+    found = resolve(ALICE, [lacking.address], spare=[keeper.address], dialer=TcpDialer())
+    assert found.record == NEW
+    assert [source.address for source in found.sources] == [lacking.address.to_text()]
+    assert [asked.path for asked in shelf.asked] == [f"/document/{NEW.packet.document_hash.hex()}"]  # type: ignore[union-attr]
+
+
+def test_a_further_node_is_not_asked_where_nothing_is_missing(relay: Relay) -> None:
+    shelf, keeper = relay()
+    found = resolve(ALICE, [holding(relay, NEW)[0].address], spare=[keeper.address], dialer=TcpDialer())
+    assert found.record == NEW
+    assert shelf.asked == []
+
+
+def test_another_document_from_a_further_node_is_none(relay: Relay, serve: Serve) -> None:
+    def lie(conversation: Conversation) -> None:
+        while conversation.read():
+            conversation.answer(200, OLD.document.to_bytes())  # type: ignore[union-attr]
+
+    (lacking,) = holding(relay, NEW, document=False)
+    found = resolve(ALICE, [lacking.address], spare=[serve(lie).address], dialer=TcpDialer())
+    assert found.pending == NEW.packet
+
+
+def test_a_record_from_a_file_gives_the_document_or_all_of_it_and_is_no_source(relay: Relay) -> None:
+    (lacking,) = holding(relay, NEW, document=False)
+    found = resolve(ALICE, [lacking.address], at_hand=NEW, dialer=TcpDialer())
+    assert found.record == NEW
+    assert outcomes(found) == [Outcome.CURRENT, Outcome.CURRENT]
+    assert (found.sources[1].address, found.independent) == ("file", (lacking.address.to_text(),))
+    alone = resolve(ALICE, [], at_hand=OLD, dialer=OfflineDialer())
+    assert (alone.record, alone.independent, alone.may_start_trust) == (OLD, (), False)
+
+
+def test_a_record_from_a_file_leads_nobody_back(relay: Relay) -> None:
+    with pytest.raises(VerificationError) as refused:
+        resolve(ALICE, [], at_hand=OLD, memory=remembering(NEW), dialer=OfflineDialer())
+    assert refused.value.code == "record.stale"
+    found = resolve(ALICE, [holding(relay, NEW)[0].address], at_hand=OLD, dialer=TcpDialer())
+    assert (found.record, outcomes(found)) == (NEW, [Outcome.CURRENT, Outcome.OLDER])
+
+
+def test_a_record_from_a_file_may_be_a_side_of_a_split(relay: Relay) -> None:
+    other = record("alice", 200, profile={"name": "Another"})
+    with pytest.raises(VerificationError) as refused:
+        resolve(ALICE, [holding(relay, NEW)[0].address], at_hand=other, dialer=TcpDialer())
+    assert refused.value.code == "record.equivocation"
+    assert "file" in refused.value.message

@@ -34,9 +34,13 @@ FRESHNESS = {
 @click.command("resolve", cls=Verb, unlocks=True, example="walletcli resolve did:key:z6Mk…")
 @click.argument("who", metavar="ID")
 @click.option("--relay", "relays", metavar="URL", multiple=True, help="Ask this relay, not your list of relays.")
+@click.option("--record", "record_file", metavar="FILE",
+              help="Take this record file into account as well: its document, or all of it.")  # fmt: skip
 @click.option("--did-document", is_flag=True, help="Show the W3C DID document that did:dht resolvers see.")
 @pass_invocation
-def resolve(invocation: Invocation, who: str, relays: tuple[str, ...], did_document: bool) -> None:
+def resolve(
+    invocation: Invocation, who: str, relays: tuple[str, ...], record_file: str | None, did_document: bool
+) -> None:
     """Find anybody's record, by any form of the id, and verify it."""
     from walletcli.wallet.records import did_document_of, did_metadata_of
     from walletcli.wallet.resolve import resolve_identity
@@ -47,8 +51,9 @@ def resolve(invocation: Invocation, who: str, relays: tuple[str, ...], did_docum
         if session is not None:
             open_sessions.enter_context(session)
         found = resolve_identity(
-            who, session, relays, home=invocation.home, offline=invocation.offline, progress=invocation.step
-        )
+            who, session, relays, invocation.home,
+            record_file=record_file, offline=invocation.offline, progress=invocation.step,
+        )  # fmt: skip
     if not did_document:
         return invocation.answer(found.to_json(), _lines(found))
     record = found.resolution.record

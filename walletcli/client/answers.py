@@ -80,23 +80,37 @@ def gather(clients: Sequence[Source], public_key: bytes, seen: Seen | None = Non
         seen: what is remembered: it decides whether approvals are asked for as well.
     """
     answers = for_each(clients, lambda client: _ask(client, public_key))
+    alive = [client for client, answer in zip(clients, answers, strict=True) if answer.packet or not answer.error]
+    return completed(answers, alive, public_key, seen)
+
+
+def completed(
+    answers: Sequence[Answer], clients: Sequence[Source], public_key: bytes, seen: Seen | None
+) -> list[Answer]:
+    """Return answers with the documents that their packets name, as far as one of them or of `clients` has them.
+
+    Args:
+        answers: of anybody.
+        clients: who is asked for what is missing, and for approvals.
+        public_key: whose, 32 bytes.
+        seen: as in `gather`.
+    """
     missing = {a.packet.document_hash for a in answers if a.packet and a.document is None and a.packet.document_hash}
     found: dict[bytes | None, bytes | None] = {
         a.packet.document_hash: a.document for a in answers if a.packet and a.document
     }
-    alive = [client for client, answer in zip(clients, answers, strict=True) if answer.packet or not answer.error]
     for document_hash in missing - found.keys():
-        found[document_hash] = _document_from_any(alive, document_hash)
+        found[document_hash] = _document_from_any(clients, document_hash)
     named = [(public_key, document_hash, body) for document_hash, body in found.items() if document_hash is not None]
     beside = {
-        document_hash: _beside_at_all(alive, document_hash)
+        document_hash: _beside_at_all(clients, document_hash)
         for document_hash in hashes_to_ask_for(named, lambda _: seen)
     }
     return [
         replace(
             answer,
             document=found.get(answer.packet.document_hash),
-            beside=beside.get(answer.packet.document_hash or b"", ()),
+            beside=(*answer.beside, *beside.get(answer.packet.document_hash or b"", ())),
         )
         if answer.packet
         else answer

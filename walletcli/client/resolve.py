@@ -9,8 +9,9 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Final
 
-from walletcli.client.answers import Answer, gather
+from walletcli.client.answers import Answer, completed, gather
 from walletcli.client.approved import known_document
 from walletcli.client.choice import Choice, choose
 from walletcli.client.freshness import Freshness, Seen
@@ -25,6 +26,9 @@ from walletcli.errors import NetworkError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 
+FILE: Final = "file"
+"""What stands for the address of a record that came in a file."""
+
 _DAY_S = 86_400
 
 
@@ -36,6 +40,8 @@ def resolve(
     memory: Freshness | None = None,
     for_identity: str | None = None,
     also: Sequence[NodeAddress] = (),
+    spare: Sequence[NodeAddress] = (),
+    at_hand: Record | None = None,
     timeout_s: float = TIMEOUT_S,
     now_s: float | None = None,
 ) -> Resolution:
@@ -46,6 +52,8 @@ def resolve(
         relays: who to ask; the same one twice is asked once.
         also: nodes that somebody else has named, asked as well: what they have is taken, and they are no sources that
             count towards freshness.
+        spare: nodes that may keep documents of this identity; asked for one that none of the others has, by its hash.
+        at_hand: a record of this identity that came in a file: taken like one that a node has, and no source.
         dialer: opens the connections.
         memory: what is remembered of identities; brought up to date. None: freshness is not checked.
         for_identity: did:key of the identity on whose behalf is asked, or None.
@@ -61,15 +69,46 @@ def resolve(
         FormatError: when the only document cannot be decoded.
     """
     addresses = list(dict.fromkeys((*relays, *also)))
-    if not addresses:
+    if not addresses and at_hand is None:
         raise NetworkError("relay.none", "no relay is known to ask", "add one with `relay add`, or give --relay")
     answers, node_records = ask_relays(
         identity, addresses, dialer=dialer, memory=memory, for_identity=for_identity, timeout_s=timeout_s
     )
+    seen = memory.get(identity.public_key) if memory is not None else None
+    if at_hand is not None:
+        answers.append(_in_a_file(at_hand))
+    if spare:
+        answers = _with_spare(answers, spare, identity, seen, dialer, for_identity, timeout_s, memory)
     now_s = time.time() if now_s is None else now_s
     choice = choose(identity, answers, memory, int(now_s) // _DAY_S)
     named = frozenset(address.to_text() for address in relays)
     return resolution_of(choice, answers, identity, memory, now_s, node_records, named=named)
+
+
+def _in_a_file(record: Record) -> Answer:
+    document = record.document.to_bytes() if record.document is not None else None
+    return Answer(FILE, record.packet, document, beside=() if record.beside is None else (record.beside,))
+
+
+def _with_spare(
+    answers: list[Answer],
+    spare: Sequence[NodeAddress],
+    identity: IdentityId,
+    seen: Seen | None,
+    dialer: Dialer,
+    for_identity: str | None,
+    timeout_s: float,
+    memory: Freshness | None,
+) -> list[Answer]:
+    """Return the answers with documents that are looked for at further nodes, where one is missing."""
+    if not any(item.packet and item.packet.document_hash and item.document is None for item in answers):
+        return answers
+    with ExitStack() as open_clients:
+        clients = [
+            open_clients.enter_context(open_source(address, dialer, for_identity, timeout_s=timeout_s, memory=memory))
+            for address in dict.fromkeys(spare)
+        ]
+        return completed(answers, clients, identity.public_key, seen)
 
 
 def ask_relays(

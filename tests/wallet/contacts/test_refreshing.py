@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 
@@ -17,6 +18,9 @@ from walletcli.core.grant import Grant, Terms
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.short_record import to_short
 from walletcli.errors import InputError, NetworkError
+from walletcli.net.addresses import NodeAddress
+from walletcli.net.stream import SocketStream
+from walletcli.net.tcp import TcpDialer
 from walletcli.wallet.contacts.adding import add_contact, introduction_from
 from walletcli.wallet.contacts.book import save_book
 from walletcli.wallet.contacts.contact import HeldCard
@@ -25,6 +29,7 @@ from walletcli.wallet.contacts.refreshing import RefreshReport, refresh_contacts
 from walletcli.wallet.contacts.report import ContactReport
 from walletcli.wallet.providers.book import ProviderEntry, change_book
 from walletcli.wallet.relays import add_relay, remove_relay
+from walletcli.wallet.resolve import resolve_identity
 
 Relays = Callable[[], HonestRelay]
 
@@ -283,3 +288,22 @@ def test_many_contacts_are_asked_for_over_one_connection(owner: Owner) -> None:
     report = refresh(owner)
     assert (report.asked, report.changed, report.failures) == (61, 60, ())
     assert owner.relay._server.connections == before + 1
+
+
+def test_a_document_that_relays_lack_is_looked_for_at_the_providers_that_the_known_record_names(
+    owner: Owner, bob: Stranger
+) -> None:
+    class Watching(TcpDialer):
+        asked: ClassVar[list[str]] = []
+
+        def dial(self, address: NodeAddress, for_identity: str | None, deadline_s: float) -> SocketStream:
+            self.asked.append(address.to_text())
+            return super().dial(address, for_identity, deadline_s)
+
+    host = provider("one")
+    owner.shelf.put(bob.next(bindings=(grant_of(host, bob),)).record)
+    refresh(owner)
+    owner.shelf.put(bob.next(profile={"name": "Bob"}).record, document=False)
+    found = resolve_identity(bob.did, owner.session, dialer=Watching())
+    assert found.resolution.pending is not None
+    assert Watching.asked == [owner.relay.url, f"walletcli://127.0.0.1:9/{host.did}"]
