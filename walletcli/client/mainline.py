@@ -23,6 +23,7 @@ from walletcli.client.fanout import for_each
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.relay import decode_packet
 from walletcli.client.visit import Found
+from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.packet import SignedPacket
 from walletcli.errors import NetworkError, VerificationError, WalletError
 from walletcli.net.addresses import NodeAddress
@@ -228,7 +229,18 @@ class DhtSource:
         Raises:
             NetworkError: ``relay.no-documents``, always.
         """
-        raise NetworkError(
+        raise self._no_documents()
+
+    def put_approvals(self, document_hash: bytes, beside: DocumentApprovals) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            NetworkError: ``relay.no-documents``, always.
+        """
+        raise self._no_documents()
+
+    def _no_documents(self) -> NetworkError:
+        return NetworkError(
             "relay.no-documents", f"{self._name} keeps packets and no documents", "name a walletcli node as well"
         )
 

@@ -14,6 +14,7 @@ from walletcli.client.freshness import Freshness
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.relay import RelayClient
 from walletcli.client.visit import Found, Visit
+from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
 from walletcli.net.addresses import NodeAddress, Scheme
@@ -50,6 +51,9 @@ class Source(Protocol):
 
     def put_document(self, document: bytes) -> None:
         """Store a document under its hash."""
+
+    def put_approvals(self, document_hash: bytes, beside: DocumentApprovals) -> None:
+        """Store the approvals of a document that is stored there."""
 
 
 class Asking(Protocol):

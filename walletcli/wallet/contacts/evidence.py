@@ -131,7 +131,7 @@ class Inquiry:
         """
         if self._named:
             return self._named
-        listed = [NodeAddress.from_text(text) for text in list_relays(self.session.home)]
+        listed = [NodeAddress.from_relay_text(text) for text in list_relays(self.session.home)]
         usable = self._own.without(listed)
         if listed and not usable:
             raise NetworkError(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.keys import Scheme
 from walletcli.errors import InputError, NetworkError, SignerError, UsageError
-from walletcli.net.addresses import NodeAddress, Transport
+from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
@@ -215,6 +215,6 @@ def _links(session: Session, book: IndexBook) -> list[str]:
 
 def _is_tcp(text: str) -> bool:
     try:
-        return NodeAddress.from_text(text).transport is Transport.TCP
+        return NodeAddress.from_relay_text(text).shows_source
     except InputError:
         return False

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
+from walletcli.client.independence import independent
 from walletcli.errors import NetworkError
 from walletcli.net.addresses import NodeAddress
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.providers.book import read_book
 from walletcli.wallet.providers.links import providers_of
-from walletcli.wallet.recovery.sources import independent
 from walletcli.wallet.relays import list_relays
 
 COPIES: Final = 3
@@ -34,7 +34,7 @@ def allowed_relays(session: Session) -> tuple[str, ...]:
 
 
 def _node_key(text: str) -> bytes | None:
-    node = NodeAddress.from_text(text).node
+    node = NodeAddress.from_relay_text(text).node
     return node.public_key if node is not None else None
 
 
