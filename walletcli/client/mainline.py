@@ -223,6 +223,9 @@ class DhtSource:
     def get_document(self, document_hash: bytes, *, from_store: bool = False) -> None:
         """Return None: the DHT keeps no documents."""
 
+    def get_approvals(self, document_hash: bytes) -> None:
+        """Return None: the DHT keeps no approvals."""
+
     def put_document(self, document: bytes) -> NoReturn:
         """Refuse.
 
@@ -272,7 +275,8 @@ class DhtVisit:
         packet = answer.packet
         if packet is None or packet.document_hash is None:
             return answer
-        return replace(answer, document=self._found.documents.get(packet.document_hash))
+        named = packet.document_hash
+        return replace(answer, document=self._found.documents.get(named), beside=self._found.beside.get(named, ()))
 
     def look_up(self, keys: Sequence[bytes], deadline_s: float, step: Callable[[], None]) -> None:
         """Look for the packets of `keys` (32 bytes each), several at once; nothing is raised."""
@@ -293,6 +297,9 @@ class DhtVisit:
 
     def look_for_documents(self, hashes: Sequence[bytes], deadline_s: float) -> None:
         """Do nothing: the DHT keeps no documents."""
+
+    def look_for_approvals(self, hashes: Sequence[bytes], deadline_s: float) -> None:
+        """Do nothing: the DHT keeps no approvals."""
 
 
 _views: weakref.WeakKeyDictionary[Dialer, dict[NodeAddress, DhtView]] = weakref.WeakKeyDictionary()

@@ -52,6 +52,9 @@ class Source(Protocol):
     def put_document(self, document: bytes) -> None:
         """Store a document under its hash."""
 
+    def get_approvals(self, document_hash: bytes) -> DocumentApprovals | None:
+        """Return the approvals beside a document, or None where it has none."""
+
     def put_approvals(self, document_hash: bytes, beside: DocumentApprovals) -> None:
         """Store the approvals of a document that is stored there."""
 
@@ -74,6 +77,9 @@ class Asking(Protocol):
 
     def look_for_documents(self, hashes: Sequence[bytes], deadline_s: float) -> None:
         """Ask for documents that another source's packets name; nothing is raised."""
+
+    def look_for_approvals(self, hashes: Sequence[bytes], deadline_s: float) -> None:
+        """Ask for what is beside documents; nothing is raised."""
 
 
 def open_source(
