@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import json_lines, note, pairs, warn
+from walletcli.cli.times import DURATION
 from walletcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -105,6 +106,39 @@ def verify_proof(invocation: Invocation, file: str) -> None:
 
     checked = verify_split_proof(file)
     invocation.answer(checked.to_json(), pairs(proof_fields(checked)))
+
+
+@record.command("keepalive", unlocks=True, example="walletcli record keepalive")
+@click.option(
+    "--as", "whose", metavar="ID", multiple=True, help="Whose contacts, by label or id; all identities if left out."
+)
+@click.option("--relay", "relays", metavar="URL", multiple=True, help="Spread them among these relays, not your list.")
+@click.option("--few-relays", is_flag=True, help="Go on with fewer than 3 relays, each of which learns a larger part.")
+@click.option("--all", "everything", is_flag=True, help="Look also after what is not due yet.")
+@click.option("--spread", type=DURATION, help="Make the visits within this time, at random (5m).")
+@click.option("--at-once", is_flag=True, help="Make them one right after the other.")
+@pass_invocation
+def keepalive(
+    invocation: Invocation, /, whose: tuple[str, ...], spread: int | None, at_once: bool, **wishes: Any
+) -> None:
+    """Keep the records of your contacts, and your own, alive at relays."""
+    from walletcli.cli.keepalive_page import kept_fields
+    from walletcli.wallet.keepalive.run import KeepWish, keep_wallet_alive
+    from walletcli.wallet.pacing import DEFAULT_SPREAD_S
+
+    if at_once and spread is not None:
+        raise UsageError("keepalive.spread", "--spread and --at-once do not go together", "give one of them")
+    seconds = 0.0 if at_once else float(spread) if spread is not None else DEFAULT_SPREAD_S
+    with invocation.session() as session:
+        kept = keep_wallet_alive(
+            session, whose, KeepWish(**wishes, spread_s=seconds), offline=invocation.offline, progress=invocation.step
+        )
+    lines = [
+        line for report in kept.reports for line in pairs([("identity", report.identity.label), *kept_fields(report)])
+    ]
+    invocation.answer(kept.to_json(), lines or ["no identity is published"])
+    if (shortfall := kept.shortfall) is not None:
+        raise shortfall
 
 
 def _answer(invocation: Invocation, check: RecordCheck, done: str) -> None:

@@ -8,6 +8,7 @@ import click
 
 from walletcli.cli.commands import Verb
 from walletcli.cli.invocation import Invocation, pass_invocation
+from walletcli.cli.keepalive_page import kept_fields
 from walletcli.cli.output import pairs, warn
 from walletcli.cli.times import DURATION
 from walletcli.errors import UsageError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("sync", cls=Verb, unlocks=True, example="walletcli sync alice")
 @click.argument("whom", metavar="[ID]...", nargs=-1)
-@click.option("--spread", type=DURATION, help="Visit several identities within this time, at random (5m).")
+@click.option("--spread", type=DURATION, help="Visit identities, and records of contacts, within this time (5m).")
 @click.option("--at-once", is_flag=True, help="Visit them one right after the other, which ties them together.")
 @click.option("--reseal", is_flag=True, help="Seal anew what a removed device could open.")
 @click.option("--put-back", is_flag=True, help="Bring back from the exit kit what the provider has lost.")
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 @pass_invocation
 def sync(invocation: Invocation, /, whom: tuple[str, ...], spread: int | None, at_once: bool, **wishes: bool) -> None:
     """Bring identities in step: contacts, settings, exit kit, record; all, and the index, if none is named."""
+    from walletcli.wallet.pacing import DEFAULT_SPREAD_S
     from walletcli.wallet.sealed.sync import SyncWish
-    from walletcli.wallet.sealed.sync_wallet import DEFAULT_SPREAD_S, sync_wallet
+    from walletcli.wallet.sealed.sync_wallet import sync_wallet
 
     if at_once and spread is not None:
         raise UsageError("sync.spread", "--spread and --at-once do not go together", "give one of them")
@@ -82,4 +84,6 @@ def _lines(report: SyncReport) -> list[str]:
         lost = data.put_back.lost if data.put_back is not None else ()
         fields += [("lost" if item.back is None else "back in an older version", item.item.name) for item in lost]
     fields += [("exit kit", kit.place) for kit in report.kits if kit.complete]
+    if report.kept is not None and report.kept.visits:
+        fields += kept_fields(report.kept)
     return pairs(fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.fuzz.target import Target
 from walletcli.errors import WalletError
+from walletcli.wallet.keepalive.log import Entry, KeepLog
 from walletcli.wallet.providers.book import Role
 from walletcli.wallet.sealed import sync_log
 from walletcli.wallet.sealed.index import Item, Kind, Piece, SealedIndex
@@ -98,9 +99,26 @@ def indices() -> list[SealedIndex]:
     return [SealedIndex(IDENTITY), full]
 
 
+def check_keep_log(data: bytes) -> bool:
+    """One encoding per log of what is kept alive."""
+    try:
+        log = KeepLog.from_bytes(data)
+    except WalletError:
+        return False
+    assert log.to_bytes() == data
+    return True
+
+
+def keep_logs() -> list[bytes]:
+    """Return an empty log, and one with entries."""
+    entries = {bytes(32): Entry(5), b"\1" * 32: Entry(1_800_000_000, 3, 2)}
+    return [KeepLog().to_bytes(), KeepLog(entries).to_bytes()]
+
+
 TARGETS = [
     Target("data-index", check_index, lambda: [index.to_cbor() for index in indices()]),
     Target("data-settings", check_settings, lambda: [item.to_bytes() for item in settings()]),
     Target("sync-log", check_log, logs),
+    Target("keepalive-log", check_keep_log, keep_logs),
     Target("data-memory", check_memory, lambda: [memory.to_bytes() for memory in memories()]),
 ]

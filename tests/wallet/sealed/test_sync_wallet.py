@@ -14,10 +14,11 @@ from walletcli.net.stream import Stream
 from walletcli.net.tcp import TcpDialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity
+from walletcli.wallet.pacing import random_waits
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.sealed import sync_log
 from walletcli.wallet.sealed.sync_log import SyncEntry, SyncFault, change_log, from_bytes, read_log, to_bytes
-from walletcli.wallet.sealed.sync_wallet import log_failure, random_waits, sync_wallet
+from walletcli.wallet.sealed.sync_wallet import log_failure, sync_wallet
 
 ENTRIES = [
     SyncEntry(0, 1_700_000_000, 1_700_000_000),

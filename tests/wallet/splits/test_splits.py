@@ -327,6 +327,16 @@ def _with_healed(document: Document, pair: tuple[bytes, bytes]) -> Document:
     return replace(document, healed=(pair,))
 
 
+def test_an_identity_that_is_given_up_ends_for_those_who_saw_the_split_too(twins: Twins, session: Session) -> None:
+    twins.split()
+    look(session, twins, twins.left)
+    look(session, twins, twins.left, twins.right)
+    retire_identity(twins.one, "alice", "key compromised")
+    ended = twins.heal()
+    assert document_of(ended).retirement is not None
+    assert look(session, twins, twins.left, twins.right).resolution.record == ended
+
+
 def test_only_the_owner_heals(twins: Twins, session: Session) -> None:
     twins.split()
     proof = twins.prove()

@@ -10,14 +10,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import Final
 
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import WalletError
 from walletcli.wallet.access.schedule import WALLET_INDEX
 from walletcli.wallet.access.session import Session, live_agent
 from walletcli.wallet.home import Home
+from walletcli.wallet.keepalive.run import keep_due_contacts
 from walletcli.wallet.sealed.sync import sync_identity
 from walletcli.wallet.sealed.sync_wallet import log_failure, log_report
+
+KEEP_SPREAD_S: Final = 900.0
+"""Within how many seconds the records of an identity's contacts are looked after in one run."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -55,6 +60,7 @@ def _sync(session: Session, index: int) -> int:
     identity = session.snapshot().wallet.by_index(index)
     report = sync_identity(session, IdentityId(identity.public_key).did)
     log_report(session, report)
+    keep_due_contacts(session, index, KEEP_SPREAD_S)
     return 11 if report.errors else 0
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from walletcli.client.manifests import ItemFault
 from walletcli.core.identity_id import IdentityId
@@ -34,6 +34,9 @@ from walletcli.wallet.sealed.settling import Settled, put_back
 from walletcli.wallet.sealed.writing import MAX_ATTEMPTS, NOT_NAMED, DataWriter, edit_with
 from walletcli.wallet.state.lookup import find
 from walletcli.wallet.state.view import IdentityView
+
+if TYPE_CHECKING:
+    from walletcli.wallet.keepalive.run import KeepReport
 
 Result = TypeVar("Result")
 
@@ -108,6 +111,7 @@ class SyncReport:
         contacts: what came of looking the contacts up; None if that was not done.
         data: what became of the sealed data; None for an identity without a provider, or if it failed.
         kits: what became of the exit kits.
+        kept: what was done to keep contacts' records alive; None if that was not done.
         errors: the steps that failed, and why.
     """
 
@@ -118,6 +122,7 @@ class SyncReport:
     contacts: RefreshReport | None = None
     data: DataReport | None = None
     kits: tuple[KitRefresh, ...] = ()
+    kept: KeepReport | None = None
     errors: list[tuple[str, WalletError]] = field(default_factory=list)
 
     @property
@@ -136,6 +141,7 @@ class SyncReport:
             "contacts": self.contacts.to_json() if self.contacts is not None else None,
             "data": self.data.to_json() if self.data is not None else None,
             "kits": [kit.to_json() for kit in self.kits],
+            "kept": self.kept.to_json() if self.kept is not None else None,
             "errors": [{"step": step, "error": error.to_json()} for step, error in self.errors],
         }
 

@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
 
-from walletcli.errors import PartialError, VaultError, WalletError
+from walletcli.errors import PartialError, WalletError
 from walletcli.net.dialer import Dialer
-from walletcli.wallet.access.session import AgentSession, Session, live_agent
+from walletcli.wallet.access.session import Session
+from walletcli.wallet.access.waited import session_after
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.index.writing import IndexVisit, keep_index, plan_index
+from walletcli.wallet.keepalive.run import keep_due_contacts
+from walletcli.wallet.pacing import DEFAULT_SPREAD_S, Pause, random_waits
 from walletcli.wallet.sealed.sync import SyncReport, SyncWish, sync_identity
 from walletcli.wallet.sealed.sync_log import SyncEntry, SyncFault, change_log
 from walletcli.wallet.state.lookup import find
 from walletcli.wallet.state.view import IdentityView
-
-DEFAULT_SPREAD_S: Final = 300.0
-"""Within how many seconds several identities are brought in step unless something else is said."""
-
-Pause: TypeAlias = Callable[[float], object]
-"""Waits for so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +78,8 @@ def sync_wallet(
         session: the open wallet.
         whom: labels or ids; none: all that have been published or have a provider.
         wish: what is wanted beside the ordinary.
-        spread_s: how long all of it may be spread over, in seconds; 0: one right after the other.
+        spread_s: how long the visits of identities may be spread over, in seconds, and for each of them those for its
+            contacts' records; 0: one right after the other.
         offline: open no connection.
         dialer: opens connections; None: plain TCP.
         progress: takes a line per step.
@@ -105,12 +102,15 @@ def sync_wallet(
         if wait_s > 0:
             progress(f"waiting {wait_s:.0f} s before the next visit")
             pause(wait_s)
-        with _again(session, wait_s) as open_session:
+        with session_after(session, wait_s) as open_session:
             if identity is None:
                 visit = keep_index(open_session, dialer=dialer, progress=progress)
                 continue
             reports.append(
                 _sync_and_log(open_session, identity, wish, offline=offline, dialer=dialer, progress=progress)
+            )
+            reports[-1].kept = keep_due_contacts(
+                open_session, identity.index, spread_s, dialer=dialer, progress=progress, pause=pause
             )
     held = () if whom else tuple(item.label for item in wallet.identities if item.record is not None and item.unseen)
     return WalletSync(tuple(reports), held, visit)
@@ -118,44 +118,6 @@ def sync_wallet(
 
 def _takes_part(identity: IdentityView) -> bool:
     return identity.record is not None and not identity.unseen
-
-
-def random_waits(count: int, spread_s: float) -> list[float]:
-    """Return how long to wait before each of `count` visits; the first comes at once, the others at random instants."""
-    instants = sorted([0.0, *(random_fraction() * spread_s for _ in range(max(0, count - 1)))])[:count]
-    return [after - before for before, after in zip([0.0, *instants], instants, strict=False)]
-
-
-def random_fraction() -> float:
-    """Return a number from 0 to below 1, drawn from the operating system's entropy."""
-    return int.from_bytes(os.urandom(8), "big") / (1 << 64)
-
-
-class _Borrowed:
-    """A session that stays open when a block ends."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __enter__(self) -> Session:
-        return self._session
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-
-def _again(session: Session, waited_s: float) -> Session | _Borrowed:
-    """Return the session, or after a wait a new one: the agent lets go of who is silent for long.
-
-    Raises:
-        VaultError: ``agent.gone`` if the wallet has been locked meanwhile.
-    """
-    if waited_s == 0 or not isinstance(session, AgentSession):
-        return _Borrowed(session)
-    agent = live_agent(session.home)
-    if agent is None:
-        raise VaultError("agent.gone", "the wallet was locked before everything was done", "walletcli wallet unlock")
-    return agent
 
 
 def _sync_and_log(

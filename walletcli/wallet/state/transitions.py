@@ -241,8 +241,9 @@ def _revoke_devices(identity: IdentityView, change: RevokeDevices) -> IdentityVi
 
 
 def _heal_splits(identity: IdentityView, change: HealSplits) -> IdentityView:
-    _require_alive(identity)
     last = Record.from_bytes(identity.record).document if identity.record is not None else None
+    if last is not None and last.retirement is not None:
+        _require_alive(identity)  # a record that is yet to say so heals as well
     healing = with_healing(identity.healing, change.proofs, identity.public_key, last, change.above_seq)
     return identity if healing == identity.healing else replace(identity, healing=healing, changed=True)
 
