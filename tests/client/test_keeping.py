@@ -8,8 +8,10 @@ import pytest
 
 from tests.client.records import foreign_packet, identity, record, unsigned
 from tests.client.servers import Conversation, Server, Shelf
+from tests.core.approving import ONE, TWO, SoftKey, approvers
 from walletcli.client.freshness import FreshnessMap, Seen
 from walletcli.client.keeping import Outcome, Visit, keep_alive
+from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.record import Record
 from walletcli.net.tcp import TcpDialer
 
@@ -77,6 +79,39 @@ def test_a_document_that_is_missing_is_put_alone(shelf: Shelf, serve: Serve, mem
     shelf.put(KNOWN, document=False)
     assert visit(serve(shelf.converse), memory).outcome is Outcome.RESTORED
     assert puts(shelf) == ["document"]
+
+
+def test_approvals_that_are_missing_are_put_beside_the_document(
+    shelf: Shelf, serve: Serve, memory: FreshnessMap
+) -> None:
+    guarded = record(seq=100, approvers=approvers(ONE))
+    known = approved(guarded, ONE)
+    shelf.put(guarded)
+    assert visit(serve(shelf.converse), memory, known).outcome is Outcome.RESTORED
+    assert [asked.path for asked in shelf.asked if asked.method == "PUT"] == [_approvals_path(known)]
+
+
+def test_a_newer_one_of_an_identity_with_approvers_is_taken_with_their_approval_only(
+    shelf: Shelf, serve: Serve, memory: FreshnessMap
+) -> None:
+    known = record(seq=100, approvers=approvers(ONE))
+    memory.put(ALICE, Seen.of(known))
+    newer, server = record(seq=300, approvers=approvers(ONE)), serve(shelf.converse)
+    for offered in (newer, approved(newer, TWO)):
+        shelf.put(offered)
+        assert visit(server, memory, known).outcome is Outcome.REFUSED
+    shelf.put(approved(newer, ONE))
+    assert visit(server, memory, known).outcome is Outcome.NEWER
+
+
+def approved(found: Record, key: SoftKey) -> Record:
+    assert found.document is not None
+    return found.with_approvals(DocumentApprovals((key.approve(found.document),)))
+
+
+def _approvals_path(known: Record) -> str:
+    assert known.document is not None
+    return f"/document/{known.document.hash.hex()}/approvals"
 
 
 def test_a_relay_without_documents_gets_the_packet(shelf: Shelf, serve: Serve, memory: FreshnessMap) -> None:

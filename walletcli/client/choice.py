@@ -170,7 +170,7 @@ class Choice:
         raise SplitError(
             f"{self._identity.did} has signed different states with the same seq ({sides})",
             "its key may be in two hands: ask its owner over another channel, and trust neither state; "
-            "walletcli record prove writes the proof",
+            f"the proof: walletcli record prove {self._identity.did} --out FILE",
             [proof for split in self.splits for proof in split.proofs],
         )
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from walletcli.client.answers import Answer
+from walletcli.client.answers import Answer, completed
 from walletcli.client.freshness import Freshness
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.publish import publish
@@ -105,23 +105,35 @@ def _look(relay: RelayClient, record: Record, memory: Freshness) -> Visit | None
         keep_splits(memory, proofs)
         error = SplitError("the relay has another state with the same seq", "see: walletcli record prove", proofs)
         return Visit(Outcome.SPLIT, held.seq, error)
-    if record.document is None or relay.get_document(record.document.hash, from_store=True) is not None:
-        return Visit(Outcome.KEPT, held.seq)
+    return Visit(Outcome.RESTORED if _complete(relay, record) else Outcome.KEPT, held.seq)
+
+
+def _complete(relay: RelayClient, record: Record) -> bool:
+    """Put a document, and what is beside it, where they are missing; say whether they were, and could be put."""
+    document, beside = record.document, record.beside
+    if document is None:
+        return False
+    has_document = relay.get_document(document.hash, from_store=True) is not None
+    if has_document and (beside is None or relay.get_approvals(document.hash) is not None):
+        return False
     try:
-        relay.put_document(record.document.to_bytes())
+        if not has_document:
+            relay.put_document(document.to_bytes())
+        if beside is not None:
+            relay.put_approvals(document.hash, beside)
     except NetworkError as error:
         if error.code != "relay.no-documents":
             raise
-        return Visit(Outcome.KEPT, held.seq)
-    return Visit(Outcome.RESTORED, held.seq)
+        return False
+    return True
 
 
 def _take_newer(relay: RelayClient, held: SignedPacket, memory: Freshness) -> Visit:
     """Verify a newer state as after a resolution, and remember it if it is to be followed."""
     document = relay.get_document(held.document_hash) if held.document_hash is not None else None
-    answer = Answer(relay.address.to_text(), held, document)
-    beside = relay.link.node_record
-    found = scanned(IdentityId(held.public_key), [answer], memory, time.time(), [beside], with_bindings=False)
+    key, node_record = held.public_key, relay.link.node_record
+    answers = completed([Answer(relay.address.to_text(), held, document)], [relay], key, memory.get(key))
+    found = scanned(IdentityId(key), answers, memory, time.time(), [node_record], with_bindings=False)
     if found.resolution is not None and found.resolution.record.packet.seq == held.seq and not found.resolution.pending:
         return Visit(Outcome.NEWER, held.seq)
     return Visit(Outcome.REFUSED, held.seq, found.error)

@@ -11,6 +11,7 @@ from tests.wallet.keepalive.friends import Friends, keys_seen, z32s
 from tests.wallet.parts import HonestRelay
 from walletcli.client.keeping import Outcome
 from walletcli.errors import InputError, NetworkError, WalletError
+from walletcli.net.addresses import NodeAddress
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import read_book, save_book
 from walletcli.wallet.contacts.contact import Contact
@@ -117,6 +118,27 @@ def test_with_fewer_than_three_relays_it_is_refused_unless_one_goes_on(
     assert all(not relay.shelf.asked for relay in friends.relays)
     keep(friends, few_relays=True)
     assert len(friends.holders(bob)) == 1
+
+
+def test_two_addresses_of_one_relay_are_one_and_the_dht_is_none(
+    session: Session, relays: Callable[[], HonestRelay]
+) -> None:
+    friends = Friends.make(session, relays, 2)
+    port = NodeAddress.from_text(friends.relays[0].url).port
+    add_relay(session.home, f"http://localhost:{port}")
+    add_relay(session.home, "dht://127.0.0.1:9")
+    assert refused(lambda: keep(friends)) == "keepalive.few-relays"
+
+
+def test_another_address_of_ones_own_provider_is_not_asked_either(friends: Friends) -> None:
+    friends.know([f"friend {n}" for n in range(20)])
+    provider = friends.relays[0]
+    port = NodeAddress.from_text(provider.url).port
+    add_relay(friends.session.home, f"http://localhost:{port}")
+    entry = ProviderEntry(key("provider").public_key, provider.url)
+    change_book(friends.session, friends.view("alice").index, lambda book: book.with_entry(entry))
+    keep(friends, own=False)
+    assert provider.shelf.asked == []
 
 
 def test_blocked_and_removed_contacts_are_left_alone(friends: Friends) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from walletcli.client.independence import independent
 from walletcli.core.record import Record
 from walletcli.errors import InputError, NetworkError
-from walletcli.net.addresses import NodeAddress
+from walletcli.net.addresses import NodeAddress, Scheme
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import read_book
 from walletcli.wallet.contacts.evidence import own_providers
@@ -80,7 +81,9 @@ def takes_part(identity: IdentityView) -> bool:
 def keeping_relays(
     session: Session, identity: IdentityView, relays: Sequence[str] = (), *, few: bool = False
 ) -> list[NodeAddress]:
-    """Return among which relays an identity's contacts are spread: those that are no providers of its own.
+    """Return among which relays an identity's contacts are spread: independent ones, and no providers of its own.
+
+    The DHT is none: it keeps no documents, and relays put there what they are given.
 
     Args:
         session: the open wallet.
@@ -92,12 +95,16 @@ def keeping_relays(
         InputError: ``keepalive.few-relays``.
         NetworkError: ``relay.none``.
     """
-    usable = own_providers(session, identity).without(chosen_relays(session.home, relays))
+    chosen = [item for item in chosen_relays(session.home, relays) if item.scheme is not Scheme.DHT]
+    usable = own_providers(session, identity).without(chosen)
+    own = [item.to_text() for item in chosen if item not in usable]
+    one_each = set(independent([*own, *(item.to_text() for item in usable)]))  # own ones first: they stand for theirs
+    usable = [item for item in usable if item.to_text() in one_each]
     if not usable or (len(usable) < MIN_RELAYS and not few):
         raise InputError(
             "keepalive.few-relays",
             f"contacts are spread among {MIN_RELAYS} relays or more, so that none learns of most of them; "
-            f"there are {len(usable)} that are no providers of {identity.label!r}",
+            f"there are {len(usable)} independent ones that are no providers of {identity.label!r}",
             "add relays with: walletcli relay add ADDRESS; or go on with --few-relays",
         )
     return usable
@@ -181,5 +188,5 @@ def _own_tasks(session: Session, identity: IdentityView) -> list[Task]:
     return [
         Task(identity.public_key, identity.label, record, address, is_own=True)
         for address in addresses
-        if address.to_text() in stored
+        if address.to_text() in stored and address.scheme is not Scheme.DHT
     ]
