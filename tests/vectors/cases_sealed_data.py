@@ -64,6 +64,7 @@ SETTINGS = {
         (PHONE,),
     ),
     "a device without an exit kit": Settings(devices=(DeviceSettings(_hash("phone"), "", None, ()),)),
+    "a device that has not decided": Settings(devices=(DeviceSettings(_hash("phone"), None, None, ()),)),
 }
 
 
@@ -204,6 +205,7 @@ def _bad_settings() -> list[dict[str, Any]]:
         "with an address that is none": (_changed(data, f5=[[PROVIDER.provider, "x", 1]]), malformed),
         "with an unknown role": (_changed(data, f5=[[PROVIDER.provider, PROVIDER.address, 3]]), malformed),
         "with a device twice": (_changed(data, f6=[row, row]), malformed),
+        "with a day and no exit kit": (_changed(data, f6=[[PHONE.device, "", PHONE.kit_day, []]]), malformed),
         "with an unknown field": (_changed(data, f7=1), malformed),
     }
     return [

@@ -77,7 +77,7 @@ def settings() -> list[Settings]:
         (ProviderSettings(KEYS[0], "https://provider.example", Role.KIT),),
         (DeviceSettings(KEYS[0], "/kit", 20_000, ("https://relay.example",)), DeviceSettings(KEYS[1], "", None, ())),
     )
-    return [Settings(), full]
+    return [Settings(), full, Settings(devices=(DeviceSettings(KEYS[0], None, None, ()),))]
 
 
 def memories() -> list[DataMemory]:

@@ -14,8 +14,11 @@ from tests.wallet.recovery.parts import Lost, go
 from walletcli.net.tcp import TcpDialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import read_book, save_book
+from walletcli.wallet.providers.book import KitChoice
+from walletcli.wallet.providers.book import read_book as read_provider_book
 from walletcli.wallet.providers.migrate import MigrateWish, migrate
 from walletcli.wallet.providers.move_report import Outcome
+from walletcli.wallet.recovery.keeping import kits_away
 from walletcli.wallet.recovery.report import Report
 from walletcli.wallet.relays import add_relay, list_relays
 from walletcli.wallet.sealed.access import open_data
@@ -73,6 +76,18 @@ def test_everything_comes_back_from_the_provider(machine: Machine, host: Host, t
         assert len(alice.revoked) == 1
         assert list_relays(session.home) == [host.url]
         assert len(read_file(session, "photo.jpg")) == FILES["photo.jpg"]
+
+
+def test_that_there_is_no_exit_kit_on_purpose_is_not_forgotten(machine: Machine, host: Host, tmp_path: Path) -> None:
+    with machine.open() as session:
+        machine.create(session, "alice", host.address)
+    machine.lose()
+    with Lost(tmp_path).begin(host.url, sources=1) as session:
+        report = go(session)
+        assert report.is_complete, report.to_json()
+        assert read_provider_book(session, 0).kit == KitChoice()
+        assert list(kits_away(session, report)) == []
+        assert items(report, "kit") == []
 
 
 def test_everything_comes_back_from_the_exit_kit_when_the_provider_is_dead(

@@ -12,7 +12,7 @@ from tests.wallet.parts import Session
 from tests.wallet.providers.parts import view_of
 from walletcli.core import cbor
 from walletcli.errors import FormatError
-from walletcli.wallet.providers.book import ProviderEntry, Role, change_book, read_book
+from walletcli.wallet.providers.book import KitChoice, ProviderEntry, Role, change_book, read_book
 from walletcli.wallet.relays import add_relay
 from walletcli.wallet.sealed.settings import (
     DeviceSettings,
@@ -140,7 +140,9 @@ def test_a_wallet_tells_what_stands_nowhere_else(session: Session, alice: Identi
     assert found.contacted == ("https://other.example",)
     assert found.accepted_links == ("route:tcp",)
     assert found.providers == (ProviderSettings(KEYS[0], "https://provider.example", Role.KIT),)
-    assert found.devices == (DeviceSettings(alice.device_signing_key, "", None, ("https://relay.example",)),)
+    assert found.devices == (DeviceSettings(alice.device_signing_key, None, None, ("https://relay.example",)),)
+    change_book(session, alice.index, lambda book: replace(book, kit=KitChoice()))
+    assert [row.kit_path for row in own_settings(session, view_of(session)).devices] == [""]
 
 
 def test_a_wallet_takes_over_what_another_device_decided(session: Session, alice: IdentityView) -> None:

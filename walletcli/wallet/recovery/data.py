@@ -65,7 +65,8 @@ class ReadData:
         contacts: the contact book as it was read and its encoding, or None.
         settings: the settings, or None.
         kit: the exit kit that is at hand, with the day of its last refresh; or None.
-        place_of_kit: path and day of the exit kit as a device of the owner's knew it, or None.
+        place_of_kit: path and day of the exit kit as a device of the owner's knew it, an empty path if all of them have
+            none; None if nobody had decided.
         seen: the index that counts, or None where there is none.
         is_complete: nobody was out of reach who might have something newer.
     """
@@ -246,11 +247,12 @@ def _take_settings(content: bytes, place: str, item: Item, data: ReadData) -> No
         data.missing.append(Missing.of(SETTINGS, error, place=place))
         return
     data.items.append(item)
-    known = [device for device in data.settings.devices if device.kit_path]
+    known = [(device.kit_path, device.kit_day) for device in data.settings.devices if device.kit_path is not None]
     if known:
-        last = max(known, key=lambda device: device.kit_day or 0)
-        data.place_of_kit = last.kit_path, last.kit_day
-        data.items.append(Item("kit", last.kit_path, place, None, None, last.kit_day))
+        data.place_of_kit = max(known, key=lambda kit: (bool(kit[0]), kit[1] or 0))
+        path, refreshed = data.place_of_kit
+        if path:
+            data.items.append(Item("kit", path, place, None, None, refreshed))
 
 
 def _content(sealed: SealedItems, item: SealedItem, data: ReadData) -> tuple[bytes | None, str]:

@@ -107,5 +107,8 @@ def kits_away(session: Session, report: Report) -> Iterator[tuple[IdentityView, 
 
 
 def _still_there(place: tuple[str, int | None] | None) -> tuple[str, int | None] | None:
-    """Return the place of the exit kit that a former device knew, if there is a directory there on this machine."""
-    return place if place is not None and os.path.isdir(place[0]) else None
+    """Return the place of the exit kit that a former device knew, if there is a directory there on this machine.
+
+    That the owner has none, on purpose, stays so.
+    """
+    return place if place is not None and (not place[0] or os.path.isdir(place[0])) else None

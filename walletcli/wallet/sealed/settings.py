@@ -43,13 +43,14 @@ class DeviceSettings:
 
     Attributes:
         device: its signing key, 32 bytes.
-        kit_path: directory of its exit kit; empty if it has none.
+        kit_path: directory of its exit kit; empty if it has none, on purpose or because a second provider is the kit;
+            None as long as its owner has not decided.
         kit_day: when that was last brought up to date (days since 1970-01-01, UTC), or None.
         relays: those that its wallet publishes to.
     """
 
     device: bytes
-    kit_path: str
+    kit_path: str | None
     kit_day: int | None
     relays: tuple[str, ...]
 
@@ -164,11 +165,11 @@ def _provider(value: object) -> ProviderSettings:
 def _device(value: object) -> DeviceSettings:
     row = Fields.of_row(value, _WHAT)
     device = row.raw(0, _KEY_BYTES)
-    path = row.text(1, MAX_PATH_BYTES)
+    path = row.optional_text(1, MAX_PATH_BYTES)
     found = DeviceSettings(device, path, row.optional_integer(2, LAST_DAY), row.texts(3))
     row.end()
-    if "\0" in path:
-        raise _malformed("the path of an exit kit")
+    if "\0" in (path or "") or (not path and found.kit_day is not None):
+        raise _malformed("the path of an exit kit, or the day of its refresh")
     return found
 
 
@@ -215,7 +216,7 @@ def own_settings(session: Session, identity: IdentityView) -> Settings:
         FormatError: ``provider-book.*``, ``relays.malformed``.
     """
     book = read_book(session, identity.index)
-    path = book.kit.path if book.kit is not None else ""
+    path = book.kit.path if book.kit is not None else None
     day = book.kit.day if book.kit is not None else None
     device = DeviceSettings(identity.device_signing_key, path, day, tuple(list_relays(session.home)))
     providers = (
