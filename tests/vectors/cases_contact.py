@@ -122,6 +122,10 @@ def _valid() -> Iterator[dict[str, object]]:
         ("an export of nobody", []),
         ("an export of a name", [Entry(BOB.public_key, "Bob").to_cbor()]),
         ("an export of a contact with everything", [bobs_entry().to_cbor()]),
+        (
+            "an export of a contact with whom words were compared",
+            [Entry(BOB.public_key, "Bob", compared_day=20_000).to_cbor()],
+        ),
         ("an export of two", [Entry(who.public_key, "☿").to_cbor() for who in _ascending(BOB, CAROL)]),
     ):
         yield _case(name, "export", export(export_fields(_5=entries)))
@@ -270,7 +274,11 @@ def _bad_exports() -> Iterator[tuple[str, bytes, str]]:
         ("a contact without a name", [{1: BOB.public_key}], "contact-export.malformed"),
         ("a contact with an empty name", [{**bob, 2: ""}], "contact-export.malformed"),
         ("a contact of two lines", [{**bob, 2: "a\nb"}], "contact-export.malformed"),
-        ("a contact with an unknown field", [{**bob, 7: 0}], "contact-export.malformed"),
+        ("a contact with an unknown field", [{**bob, 8: 0}], "contact-export.malformed"),
+        ("words compared on no day", [{**bob, 7: None}], "contact-export.malformed"),
+        ("words compared on a day as a text", [{**bob, 7: "1"}], "contact-export.malformed"),
+        ("words compared in 2101", [{**bob, 7: 47_848}], "contact-export.malformed"),
+        ("words compared before 1970", [{**bob, 7: -1}], "contact-export.malformed"),
         ("a contact of small order", [{**bob, 1: bytes(32)}], "key.malformed"),
         ("a card that is null", [{**bob, 3: None}], "contact-export.malformed"),
         ("an empty card", [{**bob, 3: b""}], "contact-export.malformed"),

@@ -40,7 +40,7 @@ NONCE_BYTES: Final = 16
 
 _KEYS: Final = frozenset({1, 2, 3, 4, 5})
 _ENTRY_REQUIRED: Final = frozenset({1, 2})
-_ENTRY_KNOWN: Final = frozenset({1, 2, 3, 4, 5, 6})
+_ENTRY_KNOWN: Final = frozenset({1, 2, 3, 4, 5, 6, 7})
 
 
 def _wrong(detail: str) -> FormatError:
@@ -58,6 +58,7 @@ class Entry:
         relation: COSE bytes of both sides in the order of the parties, or None; not looked at yet.
         attributes: what is known of it besides, at most 64, as in a profile.
         notes: the owner's own, 1 to 8192 bytes, or None.
+        compared_day: when its owner compared safety words with the contact, days since 1970-01-01, or None.
 
     Raises:
         FormatError: ``contact-export.malformed``, ``card.attributes``, ``key.malformed``.
@@ -69,6 +70,7 @@ class Entry:
     relation: tuple[bytes, bytes] | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     notes: str | None = None
+    compared_day: int | None = None
 
     def __post_init__(self) -> None:
         ed25519.check_encoding(self.key)
@@ -83,6 +85,8 @@ class Entry:
             check_attributes(self.attributes, MAX_ATTRIBUTES)
         if self.notes is not None and (fault := text_fault(self.notes, MAX_NOTE_BYTES)):
             raise _wrong(f"notes: {fault}")
+        if self.compared_day is not None and not 0 <= self.compared_day <= LAST_DAY:
+            raise _wrong("the day on which safety words were compared")
 
     def to_cbor(self) -> Map:
         """Return the map of the CDDL."""
@@ -97,6 +101,8 @@ class Entry:
             data[5] = attributes
         if self.notes is not None:
             data[6] = self.notes
+        if self.compared_day is not None:
+            data[7] = self.compared_day
         return data
 
     @classmethod
@@ -107,14 +113,22 @@ class Entry:
         key, name = value[1], value[2]
         if type(key) is not bytes or type(name) is not str:
             raise _wrong("a contact needs a key and a name")
-        card, notes = value.get(3, b""), value.get(6, "")
-        if type(card) is not bytes or type(notes) is not str:
-            raise _wrong("a card is a byte string, notes are a text")
+        card, notes, compared = value.get(3, b""), value.get(6, ""), value.get(7, 0)
+        if type(card) is not bytes or type(notes) is not str or type(compared) is not int:
+            raise _wrong("a card is a byte string, notes are a text, a day is a number")
         relation = _sides(value[4]) if 4 in value else None
         attributes = read_attributes(value[5]) if 5 in value else {}
         if 5 in value and not attributes:
             raise _wrong("a map of attributes that is empty")
-        return cls(key, name, card if 3 in value else None, relation, attributes, notes if 6 in value else None)
+        return cls(
+            key,
+            name,
+            card if 3 in value else None,
+            relation,
+            attributes,
+            notes if 6 in value else None,
+            compared if 7 in value else None,
+        )
 
 
 def _sides(value: Value) -> tuple[bytes, bytes]:

@@ -28,6 +28,7 @@ from walletcli.wallet.contacts.editing import block_contact, set_of_contact
 from walletcli.wallet.contacts.exporting import Exported, Wanted, export_contacts
 from walletcli.wallet.contacts.importing import Imported, import_contacts
 from walletcli.wallet.contacts.relating import complete_relation, offer_relation
+from walletcli.wallet.contacts.verifying import mark_compared
 from walletcli.wallet.identities import create_identity, show_identity
 from walletcli.wallet.vcards import Version
 
@@ -90,6 +91,66 @@ def test_an_export_to_oneself_brings_everything_back(owner: Owner, tmp_path: Pat
     assert after.card is not None
     assert before.card is not None
     assert after.card.data == before.card.data
+
+
+def compare(owner: Owner, *, compared: bool = True) -> None:
+    mark_compared(owner.session, owner.identity, owner.contact("Bob"), compared=compared)
+
+
+def test_an_export_to_oneself_says_with_whom_words_were_compared_and_no_other_does(
+    owner: Owner, tmp_path: Path
+) -> None:
+    compare(owner)
+    export(owner, tmp_path / "self")
+    export(owner, tmp_path / "bob", reader="Bob", accept_link=True)
+    export(owner, tmp_path / "all", is_open=True, accept_link=True)
+    found = {}
+    for name, keys in (("self", owner), ("bob", scalar("bob's phone")), ("all", None)):
+        file = read_export_file((tmp_path / name).read_bytes())
+        if isinstance(file, SealedExport):
+            index = owner.identity.index
+            opened_file = file.opened(
+                owner.session.unseal(index, file.blob, CONTEXT) if keys is owner else unseal(file.blob, keys, CONTEXT)  # type: ignore[arg-type]
+            )
+        else:
+            opened_file = file
+        found[name] = payload_of(opened_file).entries[0].compared_day
+    assert found == {"self": TODAY, "bob": None, "all": None}
+    emptied(owner)
+    assert take(owner, tmp_path / "self", offline=True).warnings == []
+    assert owner.contact("Bob").compared_day == TODAY
+
+
+def test_nobody_is_verified_because_somebody_else_says_so(owner: Owner, write: Write) -> None:
+    entry = Entry(key("x").public_key, "X", compared_day=TODAY)
+    carol = Stranger("carol")
+    take(owner, write("x", made_by(carol, [entry, Entry(owner.contact("Bob").id, "Bob", compared_day=1)]).to_bytes()))
+    assert owner.contact("X").compared_day is None
+    assert owner.contact("Bob").compared_day is None
+
+
+def test_what_a_device_that_is_gone_has_compared_does_not_count(
+    owner: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare(owner)
+    export(owner, tmp_path / "x")
+    emptied(owner)
+    monkeypatch.setattr(importing, "today", lambda _now: TODAY + 120)
+    report = take(owner, tmp_path / "x", any_device=True)
+    assert "verified is not taken" in report.warnings[0]
+    assert owner.contact("Bob").compared_day is None
+
+
+def test_an_old_list_makes_nobody_verified_again_unasked(owner: Owner, tmp_path: Path) -> None:
+    compare(owner)
+    export(owner, tmp_path / "x")
+    compare(owner, compared=False)
+    report = take(owner, tmp_path / "x", offline=True)
+    assert [(item.field, item.kept) for item in report.conflicts] == [("safety words", "not compared")]
+    assert owner.contact("Bob").compared_day is None
+    report = take(owner, tmp_path / "x", offline=True, replace_known=True)
+    assert [(item.field, item.other) for item in report.conflicts] == [("safety words", "not compared")]
+    assert owner.contact("Bob").compared_day == TODAY
 
 
 def test_the_words_alone_open_an_export_to_oneself(owner: Owner, tmp_path: Path, session: object) -> None:

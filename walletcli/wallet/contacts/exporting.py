@@ -52,7 +52,8 @@ class Wanted:
         reader: whose devices alone read it, a contact or any id; None: one's own, or everybody.
         is_open: everybody reads it.
         vcard: as vCards of this version, which everybody reads and nobody has signed; None: as a contact export.
-        notes: whether notes go along where others read it; in what is sealed to oneself they do.
+        notes: whether notes go along where others read it; in what is sealed to oneself they do, and there alone it
+            says with whom safety words were compared.
     """
 
     whom: tuple[str, ...] = ()
@@ -203,7 +204,8 @@ def _signed(
 
 
 def _payload(identity: IdentityView, wanted: Wanted, contacts: Sequence[Contact]) -> bytes:
-    entries = tuple(to_entry(contact, notes=wanted.with_notes) for contact in contacts)
+    own = wanted.audience is Audience.SELF
+    entries = tuple(to_entry(contact, notes=wanted.with_notes, compared=own) for contact in contacts)
     return ContactExport(identity.public_key, today(time.time()), os.urandom(NONCE_BYTES), entries).to_payload()
 
 
@@ -228,8 +230,8 @@ def seal_own_export(identity: IdentityView, export: bytes) -> bytes:
     return opened.seal(_own_readers(identity), os.urandom).to_bytes()
 
 
-def to_entry(contact: Contact, *, notes: bool) -> Entry:
-    """Return a contact (with an identity) as an export has it."""
+def to_entry(contact: Contact, *, notes: bool, compared: bool) -> Entry:
+    """Return a contact (with an identity) as an export has it; with or without what is nobody else's business."""
     return Entry(
         contact.id,
         contact.name,
@@ -237,6 +239,7 @@ def to_entry(contact: Contact, *, notes: bool) -> Entry:
         contact.relation.sides if contact.relation is not None else None,
         contact.attributes,
         joined_notes(contact) if notes else None,
+        contact.compared_day if compared else None,
     )
 
 

@@ -31,7 +31,7 @@ class Conflict:
     Attributes:
         contact: the contact's name in the book.
         contact_id: its id.
-        field: ``name``, or the name of an attribute.
+        field: ``name``, ``safety words``, or the name of an attribute.
         kept: what the book says from now on.
         other: what it does not.
     """

@@ -9,6 +9,7 @@ import contextlib
 import gc
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from walletcli.core.authority import check_authority
 from walletcli.core.contact_export import ContactExport, VerifiedEntry, verify_entries, verify_export
@@ -17,7 +18,7 @@ from walletcli.core.document_parts import Power
 from walletcli.core.export_file import CONTEXT, MAGIC, OpenExport, read_export_file
 from walletcli.core.export_file import MAX_FILE_BYTES as MAX_EXPORT_FILE_BYTES
 from walletcli.core.record import Record
-from walletcli.errors import FormatError, VerificationError
+from walletcli.errors import FormatError, VerificationError, WalletError
 from walletcli.wallet.access.messages import MAX_SEALED_BYTES
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import read_book, save_book
@@ -104,12 +105,17 @@ def _from_export(
     export, sign1 = verify_export(opened.export)
     own = export.identity == inquiry.identity.public_key
     day = today(time.time())
-    if sign1.signer != export.identity and not (own and any_device):
-        _check_signer(inquiry, export, sign1, opened, day)
+    may_sign = _may_sign(inquiry, export, sign1, opened, day, any_device=own and any_device)
     report.signer, report.is_own = export.identity, own
+    if own and not may_sign and any(entry.compared_day is not None for entry in export.entries):
+        report.warnings.append(
+            "the device that signed the list is none of yours any more: whom you had verified is not taken from it"
+        )
     contacts = []
     for number, entry in enumerate(verify_entries(export), 1):
-        contacts.append(_of_entry(inquiry, entry, export, own, day, report))
+        contact = _of_entry(inquiry, entry, export, own, day, report)
+        compared_day = entry.entry.compared_day if own and may_sign else None
+        contacts.append(replace(contact, compared_day=compared_day) if compared_day is not None else contact)
         if number % STEP == 0:
             progress(f"verifying contacts, {number} of {len(export.entries)}")
     return contacts
@@ -133,6 +139,21 @@ def _opened(session: Session, inquiry: Inquiry, data: bytes) -> OpenExport:
         raise VerificationError(
             error.code, "the export is sealed to somebody else", "import it with the identity that it is for: --as WHO"
         ) from error
+
+
+def _may_sign(
+    inquiry: Inquiry, export: ContactExport, sign1: Sign1, opened: OpenExport, day: int, *, any_device: bool
+) -> bool:
+    """Tell whether whoever signed an export may do so today; raises as `_check_signer` unless `any_device` will do."""
+    if sign1.signer == export.identity:
+        return True
+    try:
+        _check_signer(inquiry, export, sign1, opened, day)
+    except WalletError:
+        if not any_device:
+            raise
+        return False
+    return True
 
 
 def _check_signer(inquiry: Inquiry, export: ContactExport, sign1: Sign1, opened: OpenExport, day: int) -> None:

@@ -12,6 +12,7 @@ from walletcli.wallet.contacts.book import ContactBook
 from walletcli.wallet.contacts.contact import MAX_ATTRIBUTES, MAX_NOTES, Contact
 from walletcli.wallet.contacts.import_report import Conflict, Dropped, Imported
 from walletcli.wallet.contacts.merging import later_card, later_relation
+from walletcli.wallet.contacts.report import day_text
 
 
 class Taker:
@@ -85,7 +86,17 @@ class Taker:
             attributes=self._attributes(before, found),
             uid=before.uid if before.uid is not None else found.uid,
             places=before.places or found.places,
+            compared_day=self._compared_day(before, found),
         )
+
+    def _compared_day(self, before: Contact, found: Contact) -> int | None:
+        """Return when safety words were compared; that they no longer count here is not undone by an old list."""
+        if before.compared_day is not None or found.compared_day is None:
+            return before.compared_day
+        not_here, there = "not compared", f"compared on {day_text(found.compared_day)}"
+        kept, other = (there, not_here) if self._replace else (not_here, there)
+        self._report.conflicts.append(Conflict(before.name, before.id, "safety words", kept, other))
+        return found.compared_day if self._replace else None
 
     def _name(self, before: Contact, found: Contact) -> str:
         if before.name == found.name:
