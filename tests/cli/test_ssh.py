@@ -214,7 +214,7 @@ def test_a_signature_is_verified_by_the_signers_record(
     answer("record", "export", "alice", path, *password, home=wallet)
     offline = ("--offline", "verify", file, f"{file}.sig", "--record", path)
     good = answer(*offline, "--signer", alice)
-    assert (good["did"], good["by"], good["freshness"]) == (alice, "identity", "file")
+    assert (good["did"], good["by"], good["freshness"]) == (alice, "identity", "not-checked")
     assert "which may speak for the identity until" in cli(*offline, "--signer", alice).stdout
     kept = answer(*offline, "--signer", "alice", "--keep", *password, home=wallet)
     assert kept["kept_day"] is None
@@ -249,7 +249,6 @@ def _sign_record(wallet: Path, password: Password) -> None:
         (("--allowed-signers", "y", "--keep"), "verify.options"),
         (("--allowed-signers", "y", "--record", "z"), "verify.options"),
         (("--signer", "x", "--principal", "y"), "verify.options"),
-        (("--signer", "x", "--record", "y", "--relay", "https://relay.example"), "verify.options"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

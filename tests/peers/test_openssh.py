@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,12 @@ import pytest
 from tests.peers.openssh import SshServer, make_key, run, start_server
 from tests.wallet.parts import make_home, opened
 from tests.wallet.ssh.agents import RunningAgent, serving
+from walletcli.core.ed25519 import SigningKey
+from walletcli.core.encodings import b64_encode
+from walletcli.core.secret import Secret
+from walletcli.core.ssh.encoding import string
+from walletcli.core.ssh.signable import FileHash
+from walletcli.core.ssh.sshsig import SshSignature
 from walletcli.errors import VerificationError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity
@@ -238,3 +246,33 @@ def on_askpass(tmp_path: Path) -> Callable[[str], dict[str, str]]:
         return {"SSH_ASKPASS": str(path), "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": ":none"}
 
     return answer
+
+
+@pytest.mark.parametrize("flags", [b"\x01", b"\x05", b"\x00"])
+def test_what_a_security_key_signs_verifies_here_and_there(tmp_path: Path, message: Path, flags: bytes) -> None:
+    """As OpenSSH's PROTOCOL.u2f says: over the application's hash, flags, counter and the message's hash."""
+    kind, application, counter = b"sk-ssh-ed25519@openssh.com", b"ssh:", (7).to_bytes(4, "big")
+    made = SigningKey(Secret(bytes(range(32))))
+    blob = string(kind) + string(made.public_key) + string(application)
+    asked = FileHash("file", "sha512", hashlib.sha512(message.read_bytes()).digest()).to_bytes()
+    value = made.sign(hashlib.sha256(application).digest() + flags + counter + hashlib.sha256(asked).digest())
+    signature = SshSignature(blob, "file", "sha512", string(kind) + string(value) + flags + counter)
+    path, listed = tmp_path / "sk.sig", tmp_path / "list"
+    path.write_text(signature.to_text())
+    listed.write_text(f"carol {kind.decode()} {b64_encode(blob)}\n")
+    there = run(
+        "ssh-keygen", "-Y", "verify", "-f", str(listed), "-I", "carol", "-n", "file", "-s", str(path),
+        stdin=message.read_bytes(),
+    )  # fmt: skip
+    assert there.returncode == 0, there.stderr
+    if flags == b"\x00":  # nobody touched the key: ssh-keygen takes that, we do not
+        with pytest.raises(VerificationError):
+            check_signature(str(message), str(path), "file")
+        return
+    assert by_list(check_signature(str(message), str(path), "file"), str(listed), "carol").principals == "carol"
+    for end in range(1, 5 + 64):
+        data = bytearray(signature.signature_blob)
+        data[-end] ^= 0x10
+        path.write_text(replace(signature, signature_blob=bytes(data)).to_text())
+        with pytest.raises(VerificationError):
+            check_signature(str(message), str(path), "file")

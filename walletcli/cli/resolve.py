@@ -12,7 +12,7 @@ from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import json_lines, pairs, warn
 from walletcli.cli.relay import warn_of_clear_text
 from walletcli.cli.times import date_text
-from walletcli.errors import InputError, VaultError
+from walletcli.errors import InputError, VaultError, VerificationError
 
 if TYPE_CHECKING:
     from walletcli.client.approved import NotApprovedError
@@ -37,10 +37,12 @@ FRESHNESS = {
 @click.option("--record", "record_file", metavar="FILE",
               help="Take this record file into account as well: its document, or all of it.")  # fmt: skip
 @click.option("--did-document", is_flag=True, help="Show the W3C DID document that did:dht resolvers see.")
+@click.option("--allowed-signers", is_flag=True, help="Show its SSH keys, as lines of git's and ssh-keygen's lists.")
 @pass_invocation
 def resolve(
-    invocation: Invocation, who: str, relays: tuple[str, ...], record_file: str | None, did_document: bool
-) -> None:
+    invocation: Invocation, who: str, relays: tuple[str, ...], record_file: str | None, did_document: bool,
+    allowed_signers: bool,
+) -> None:  # fmt: skip
     """Find anybody's record, by any form of the id, and verify it."""
     from walletcli.wallet.records import did_document_of, did_metadata_of
     from walletcli.wallet.resolve import resolve_identity
@@ -54,6 +56,8 @@ def resolve(
             who, session, relays, invocation.home,
             record_file=record_file, offline=invocation.offline, progress=invocation.step,
         )  # fmt: skip
+    if allowed_signers:
+        return _answer_signers(invocation, found)
     if not did_document:
         return invocation.answer(found.to_json(), _lines(found))
     record = found.resolution.record
@@ -62,6 +66,28 @@ def resolve(
         warn("the identity has ended: what its keys sign now is not its owner's word")
     answer = {**found.to_json(), "did_document": spelled, "did_document_metadata": metadata}
     invocation.answer(answer, json_lines(spelled))
+
+
+def _answer_signers(invocation: Invocation, found: Resolved) -> None:
+    from walletcli.wallet.ssh.listing import signer_lines
+
+    document = found.resolution.record.document
+    if document is None:
+        raise VerificationError("record.pending", "the newest record's document cannot be had", "try again later")
+    lines = signer_lines(document)
+    warn_of_doubts(found.resolution)
+    invocation.answer({**found.to_json(), "allowed_signers": lines}, lines)
+
+
+def warn_of_doubts(resolution: Resolution) -> None:
+    """Warn where there is more than what is followed: what is said of an identity's keys may be over."""
+    if resolution.pending is not None:
+        seq = resolution.pending.seq
+        warn(f"a newer record (seq {seq}) is there whose document cannot be had or used: it may say otherwise")
+    if resolution.refused is not None:
+        warn(_refused_line(resolution.refused))
+    for split in resolution.open_splits:
+        warn(f"two states were signed with seq {split.seq}: somebody else may have the identity's root key")
 
 
 def session_for(invocation: Invocation, who: str) -> Session | None:

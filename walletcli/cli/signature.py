@@ -9,7 +9,7 @@ import click
 
 from walletcli.cli.commands import Verb
 from walletcli.cli.invocation import Invocation, pass_invocation
-from walletcli.cli.output import note, pairs, warn
+from walletcli.cli.output import note, pairs
 from walletcli.cli.relay import warn_of_clear_text
 from walletcli.cli.times import date_text
 from walletcli.errors import UsageError
@@ -59,7 +59,9 @@ def sign(invocation: Invocation, file: str, who: str, namespace: str, out: str |
 @click.argument("file", metavar="FILE")
 @click.argument("signature", metavar="SIG")
 @click.option("--signer", metavar="ID", help="Who has to have signed; their newest record is asked for.")
-@click.option("--record", metavar="FILE", help="Take their record from this file, and ask nobody.")
+@click.option(
+    "--record", metavar="FILE", help="Take this file with their record into account as well; with --offline, it alone."
+)
 @click.option("--relay", "relays", metavar="URL", multiple=True, help="Ask this relay, not your list of relays.")
 @click.option(
     "--keep", is_flag=True, help="Remember in the wallet that it is good: it counts when the device has gone."
@@ -95,8 +97,6 @@ def _check_options(
         raise UsageError("verify.options", "--record, --relay and --keep go with --signer", "leave them out")
     if signer is not None and name is not None:
         raise UsageError("verify.options", "--principal goes with --allowed-signers", "leave it out")
-    if record is not None and relays:
-        raise UsageError("verify.options", "the record comes from --record or from --relay", "give one of the two")
 
 
 def _by_identity(
@@ -118,16 +118,15 @@ def _by_identity(
 def _evidence(
     invocation: Invocation, session: Session | None, signer: str, record: str | None, relays: tuple[str, ...]
 ) -> Evidence:
-    from walletcli.wallet.resolve import identity_id, resolve_identity
-    from walletcli.wallet.ssh.verifying import Evidence, record_file
+    from walletcli.cli.resolve import warn_of_doubts
+    from walletcli.wallet.resolve import resolve_identity
+    from walletcli.wallet.ssh.verifying import Evidence
 
-    if record is not None:
-        return record_file(record, identity_id(signer, session).public_key, session)
     found = resolve_identity(
-        signer, session, relays, home=invocation.home, offline=invocation.offline, progress=invocation.step
-    ).resolution
-    if found.pending is not None:
-        warn(f"a newer record (seq {found.pending.seq}) is there whose document cannot be had: it may say otherwise")
+        signer, session, relays, home=invocation.home,
+        record_file=record, offline=invocation.offline, progress=invocation.step,
+    ).resolution  # fmt: skip
+    warn_of_doubts(found)
     return Evidence(found.record, found.freshness.value)
 
 
@@ -163,4 +162,4 @@ def _common(checked: CheckedSignature) -> list[tuple[str, str]]:
 def _freshness(word: str) -> str:
     from walletcli.cli.resolve import FRESHNESS
 
-    return FRESHNESS.get(word, "from the file that you gave: whether there is a newer one was not asked")
+    return FRESHNESS[word]

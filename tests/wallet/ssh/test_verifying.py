@@ -19,7 +19,6 @@ from walletcli.core.ssh.sshsig import SshSignature
 from walletcli.errors import FormatError, InputError, VerificationError, WalletError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity, retire_identity, show_identity
-from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.recovery.devices import revoke_device
 from walletcli.wallet.resolve import resolve_identity
@@ -33,7 +32,6 @@ from walletcli.wallet.ssh.verifying import (
     by_identity,
     by_list,
     check_signature,
-    record_file,
 )
 
 DAY_S = 86_400
@@ -293,14 +291,18 @@ def test_a_record_from_a_file_serves_unless_a_newer_one_is_known(
     ada: Session, bob: Session, file: Path, signature: Path, relay: HonestRelay, tmp_path: Path
 ) -> None:
     path = tmp_path / "ada.record"
-    identity = _export(ada, path)
-    good = by_identity(checked(file, signature), record_file(str(path), identity, bob), bob)
-    assert good.to_json()["freshness"] == "file"
+    _export(ada, path)
+    did = ssh_key(ada, "ada").did
+
+    def from_file() -> SignedByIdentity:
+        found = resolve_identity(did, bob, record_file=str(path), offline=True).resolution
+        return by_identity(checked(file, signature), Evidence(found.record, found.freshness.value), bob)
+
+    assert from_file().to_json()["freshness"] == "first-seen"
     ssh_key(ada, "ada", named=False)
     publish_identity(ada, "ada", [relay.url])
-    resolve_identity(good.did, bob, [relay.url])
-    assert refused(lambda: record_file(str(path), identity, bob)) == "record.stale"
-    assert refused(lambda: record_file(str(path), bytes(32), None)) == "record.identity-mismatch"
+    resolve_identity(did, bob, [relay.url])
+    assert refused(from_file) == "ssh-keys.not-named"
 
 
 def test_a_list_decides_for_whom_and_what(ada: Session, file: Path, signature: Path, tmp_path: Path) -> None:
@@ -337,17 +339,3 @@ def test_a_file_that_cannot_be_read_is_named(ada: Session, tmp_path: Path) -> No
 def test_what_is_said_names_no_label(ada: Session, file: Path, signature: Path) -> None:
     good: SignedByIdentity = by_identity(checked(file, signature), evidence_of(ada), ada)
     assert "ada" not in str(good.to_json()).lower().replace(good.did.lower(), "").split("'")
-
-
-def test_another_record_with_the_same_seq_is_not_believed(
-    ada: Session, bob: Session, file: Path, relay: HonestRelay, tmp_path: Path
-) -> None:
-    path = tmp_path / "ada.record"
-    identity = _export(ada, path)
-    resolve_identity(ssh_key(ada, "ada").did, bob, [relay.url])
-    seen = WalletMemory(bob.snapshot().wallet).get(identity)
-    assert seen is not None
-    with pytest.MonkeyPatch.context() as patch:
-        other = replace(seen, document_hash=bytes(32))
-        patch.setattr(WalletMemory, "get", lambda _self, _key: other)
-        assert refused(lambda: record_file(str(path), identity, bob)) == "record.equivocation"

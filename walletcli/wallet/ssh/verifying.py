@@ -9,10 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from walletcli.client.approved import check_remembered
-from walletcli.client.freshness import Seen
 from walletcli.core.identity_id import IdentityId
-from walletcli.core.record import MAX_FILE_BYTES as MAX_RECORD_BYTES
 from walletcli.core.record import Record
 from walletcli.core.ssh import allowed_signers, sshsig
 from walletcli.core.ssh.allowed_signers import Now
@@ -22,7 +19,6 @@ from walletcli.core.ssh.sshsig import SshSignature
 from walletcli.errors import VerificationError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.files import read_file
-from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.ssh import kept
 from walletcli.wallet.ssh.foreign_keys import verify
 from walletcli.wallet.ssh.hashing import hash_file
@@ -193,42 +189,6 @@ def by_identity(
     if keep and session is not None:
         kept.keep(session, *_parts(checked), identity, day)
     return SignedByIdentity(checked, did, device.signing_key, device.not_after_day, evidence, None)
-
-
-def record_file(path: str, identity: bytes, session: Session | None) -> Evidence:
-    """Read an identity's record from a file.
-
-    Args:
-        path: of the file.
-        identity: root public key, 32 bytes.
-        session: the open wallet, which may have seen a newer record; or None.
-
-    Raises:
-        InputError: ``file.*``.
-        FormatError: as `Record.from_bytes`.
-        VerificationError: ``record.*``, ``signature.invalid``; ``record.stale`` if the wallet knows a newer one,
-            ``record.equivocation`` if it knows another one with this `seq`; ``approval.missing``.
-    """
-    record = Record.from_bytes(read_file(path, MAX_RECORD_BYTES))
-    if record.packet.public_key != identity:
-        raise VerificationError("record.identity-mismatch", "the record is another identity's")
-    if session is not None:
-        memory = WalletMemory(session.snapshot().wallet)
-        _check_against(memory.get(identity), record)
-        check_remembered(memory, record, int(time.time()) // _DAY_S)
-    return Evidence(record, "file")
-
-
-def _check_against(seen: Seen | None, record: Record) -> None:
-    """Refuse a record that is older than what was seen, or another one with the same `seq`."""
-    if seen is not None and seen.seq > record.packet.seq:
-        raise VerificationError(
-            "record.stale",
-            f"this wallet has seen a newer record of the identity (seq {seen.seq})",
-            "leave --record out, or get the newer one from its owner",
-        )
-    if seen is not None and seen.seq == record.packet.seq and seen.document_hash != record.packet.document_hash:
-        raise VerificationError("record.equivocation", "this wallet has seen another record with the same seq")
 
 
 def _parts(checked: CheckedSignature) -> tuple[SshSignature, bytes]:
