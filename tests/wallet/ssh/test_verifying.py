@@ -302,7 +302,7 @@ def test_a_record_from_a_file_serves_unless_a_newer_one_is_known(
     ssh_key(ada, "ada", named=False)
     publish_identity(ada, "ada", [relay.url])
     resolve_identity(did, bob, [relay.url])
-    assert refused(from_file) == "ssh-keys.not-named"
+    assert refused(from_file) == "record.stale"
 
 
 def test_a_list_decides_for_whom_and_what(ada: Session, file: Path, signature: Path, tmp_path: Path) -> None:
