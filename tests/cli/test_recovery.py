@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import pytest
 from tests.cli.conftest import MNEMONIC, PASSWORD, Answer
 from tests.conftest import FAST_KDF, Run
 from tests.wallet.recovery.parts import Net, published, tree_of
-from walletcli.core.keys import KeyTree
+from walletcli.core.keys import KeyTree, Scheme
+from walletcli.core.wallet_index import Ranges, ShardContent, seal_shard
 
 Restore = Callable[..., dict[str, Any]]
 
@@ -55,11 +57,38 @@ def test_restore_says_what_came_back_and_who_was_asked(restore: Restore, net: Ne
     assert [item["label"] for item in found["restored"]] == ["Alice", "Bob"]
     assert [item["label"] for item in found["identities"]] == ["Alice", "Bob"]
     assert (found["not_found"], found["complete"], found["looked_up"]) == ([], True, 24)
-    assert [(row["where"], row["asked"], row["found"]) for row in found["lookups"]] == [
-        (url, 24, 2) for url in net.urls
+    assert [(row["what"], row["where"], row["asked"], row["found"]) for row in found["lookups"]] == [
+        *(("index", url, 1, 0) for url in net.urls),
+        *(("records", url, 24, 2) for url in net.urls),
     ]
+    assert found["index"] is None
     assert found["wallet"]["restore"] == {"complete": True, "restored": 2, "not_found": 0, "waiting": 0}
     assert all(len(item["devices"]["revoked"]) == 1 for item in found["restored"])
+
+
+def test_the_index_names_what_is_looked_up(
+    restore: Restore, cli: Callable[..., Run], home: Path, password: tuple[str, str], net: Net, tree: KeyTree
+) -> None:
+    net.hold(published(tree, 1, "Alice"), published(tree, 40, "Bob"))
+    content = ShardContent({Scheme.WALLETCLI: Ranges.of([1, 40]), Scheme.MERCURY: Ranges.of([0])}, 1)
+    packet = seal_shard(tree.index_key(0), 0, content, 7, os.urandom)
+    for relay in net.relays:
+        relay.shelf.packets[packet.public_key] = packet
+    found = restore(*ask(net), "--yes", "--beyond", "0", "--spread", "0")
+    assert [item["label"] for item in found["restored"]] == ["Alice", "Bob"]
+    assert (found["looked_up"], found["index"]["identities"], len(found["index"]["sources"])) == (2, 2, 3)
+    again = cli("wallet", "recover", "--scan", "--gap", "50", "--yes", *password, home=home)
+    assert again.code == 0, again.stderr
+    assert "The wallet index names 2 of them; 3 independent sources answered for it." in again.stdout
+    assert "--scheme mercury" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "code"),
+    [("--beyond=-1", "recovery.beyond"), ("--decoys=257", "recovery.decoys"), ("--spread=31d", "usage")],
+)
+def test_plans_that_make_no_sense_are_refused(restore: Restore, net: Net, option: str, code: str) -> None:
+    assert restore(*ask(net), "--yes", option, code=2)["error"]["code"].startswith(code)
 
 
 def test_too_few_sources_end_in_exit_code_11_after_the_answer(restore: Restore, net: Net, tree: KeyTree) -> None:
@@ -192,7 +221,8 @@ def test_the_owner_reads_what_is_revealed_and_agrees(
 ) -> None:
     net.hold(published(tree, 0, "Alice"))
     child = typed(on_terminal, home, words, net)
-    child.expect("Looked up at 3 relays: identities 0 to 19")
+    child.expect("First the wallet index is asked for at 3 relays, alone")
+    child.expect("Without one: identities 0 to 19")
     child.expect("one address, this machine's, asks for all of them")
     child.expect(r"Go on\? \[y/N\]")
     assert [relay.shelf.asked for relay in net.relays] == [[], [], []]

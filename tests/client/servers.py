@@ -144,6 +144,8 @@ class Shelf:
     beside: dict[bytes, bytes] = field(default_factory=dict)
     keeps_documents: bool = True
     asked: list[Asked] = field(default_factory=list)
+    sample: bytes | None = None
+    """Keys that it names when asked for some, or None if it does not know the question."""
 
     def put(self, record: Record, *, document: bool = True) -> None:
         self.packets[record.packet.public_key] = record.packet
@@ -161,6 +163,8 @@ class Shelf:
     def decide(self, asked: Asked) -> tuple[int, bytes]:
         if asked.path.startswith("/document/"):
             return self._document(asked) if self.keeps_documents else (400, b"Invalid key")
+        if asked.path == "/sample":
+            return (404, b"") if self.sample is None else (200, self.sample)
         held = {z32_encode(key): key for key in self.packets}.get(asked.path[1:])
         if asked.method == "PUT":
             return self._put_packet(asked)

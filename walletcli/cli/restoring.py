@@ -11,7 +11,7 @@ import click
 from walletcli.cli.invocation import Invocation
 from walletcli.cli.output import note, pairs, safe, table, warn
 from walletcli.cli.relay import warn_of_clear_text
-from walletcli.cli.times import DURATION, date_text
+from walletcli.cli.times import SPREAD, date_text
 from walletcli.errors import PartialError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _AGAIN = "go on with: walletcli wallet recover"
-_NAMES = ("relays", "kits", "gap", "together", "sources", "spread_s", "keep_devices", "accept_link", "gone")
+_NAMES = (
+    "relays", "kits", "gap", "together", "sources", "spread_s", "keep_devices", "accept_link", "scan", "beyond",
+    "decoys", "gone",
+)  # fmt: skip
 
 
 def search_options(function: Function) -> Function:
@@ -33,12 +36,20 @@ def search_options(function: Function) -> Function:
                      help="Ask this relay, and publish there; your list of relays if none is named."),
         click.option("--kit", "kits", metavar="DIR", multiple=True, type=click.Path(exists=True, file_okay=False),
                      help="Read this exit kit, or all that are in this directory."),
-        click.option("--gap", type=int, metavar="N", help="Search until N identities in a row are unknown (20)."),
+        click.option("--scan/--index", "scan", default=None,
+                     help="Search without asking for the wallet index; it is asked for otherwise."),
+        click.option("--beyond", type=int, metavar="N",
+                     help="Beyond the last identity of the index, look N more up (3): it may be older than they."),
+        click.option("--gap", type=int, metavar="N",
+                     help="Without an index, search until N identities in a row are unknown (20)."),
+        click.option("--decoys", type=int, metavar="N",
+                     help="Without an index, mix N keys of strangers into each step, if relays name some (20)."),
         click.option("--together/--apart", "together", default=None,
                      help="Ask each relay over one connection: quicker, and it sees that all belong together."),
         click.option("--sources", type=int, metavar="N",
                      help="Sign once N independent sources have answered (3)."),
-        click.option("--spread", "spread_s", type=DURATION, help="Publish the new records over this time."),
+        click.option("--spread", "spread_s", type=SPREAD,
+                     help="Look up, read and publish over this time each; 0: at once (30m; over TCP 0)."),
         click.option("--keep-devices", is_flag=True, default=None,
                      help="Leave the other devices in the records; revoke them later."),
         click.option("--accept-link", is_flag=True, default=None,
@@ -146,6 +157,7 @@ def _how_to_go_on(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     count = len(report.restored)
     yield f"{count} {'identity is' if count == 1 else 'identities are'} back; {report.looked_up} were looked up."
+    yield from _index_lines(report)
     for item in report.restored:
         yield ""
         yield from pairs(_fields(item))
@@ -165,6 +177,19 @@ def _lines(report: Report) -> Iterator[str]:
     if report.lookups:
         yield ""
         yield from lookup_lines(report.lookups)
+
+
+def _index_lines(report: Report) -> Iterator[str]:
+    """Return what the wallet index gave."""
+    index = report.index
+    if index is None:
+        return
+    sources = "source" if len(index.answered) == 1 else "sources"
+    yield f"The wallet index names {index.listed} of them; {len(index.answered)} independent {sources} answered for it."
+    if index.missing:
+        yield f"{len(index.missing)} of its {index.shards} shards did not come: the rest was searched for."
+    for scheme in index.elsewhere:
+        yield f"It names identities of another scheme as well: restore these with --scheme {scheme} in another --home."
 
 
 def lookup_lines(lookups: Sequence[dict[str, object]]) -> Iterator[str]:

@@ -14,23 +14,33 @@ MAX_DURATION_S = 30 * 86400
 
 
 class Duration(click.ParamType[int]):
-    """Seconds, as ``90``, ``90s``, ``15m``, ``8h`` or ``1d``."""
+    """Seconds, as ``90``, ``90s``, ``15m``, ``8h`` or ``1d``.
+
+    Args:
+        shortest_s: 1, or 0 where no time at all is a choice.
+    """
 
     name = "time"
 
+    def __init__(self, shortest_s: int = 1) -> None:
+        self._shortest_s = shortest_s
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return seconds, 1 to `MAX_DURATION_S`."""
+        """Return seconds, at most `MAX_DURATION_S`."""
         if isinstance(value, int):
             return value
         number, unit = (value[:-1], value[-1]) if value[-1:] in _SECONDS else (value, "s")
-        seconds = int(number) * _SECONDS[unit] if number.isascii() and number.isdigit() and len(number) < 9 else 0
-        if not 1 <= seconds <= MAX_DURATION_S:
-            self.fail(f"'{value}' is not a time from 1s to 30d, such as 90s, 15m or 8h", param, ctx)
+        seconds = int(number) * _SECONDS[unit] if number.isascii() and number.isdigit() and len(number) < 9 else -1
+        if not self._shortest_s <= seconds <= MAX_DURATION_S:
+            self.fail(f"'{value}' is not a time from {self._shortest_s}s to 30d, such as 90s, 15m or 8h", param, ctx)
         return seconds
 
 
 DURATION = Duration()
 """Type of options that take a length of time."""
+
+SPREAD = Duration(0)
+"""Type of options that spread something over a time, or do not."""
 
 
 def for_people(seconds: float) -> str:

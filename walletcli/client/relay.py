@@ -24,6 +24,9 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 
 _MAX_ANSWER_BYTES: Final = 65_536
+MAX_SAMPLE_KEYS: Final = 64
+"""Most keys that a node names in one answer."""
+
 _FROM_STORE: Final = (("Cache-Control", "only-if-cached"),)
 _NO_DOCUMENTS: Final = frozenset({400, 404, 405, 501})
 """How relays that know nothing of documents answer when asked for one."""
@@ -104,6 +107,20 @@ class RelayClient:
                 "record.stale", f"{self._name} has seq {packet.seq}, older than the known {min_seq}", "ask other relays"
             )
         return packet
+
+    def get_sample(self) -> list[bytes]:
+        """Return some public keys (32 bytes each) of packets that the node holds, drawn by it at random.
+
+        Raises:
+            NetworkError: ``relay.*``, ``tls.*``, ``network.*``; ``relay.status`` from a relay that names none.
+            VerificationError: ``tls.*``.
+        """
+        response = self._ask(Request("GET", "/sample"), MAX_SAMPLE_KEYS * 32)
+        self._expect(response, 200)
+        keys = [response.body[at : at + 32] for at in range(0, len(response.body), 32)]
+        if any(len(key) != 32 for key in keys):
+            raise bad_answer(self._name, "its sample is not a row of keys of 32 bytes")
+        return keys
 
     def put_packet(self, packet: SignedPacket, cas_seq: int | None = None, *, dht_wait_s: int = 0) -> int | None:
         """Store a packet.

@@ -50,7 +50,7 @@ CONTENT_BYTES: Final = SEALED_BYTES - 24 - 16
 _NONCE_BYTES: Final = 24
 _SEAL_LABEL: Final = b"walletcli/wallet-index/seal/1"
 _CONTEXT: Final = b"walletcli wallet index 1"
-_SCHEMES: Final = (Scheme.WALLETCLI, Scheme.MERCURY, Scheme.MORPHEUS)
+SCHEMES: Final = (Scheme.WALLETCLI, Scheme.MERCURY, Scheme.MORPHEUS, Scheme.SLIP13)
 """Schemes by their number."""
 
 
@@ -169,7 +169,7 @@ class ShardContent:
     def _encoded(self, shards: int | None) -> bytes:
         rows = {
             number: self.listed[scheme].to_row()
-            for number, scheme in enumerate(_SCHEMES)
+            for number, scheme in enumerate(SCHEMES)
             if self.listed.get(scheme, NOTHING)
         }
         return cbor.encode({1: VERSION, **({2: shards} if shards is not None else {}), 3: rows})
@@ -212,10 +212,10 @@ def _listed(value: object) -> dict[Scheme, Ranges]:
         raise _malformed("the lists are a map")
     found = {}
     for number, row in value.items():
-        if type(number) is not int or not 0 <= number < len(_SCHEMES):
+        if type(number) is not int or not 0 <= number < len(SCHEMES):
             raise _malformed("a list is of a scheme that is not known")
-        found[_SCHEMES[number]] = Ranges.from_row(row)
-        if not found[_SCHEMES[number]]:
+        found[SCHEMES[number]] = Ranges.from_row(row)
+        if not found[SCHEMES[number]]:
             raise _malformed("a list is empty")
     return found
 

@@ -1,4 +1,4 @@
-"""``/``, ``/metrics``, ``/healthz`` and ``/identity``.
+"""``/``, ``/metrics``, ``/healthz``, ``/identity`` and ``/sample``.
 
 Spec: docs/spec/node-api.md, "Paths" and "The operator's pages".
 """
@@ -17,6 +17,9 @@ from walletcli.node.store import Counts
 
 HEALTHY_FOR_S = 15.0
 """How long a stored batch proves that the store can write, in seconds; the service probes more often than that."""
+
+SAMPLE_KEYS = 32
+"""How many keys a sample names at most."""
 
 _PAGE_HEADERS = (
     b"Content-Security-Policy: " + CONTENT_SECURITY_POLICY.encode("ascii") + b"\r\n"
@@ -58,6 +61,8 @@ class OperatorPages:
             return lambda: self._gate.answers.text(200, self._did.encode("ascii") + b"\n")
         if path == b"/healthz":
             return self._healthz
+        if path == b"/sample":
+            return self._sample
         headers = request.headers
         if not request.client.is_operator or b"forwarded" in headers or b"x-forwarded-for" in headers:
             return None
@@ -86,6 +91,11 @@ class OperatorPages:
             delegation_days_left=self._delegation_days_left(),
             healthy=self.is_healthy(),
         )
+
+    def _sample(self) -> bytes:
+        """Name a few keys of packets that are stored: strangers, among whom a restore can hide from other nodes."""
+        keys = set(self._gate.store.random_keys(SAMPLE_KEYS))
+        return self._gate.answers.text(200, b"".join(sorted(keys)), b"application/octet-stream")
 
     def _healthz(self) -> bytes:
         if self.is_healthy():

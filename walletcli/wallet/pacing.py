@@ -22,3 +22,9 @@ def random_waits(count: int, spread_s: float) -> list[float]:
 def random_fraction() -> float:
     """Return a number from 0 to below 1, drawn from the operating system's entropy."""
     return int.from_bytes(os.urandom(8), "big") / (1 << 64)
+
+
+def random_pauses(count: int, spread_s: float) -> list[float]:
+    """Return how long to wait before each of `count` things, all of them at random instants within `spread_s`."""
+    instants = sorted(random_fraction() * spread_s for _ in range(count))
+    return [after - before for before, after in zip([0.0, *instants], instants, strict=False)]

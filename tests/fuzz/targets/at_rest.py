@@ -15,7 +15,7 @@ from walletcli.vault.padding import SMALLEST_STEP_BYTES
 from walletcli.vault.slots import FactorRecord, Slot
 from walletcli.wallet.access import messages, wire
 from walletcli.wallet.recovery.drill_log import DrillLog, Mark
-from walletcli.wallet.recovery.journal import Entry, FormerDevice, Item, Journal, Missing
+from walletcli.wallet.recovery.journal import Entry, FormerDevice, IndexFound, Item, Journal, Missing
 from walletcli.wallet.recovery.plan import Plan
 from walletcli.wallet.state import changes
 from walletcli.wallet.state.kept_splits import Healing, KeptSplit
@@ -101,10 +101,12 @@ def recovery_journals() -> list[bytes]:
         Entry(0, ("https://a.example",), "", devices, True, items),
         Entry(4, (), "record.pending", (), False, (), missing, ("record.pending", "wait")),
     ]
-    plan = Plan(("https://a.example",), 7, True, ("/kit",), 2, 60, True, True)
+    plan = Plan(("https://a.example",), 7, True, ("/kit",), 2, 60, True, True, True, 0, 7)
+    index = IndexFound(("https://a.example",), 4, (1, 3), 7, 300, ("morpheus",))
     return [
         Journal().to_bytes(),
         Journal(plan, 24, 4, {1, 2}, {entry.index: entry for entry in entries}, list(missing), True).to_bytes(),
+        Journal(plan, 301, 300, {1}, index=index).to_bytes(),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.fuzz.target import Target
 from walletcli.core.keys import Scheme
-from walletcli.core.wallet_index import CONTENT_BYTES, Ranges, ShardContent
+from walletcli.core.wallet_index import CONTENT_BYTES, SCHEMES, Ranges, ShardContent
 from walletcli.errors import WalletError
 from walletcli.wallet.index.book import IndexBook, Shard
 
@@ -39,7 +39,7 @@ def check_index_book(data: bytes) -> bool:
 
 def contents() -> list[bytes]:
     """Return what shards say that list nothing, one range, ranges of all schemes; without their padding."""
-    listed = {scheme: Ranges.of([number, 7, 8, 40]) for number, scheme in enumerate(Scheme)}
+    listed = {scheme: Ranges.of([number, 7, 8, 40]) for number, scheme in enumerate(SCHEMES)}
     found = [ShardContent({}, 1), ShardContent({Scheme.WALLETCLI: Ranges.of(range(3))}, 2), ShardContent(listed)]
     return [content.to_bytes().rstrip(b"\0")[:-1] for content in found]
 

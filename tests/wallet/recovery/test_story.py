@@ -11,8 +11,8 @@ import pytest
 
 from tests.client.records import foreign_packet
 from tests.client.servers import Asked
-from tests.wallet.parts import HonestRelay, make_home, opened
-from tests.wallet.recovery.parts import FIRST_SEQ, Lost, Net, device, go, published, signed
+from tests.wallet.parts import WORDS, HonestRelay, make_home, opened
+from tests.wallet.recovery.parts import FIRST_SEQ, Lost, Net, device, go, published, signed, tree_of
 from walletcli.core.document_parts import Approver, Approvers, Power, Retirement
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.encodings import z32_decode
@@ -48,8 +48,9 @@ def missing(report: Report) -> set[tuple[str, str]]:
 
 
 def keys_asked(relay: HonestRelay) -> list[bytes]:
-    """Return the keys that a relay was asked for, in order."""
-    return [z32_decode(asked.path[1:], 32) for asked in gets(relay) if not asked.path.startswith("/document/")]
+    """Return the keys of identities that a relay was asked for, in order."""
+    keys = [z32_decode(asked.path[1:], 32) for asked in gets(relay) if len(asked.path) == 53]
+    return [key for key in keys if key != tree_of(WORDS).index_key(0).public_key]
 
 
 def gets(relay: HonestRelay) -> list[Asked]:
@@ -111,7 +112,7 @@ def test_nothing_is_asked_for_beyond_the_gap_and_not_in_order(lost: Owner, net: 
 
 def test_together_is_one_connection_and_apart_is_one_for_each_identity(lost: Owner) -> None:
     for together, connections in ((True, 1), (False, 20)):
-        with Net.of(1) as net, lost().begin(*net.urls, together=together, name=str(together)) as session:
+        with Net.of(1) as net, lost().begin(*net.urls, together=together, scan=True, name=str(together)) as session:
             go(session)
             assert net.relays[0]._server.connections == connections
 
@@ -217,8 +218,8 @@ def test_a_relay_that_never_answers_is_named_and_waited_for_once(lost: Owner, ne
         report = go(session)
         assert len(report.restored) == 30
         assert missing(report) == {("relay", "relay.unreachable")}
-        row = next(row for row in report.lookups if row["where"] == dead.url)
-        assert (row["asked"], row["failed"]) == (20, 20)
+        rows = [row for row in report.lookups if row["where"] == dead.url]
+        assert [(row["what"], row["asked"], row["failed"]) for row in rows] == [("index", 1, 1), ("records", 20, 20)]
         assert not report.is_complete
         assert session_journal(session).open == set(range(30, 50))
 
@@ -378,23 +379,47 @@ def test_records_are_spread_over_the_time_that_was_named(lost: Owner, net: Net) 
     with owner.begin(*net.urls, spread_s=3600) as session:
         report = recover(session, journal_of(session), pause=paused.append)
         assert report.is_complete
-    assert len(paused) == 6
-    assert 0 < sum(paused) <= 3600
+    steps = [paused[:20], paused[20:26], paused[26:32], paused[32:]]
+    assert [len(step) for step in steps] == [20, 6, 6, 6], "two steps of a search, reading, publishing"
+    assert all(0 < sum(step) <= 3600 for step in steps)
+
+
+class Stopped(Exception):
+    """Ends a run in the middle."""
+
+
+def stop_after(pauses: int) -> Callable[[float], None]:
+    """Return what waits so many times, and then ends the run."""
+    left = [pauses]
+
+    def pause(_seconds: float) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Stopped
+
+    return pause
+
+
+@pytest.mark.parametrize("pauses", [0, 9, 20, 23, 25])
+def test_a_run_that_was_killed_while_it_waited_is_gone_on_with(lost: Owner, net: Net, pauses: int) -> None:
+    owner = lost()
+    net.hold(*(published(owner.tree, index, f"name {index}") for index in range(4)))
+    with owner.begin(*net.urls, spread_s=10) as session:
+        with pytest.raises(Stopped):
+            recover(session, journal_of(session), pause=stop_after(pauses))
+        before = len(session.summaries())
+        assert before == 4 if pauses >= 20 else before <= 4
+        report = go(session)
+        assert report.is_complete
+        assert len(report.restored) == 4
 
 
 def test_a_killed_run_is_gone_on_with_where_it_stopped(lost: Owner, net: Net) -> None:
     owner = lost()
     net.hold(*(published(owner.tree, index, f"name {index}") for index in range(4)))
-
-    class Stopped(Exception):
-        pass
-
-    def stop(_seconds: float) -> None:
-        raise Stopped
-
     with owner.begin(*net.urls, spread_s=10) as session:
         with pytest.raises(Stopped):
-            recover(session, journal_of(session), pause=stop)
+            recover(session, journal_of(session), pause=stop_after(20 + 4 + 4))
         assert len(session.summaries()) == 4
         for relay in net.relays:
             relay.shelf.asked.clear()

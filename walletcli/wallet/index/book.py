@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from walletcli.core import bep44, cbor
 from walletcli.core.keys import Scheme
-from walletcli.core.wallet_index import NOTHING, STEPS, Ranges, ShardContent, step_for
+from walletcli.core.wallet_index import NOTHING, SCHEMES, STEPS, Ranges, ShardContent, step_for
 from walletcli.errors import FormatError, VaultError, WalletError
 from walletcli.net.addresses import MAX_ADDRESS_CHARS
 from walletcli.wallet.access.schedule import Interval
@@ -108,11 +108,11 @@ class Shard:
 
 
 def _to_map(content: ShardContent) -> dict[int, list[int]]:
-    return {number: content.of(scheme).to_row() for number, scheme in enumerate(Scheme) if content.of(scheme)}
+    return {number: content.of(scheme).to_row() for number, scheme in enumerate(SCHEMES) if content.of(scheme)}
 
 
 def _from_map(lists: Fields) -> ShardContent:
-    listed = {scheme: Ranges.from_row(lists.items(n)) for n, scheme in enumerate(Scheme) if lists.has(n)}
+    listed = {scheme: Ranges.from_row(lists.items(n)) for n, scheme in enumerate(SCHEMES) if lists.has(n)}
     lists.end()
     if not all(listed.values()):
         raise _malformed("an empty list")

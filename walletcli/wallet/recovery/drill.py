@@ -193,7 +193,7 @@ def rehearse(
     _require_no_new_link(wallet, addresses, accept=accept_link)
     rehearsed = _rehearsal(session, words)
     published = {view.index for view in wallet.identities if view.record is not None}
-    plan = Plan(canonical(address.to_text() for address in addresses), kits=_kits(session))
+    plan = Plan(canonical(address.to_text() for address in addresses), kits=_kits(session), scan=True)
     # the search has ended before it begins: nobody is told of keys that are not in use yet
     journal = Journal(plan, next_index=MAX_INDEX + 1, open=published)
     route = dialer if dialer is not None else dialer_for(offline)

@@ -1,25 +1,26 @@
-"""Finds which identities of a seed have been published: asks for them in steps, until a gap is long enough.
+"""Asks relays for identities, together or apart, among decoys; counts how each answered.
 
-Spec: docs/spec/recovery.md, "Gap scan".
+Spec: docs/spec/recovery.md, "Order of look-ups" and "Decoys".
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
+from walletcli.client.fanout import for_each
 from walletcli.client.freshness import Freshness
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.resolution import Outcome, SourceReport
 from walletcli.client.scan import Scanned, TogetherScan, scan_apart
 from walletcli.core.identity_id import IdentityId
-from walletcli.core.keys import MAX_INDEX
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
+from walletcli.wallet.recovery.decoys import Decoys
 
 MIN_SILENT: Final = 4
 """A relay that fails for all of a step of at least so many is not asked any more in this run."""
@@ -66,6 +67,8 @@ class RelayLookups:
         errors: codes of the failures, each once.
         message: of the first failure.
         silent: whether it is not asked any more in this run.
+        decoys: for how many keys of strangers it was asked beside them.
+        what: it was asked for.
     """
 
     address: str
@@ -76,6 +79,8 @@ class RelayLookups:
     errors: list[str] = field(default_factory=list)
     message: str = ""
     silent: bool = False
+    decoys: int = 0
+    what: str = "records"
 
     def count(self, source: SourceReport) -> None:
         """Count an answer."""
@@ -92,6 +97,19 @@ class RelayLookups:
             self.found += 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One look-up: an identity's, or a decoy's, of which nothing is remembered."""
+
+    identity: IdentityId
+    relays: Sequence[NodeAddress]
+    memory: Freshness | None
+
+    @property
+    def is_decoy(self) -> bool:
+        return self.memory is None
+
+
 class Asking:
     """Asks relays for identities, together or apart, and stops asking those that do not answer.
 
@@ -101,6 +119,7 @@ class Asking:
         memory: what is remembered of identities and of the relays' own records.
         together: over one connection for each relay; otherwise over connections for each identity alone.
         timeout_s: how long a call may take, in seconds.
+        decoys: keys of strangers, mixed in; apart only.
     """
 
     def __init__(
@@ -111,7 +130,9 @@ class Asking:
         memory: Freshness,
         together: bool,
         timeout_s: float = TIMEOUT_S,
+        decoys: Decoys | None = None,
     ) -> None:
+        self._decoys = decoys
         self.lookups = {address.to_text(): RelayLookups(address.to_text()) for address in relays}
         self._alive = list(relays)
         self._dialer = dialer
@@ -156,14 +177,7 @@ class Asking:
 
     def _ask(self, identities: list[IdentityId]) -> list[Scanned]:
         if not self._together:
-            return scan_apart(
-                identities,
-                self._alive,
-                dialer=self._dialer,
-                memory=self._memory,
-                timeout_s=self._timeout_s,
-                with_bindings=False,
-            )
+            return self._ask_apart(identities)
         if self._scan is None:
             self._scan = TogetherScan(
                 self._alive,
@@ -173,6 +187,30 @@ class Asking:
                 with_bindings=False,
             )
         return self._scan.look_up(identities)
+
+    def _ask_apart(self, identities: list[IdentityId]) -> list[Scanned]:
+        """Ask for each over connections of its own; decoys stand among them, each at relays that did not name it."""
+        jobs: list[_Job] = [_Job(identity, self._alive, self._memory) for identity in identities]
+        if self._decoys is not None:
+            for key, relays in self._decoys.draw(self._alive):
+                jobs.append(_Job(IdentityId(key), relays, None))
+                for address in relays:
+                    self.lookups[address.to_text()].decoys += 1
+            jobs.sort(key=lambda _: os.urandom(16))
+        results = for_each(jobs, self._one)
+        found = {job.identity: result for job, result in zip(jobs, results, strict=True) if not job.is_decoy}
+        return [found[identity] for identity in identities]
+
+    def _one(self, job: _Job) -> Scanned:
+        (scanned,) = scan_apart(
+            [job.identity],
+            job.relays,
+            dialer=self._dialer,
+            memory=job.memory,
+            timeout_s=self._timeout_s,
+            with_bindings=False,
+        )
+        return scanned
 
     def _let_go_of_the_silent(self, results: Sequence[Scanned]) -> None:
         """Stop asking relays that failed for everything in a step; who waits for each again waits for hours."""
@@ -193,29 +231,3 @@ class Asking:
             with contextlib.suppress(OSError):
                 self._scan.close()
             self._scan = None
-
-
-def gap_scan(keys: Keys, asking: Asking, gap: int, start: int = 0, last_found: int = -1) -> Iterator[list[Looked]]:
-    """Ask for identities in steps until `gap` of them in a row are known to nobody.
-
-    No step goes further than `gap` beyond the last identity that exists: what is asked for is told to the relays, and
-    the keys beyond are the owner's future ones.
-
-    Args:
-        keys: gives the keys to look for.
-        asking: asks for them.
-        gap: at least 1.
-        start: index of the first that has not been asked for yet.
-        last_found: highest index that is known to exist, or -1.
-
-    Yields:
-        The results of each step, ascending by index.
-    """
-    while start <= min(last_found + gap, MAX_INDEX):
-        count = min(last_found + gap + 1, MAX_INDEX + 1) - start
-        looked = asking.look_up(list(enumerate(keys(start, count), start)))
-        if not looked:
-            return
-        yield looked
-        start += count
-        last_found = max([last_found, *(item.index for item in looked if item.exists)])

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from walletcli.core import cbor
+from walletcli.core.wallet_index import MAX_SHARDS
 from walletcli.errors import FormatError, WalletError
 from walletcli.wallet.recovery.plan import Plan
 from walletcli.wallet.state.changes import PutDrawer
@@ -210,6 +211,62 @@ class Entry:
         return entry
 
 
+@dataclass(frozen=True, slots=True)
+class IndexFound:
+    """The wallet index, as far as it could be read.
+
+    Attributes:
+        answered: independent sources that said what they have of shard 0.
+        shards: of how many it consists.
+        missing: numbers of those that nobody gave.
+        listed: how many identities it names.
+        highest: the highest of them, or -1.
+        elsewhere: schemes of which it names identities as well.
+    """
+
+    answered: tuple[str, ...]
+    shards: int
+    missing: tuple[int, ...]
+    listed: int
+    highest: int
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all shards were read, so that nobody needs to be searched for."""
+        return not self.missing
+
+    def to_row(self) -> list[object]:
+        """Return the CBOR list that stands for it."""
+        numbers = [self.shards, list(self.missing), self.listed, self.highest + 1]
+        return [list(self.answered), *numbers, list(self.elsewhere)]
+
+    @classmethod
+    def from_row(cls, value: object) -> IndexFound:
+        """Read the list that `to_row` wrote; raises FormatError ``recovery-journal.malformed``."""
+        row = Fields.of_row(value, _WHAT)
+        found = cls(
+            row.texts(0),
+            row.integer(1, 1, MAX_SHARDS),
+            row.number_list(2, 0, MAX_SHARDS),
+            row.integer(3),
+            row.integer(4, high=MAX_INDEX + 1) - 1,
+            row.texts(5),
+        )
+        row.end()
+        return found
+
+    def to_json(self) -> dict[str, object]:
+        """Return the sources, the shards, what is missing, and how many identities it names."""
+        return {
+            "sources": list(self.answered),
+            "shards": self.shards,
+            "missing_shards": list(self.missing),
+            "identities": self.listed,
+            "other_schemes": list(self.elsewhere),
+        }
+
+
 @dataclass(slots=True)
 class Journal:
     """A restore, as far as it has come.
@@ -222,6 +279,7 @@ class Journal:
         found: identities that were found, by index.
         missing: what did not come back and belongs to no identity that was found: relays, exit kits.
         finished: whether the search has come to its end.
+        index: the wallet index, if it was found.
     """
 
     plan: Plan = field(default_factory=Plan)
@@ -231,6 +289,19 @@ class Journal:
     found: dict[int, Entry] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
     finished: bool = False
+    index: IndexFound | None = None
+
+    @property
+    def gap(self) -> int:
+        """How many unknown identities in a row end the search: fewer behind an index that was read as a whole."""
+        return self.plan.beyond if self.index is not None and self.index.is_whole else self.plan.gap
+
+    @property
+    def looked_up(self) -> int:
+        """How many identities were looked for: those that the index names, and those of the search."""
+        if self.index is None or not self.index.is_whole:
+            return self.next_index
+        return self.index.listed + self.next_index - (self.index.highest + 1)
 
     @property
     def entries(self) -> list[Entry]:
@@ -251,6 +322,7 @@ class Journal:
                 4: sorted(self.open),
                 5: [entry.encoded() for entry in self.entries],
                 6: [item.to_row() for item in self.missing],
+                **({7: self.index.to_row()} if self.index is not None else {}),
             }
         )
 
@@ -276,8 +348,9 @@ class Journal:
         entries = [Entry.from_row(item) for item in fields.items(5)]
         _ascending([entry.index for entry in entries])
         missing = [Missing.from_row(item) for item in fields.items(6)]
+        index = IndexFound.from_row(fields.items(7)) if fields.has(7) else None
         fields.end()
-        return cls(plan, at[0], at[1], set(opened), {entry.index: entry for entry in entries}, missing, at[2])
+        return cls(plan, at[0], at[1], set(opened), {entry.index: entry for entry in entries}, missing, at[2], index)
 
 
 def _ascending(indices: list[int]) -> list[int]:

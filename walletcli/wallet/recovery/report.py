@@ -12,7 +12,7 @@ from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
 from walletcli.wallet.recovery.data import PlaceLookup
 from walletcli.wallet.recovery.gap_scan import RelayLookups
-from walletcli.wallet.recovery.journal import Entry, Journal, Missing
+from walletcli.wallet.recovery.journal import Entry, IndexFound, Journal, Missing
 from walletcli.wallet.state.draft import last_record
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
@@ -96,8 +96,9 @@ class Report:
         restored: the identities that are held again, by index.
         not_found: what did not come back.
         lookups: who was asked in this run.
-        looked_up: how far the search went: this many identities from the first on.
+        looked_up: how many identities of the seed were looked for.
         finished: whether it came to its end.
+        index: the wallet index, if it was found.
     """
 
     restored: tuple[RestoredIdentity, ...]
@@ -105,6 +106,7 @@ class Report:
     lookups: tuple[dict[str, object], ...]
     looked_up: int
     finished: bool
+    index: IndexFound | None = None
 
     @property
     def waiting(self) -> tuple[RestoredIdentity, ...]:
@@ -132,6 +134,7 @@ class Report:
             "not_found": [item.to_json() for item in self.not_found],
             "lookups": list(self.lookups),
             "looked_up": self.looked_up,
+            "index": self.index.to_json() if self.index is not None else None,
             "complete": self.is_complete,
         }
 
@@ -160,7 +163,7 @@ def report_of(
     missing += [NotFound(item, view) for view, entry in held for item in entry.missing]
     lookups = [_relay(relay) for relay in relays if relay.asked] + _places(places)
     finished = journal.finished or offline or not journal.plan.relays
-    return Report(restored, tuple(missing), tuple(lookups), journal.next_index, finished)
+    return Report(restored, tuple(missing), tuple(lookups), journal.looked_up, finished, journal.index)
 
 
 def _delegated(record: Record | None) -> set[bytes]:
@@ -171,12 +174,13 @@ def _delegated(record: Record | None) -> set[bytes]:
 def _relay(relay: RelayLookups) -> dict[str, object]:
     return {
         "where": relay.address,
-        "what": "records",
+        "what": relay.what,
         "asked": relay.asked,
         "found": relay.found,
         "absent": relay.absent,
         "failed": relay.failed,
         "errors": list(relay.errors),
+        "decoys": relay.decoys,
     }
 
 
@@ -196,6 +200,7 @@ def _places(places: Sequence[PlaceLookup]) -> list[dict[str, object]]:
                 "absent": len(of_it) - found - failed,
                 "failed": failed,
                 "errors": sorted({place.error for place in of_it if place.error}),
+                "decoys": 0,
             }
         )
     return rows

@@ -16,7 +16,6 @@ from walletcli.client.link import TIMEOUT_S
 from walletcli.core.bindings import grants_of
 from walletcli.core.document_parts import Delegation, Power
 from walletcli.core.identity_id import IdentityId
-from walletcli.core.record import Record
 from walletcli.errors import FormatError, InputError, VerificationError, WalletError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
@@ -24,15 +23,17 @@ from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.shared import SharedSession
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.memory import WalletMemory
+from walletcli.wallet.pacing import Pause, random_pauses
 from walletcli.wallet.recovery.data import PlaceLookup, ReadData, read_data
-from walletcli.wallet.recovery.found import FoundRecord, newest, why_not
-from walletcli.wallet.recovery.gap_scan import Asking, Looked, RelayLookups, gap_scan
+from walletcli.wallet.recovery.found import FoundRecord
+from walletcli.wallet.recovery.gap_scan import RelayLookups
 from walletcli.wallet.recovery.journal import Entry, FormerDevice, Item, Journal, JournalFile, Missing
 from walletcli.wallet.recovery.keeping import changes_of
 from walletcli.wallet.recovery.kits import FoundKits, find_kits
+from walletcli.wallet.recovery.searching import Search
 from walletcli.wallet.relays import known_relays
 from walletcli.wallet.state.changes import Change, PutDrawer, Remember, Several, TakeFound
-from walletcli.wallet.state.draft import file_form, last_document, last_record, today
+from walletcli.wallet.state.draft import file_form, last_document, today
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
 
@@ -60,9 +61,11 @@ class Run:
         dialer: opens the connections.
         progress: takes a line per step.
         timeout_s: how long a call may take, in seconds.
+        pause: waits where the plan spreads what is done over a time.
 
     Attributes:
         relays: what each relay was asked in this run.
+        index_relays: what each relay was asked of the wallet index.
         places: how places answered in this run.
         known_relays: relays that wallets on the owner's other devices published to, by the settings that were read.
     """
@@ -72,7 +75,9 @@ class Run:
     dialer: Dialer
     progress: Progress = silent
     timeout_s: float = TIMEOUT_S
+    pause: Pause = time.sleep
     relays: dict[str, RelayLookups] = field(default_factory=dict)
+    index_relays: dict[str, RelayLookups] = field(default_factory=dict)
     places: list[PlaceLookup] = field(default_factory=list)
     known_relays: set[str] = field(default_factory=set)
     _changes: list[Change] = field(default_factory=list, init=False)
@@ -81,19 +86,13 @@ class Run:
     _memory: WalletMemory = field(init=False)
     _kits: FoundKits = field(default_factory=FoundKits, init=False)
     _keys: dict[int, bytes] = field(default_factory=dict, init=False)
-    _held: dict[int, Record] = field(default_factory=dict, init=False)
-    _unseen: set[int] = field(default_factory=set, init=False)
     _remembered: Remember | None = field(default=None, init=False)
     _home_relays: list[NodeAddress] = field(init=False)
 
     def __post_init__(self) -> None:
         self.session = SharedSession(self.session)
-        wallet = self.wallet
-        self._memory = WalletMemory(wallet)
+        self._memory = WalletMemory(self.wallet)
         self._home_relays = known_relays(self.session.home)
-        self._unseen = {view.index for view in wallet.identities if view.unseen}
-        records = ((view.index, last_record(view)) for view in wallet.identities)
-        self._held = {index: record for index, record in records if record is not None}
 
     @property
     def journal(self) -> Journal:
@@ -110,7 +109,7 @@ class Run:
         return index in self._kits.by_index
 
     def search(self, relays: Sequence[NodeAddress]) -> None:
-        """Find the identities: those that were not found before, then on from where the search stood.
+        """Find the identities: by the wallet index, or else in steps; those that were not found before come first.
 
         Args:
             relays: whom to ask.
@@ -118,67 +117,33 @@ class Run:
         Raises:
             VaultError: ``vault.*``, ``agent.*``, ``drawer.changed``.
         """
-        plan = self.journal.plan
-        self._kits = find_kits(plan.kits, self.session.root_keys)
-        with Asking(
-            relays, dialer=self.dialer, memory=self._memory, together=plan.together, timeout_s=self.timeout_s
-        ) as asking:
-            self.relays = asking.lookups
-            again = self._to_ask_again()
-            if again:
-                self.progress(f"looking {len(again)} identities up again")
-                self._take(asking.look_up([(index, self._key(index)) for index in again]))
-            journal = self.journal
-            for looked in gap_scan(self._root_keys, asking, plan.gap, journal.next_index, journal.last_found):
-                self._take(looked, searched=True)
-                self.progress(f"{self.journal.next_index} looked up, {len(self.journal.entries)} found")
-            self._take_kits(asking)
-        self._note_relays()
+        self._kits = find_kits(self.journal.plan.kits, self.session.root_keys)
+        Search(self, self._kits, self._memory).search(relays)
         self.write()
         self._describe()
 
-    def _to_ask_again(self) -> list[int]:
-        """Return the indices about which more may be learned: not found, or at too few sources, or split."""
-        journal = self.journal
-        failed = {item.place for item in journal.missing if item.kind == "relay"}
-        unsure = [
-            entry.index
-            for entry in journal.entries
-            if entry.blocked or entry.index in self._unseen or not failed <= set(entry.answered)
-        ]
-        return sorted({*journal.open, *unsure})
-
-    def _root_keys(self, start: int, count: int) -> list[bytes]:
+    def root_keys(self, start: int, count: int) -> list[bytes]:
+        """Return the root public keys of `count` identities from `start` on, 32 bytes each."""
         keys = self.session.root_keys(start, count)
         self._keys.update(enumerate(keys, start))
         return keys
 
-    def _key(self, index: int) -> bytes:
-        return self._keys[index] if index in self._keys else self._root_keys(index, 1)[0]
+    def key(self, index: int) -> bytes:
+        """Return the root public key of an identity, 32 bytes."""
+        return self._keys[index] if index in self._keys else self.root_keys(index, 1)[0]
 
-    def _take(self, looked: Sequence[Looked], *, searched: bool = False) -> None:
-        """Take over what relays said of some identities; `searched`: they are the next ones of the search."""
-        journal = self.journal
-        if searched and looked:
-            journal.next_index = looked[-1].index + 1
-        dids = {IdentityId(self._key(item.index)).did for item in looked if item.index in journal.open}
-        journal.missing = [item for item in journal.missing if item.kind != "record" or item.name not in dids]
-        journal.open -= {item.index for item in looked}
-        for item in looked:
-            if item.exists and item.index < journal.next_index:
-                journal.last_found = max(journal.last_found, item.index)
-            found = newest(item.index, item, self._kits.newest(item.index), self._held.get(item.index))
-            if found is not None:
-                self._hold(found)
-                continue
-            why = why_not(self._key(item.index), item)
-            if why is not None:
-                journal.missing.append(why)
-            if why is not None or item.is_open:
-                journal.open.add(item.index)
-        self.write_if_due()
+    def wait(self, wait_s: float, before: str) -> None:
+        """Wait before something that the plan spreads over a time; what was found is in the vault meanwhile.
 
-    def _hold(self, found: FoundRecord) -> None:
+        Args:
+            wait_s: how long, in seconds.
+            before: what comes next.
+        """
+        self.write()
+        self.progress(f"waiting {wait_s:.0f} s before {before}")
+        self.pause(wait_s)
+
+    def hold(self, found: FoundRecord) -> None:
         """Have an identity held with a record that was found."""
         plan, before = self.journal.plan, self.journal.found.get(found.index)
         is_fresh = not found.blocked and len(found.answered) >= plan.sources
@@ -195,35 +160,6 @@ class Run:
             others = tuple(item for item in entry.items if item.kind not in _OF_RECORD)
             entry = replace(entry, items=(record, *others), is_read=False)
         self.journal.put(entry)
-
-    def _take_kits(self, asking: Asking) -> None:
-        """Hold the identities that only their exit kits show, after the relays were asked for them as well."""
-        left = [index for index in self._kits.by_index if index not in self.journal.found]
-        if left:
-            self._take(asking.look_up([(index, self._key(index)) for index in left]))
-        for index in left:
-            kit = self._kits.newest(index)
-            if index not in self.journal.found and kit is not None:
-                found = newest(index, None, kit, None)
-                if found is not None:
-                    self._hold(found)
-
-    def _note_relays(self) -> None:
-        """Note which relays did not answer, and whether the search came to its end."""
-        journal = self.journal
-        asked = {relay.address for relay in self.relays.values() if relay.asked}
-        journal.missing = [
-            item
-            for item in journal.missing
-            if item.kind != "kit" and not (item.kind == "relay" and item.place in asked)
-        ]
-        journal.missing += [
-            Missing("relay", "", relay.address, relay.errors[0], f"{_of(relay)}: {relay.message}")
-            for relay in self.relays.values()
-            if relay.failed
-        ]
-        journal.missing += self._kits.missing
-        journal.finished = journal.next_index > journal.last_found + journal.plan.gap
 
     def _describe(self) -> None:
         """Note what came back with the records themselves: label, profile, bindings."""
@@ -242,9 +178,13 @@ class Run:
         views = {view.index: view for view in self.wallet.identities}
         left = [entry.index for entry in self.journal.entries if not entry.is_read and entry.index in views]
         left.sort(key=lambda _: os.urandom(16))
+        pace_s = self.journal.plan.pace_s
+        size = 1 if pace_s else READ_AT_ONCE
+        chunks = [left[start : start + size] for start in range(0, len(left), size)]
         done = 0
-        for start in range(0, len(left), READ_AT_ONCE):
-            chunk = left[start : start + READ_AT_ONCE]
+        for chunk, wait_s in zip(chunks, random_pauses(len(chunks), pace_s), strict=True):
+            if wait_s:
+                self.wait(wait_s, f"the data of the next identity is read ({done} of {len(left)} are)")
             for index, data in zip(chunk, for_each(chunk, lambda index: self._read_one(views[index])), strict=True):
                 self._keep(views[index], data)
             done += len(chunk)
@@ -317,7 +257,7 @@ class Run:
         if index is None:
             return
         if isinstance(change, TakeFound):
-            did = IdentityId(self._key(index)).did
+            did = IdentityId(self.key(index)).did
             missing = Missing.of("record", error, did)
             self.journal.found.pop(index, None)
             self.journal.missing.append(missing)
@@ -346,11 +286,6 @@ _OF_RECORD: Final = frozenset({"record", "label", "profile", "binding"})
 def _former(delegation: Delegation) -> FormerDevice:
     is_a_nodes = delegation.powers == frozenset({Power.GRANT})
     return FormerDevice(delegation.signing_key, delegation.not_after_day, is_a_nodes)
-
-
-def _of(relay: RelayLookups) -> str:
-    rest = ", and was not asked any further" if relay.silent else ""
-    return f"it did not answer for {relay.failed} of {relay.asked} identities{rest}"
 
 
 def _described(entry: Entry, view: IdentityView) -> Entry:

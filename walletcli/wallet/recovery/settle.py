@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import VerificationError, WalletError
+from walletcli.wallet.pacing import random_pauses
 from walletcli.wallet.providers.book import read_book
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.recovery.journal import Entry
@@ -22,18 +23,14 @@ from walletcli.wallet.state.view import IdentityView
 
 _NO_ANSWER = frozenset({"host.unreachable", "host.timeout", "network.offline"})
 
-Pause = Callable[[float], object]
-"""Waits for so many seconds."""
 
-
-def settle(run: Run, pause: Pause = time.sleep) -> None:
+def settle(run: Run) -> None:
     """Sign and publish the next record of each identity that was found, in random order; those that must wait do.
 
     An identity that fails keeps no other from being done.
 
     Args:
         run: has searched and read.
-        pause: waits between two identities where the plan spreads them.
 
     Raises:
         VaultError: ``vault.*``, ``agent.*``, ``drawer.changed``.
@@ -52,10 +49,11 @@ def settle(run: Run, pause: Pause = time.sleep) -> None:
         elif entry.waits:
             run.journal.put(replace(entry, waits=()))
     ready.sort(key=lambda _: os.urandom(16))
-    for number, (entry, wait_s) in enumerate(zip(ready, _pauses(len(ready), run.journal.plan.spread_s), strict=True)):
+    for number, (entry, wait_s) in enumerate(
+        zip(ready, random_pauses(len(ready), run.journal.plan.pace_s), strict=True)
+    ):
         if wait_s:
-            run.progress(f"waiting before the next record is published ({number} of {len(ready)} are)")
-            pause(wait_s)
+            run.wait(wait_s, f"the next record is published ({number} of {len(ready)} are)")
         waits = _settle_one(run, entry, views[entry.index])
         run.journal.put(replace(entry, waits=waits))
         run.write_if_due()
@@ -132,9 +130,3 @@ def _leave_out_lost(run: Run, entry: Entry, view: IdentityView) -> None:
     ]
     if lost:
         run.session.apply(RevokeDevices(view.index, tuple(lost)))
-
-
-def _pauses(count: int, spread_s: int) -> list[float]:
-    """Return how long to wait before each of `count` identities, so that they are spread at random over a time."""
-    instants = sorted(int.from_bytes(os.urandom(8), "big") / 2**64 * spread_s for _ in range(count))
-    return [after - before for before, after in zip([0.0, *instants], instants, strict=False)]

@@ -14,12 +14,13 @@ from walletcli.errors import InputError
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Home, Progress, silent
+from walletcli.wallet.pacing import Pause
 from walletcli.wallet.recovery.journal import Journal, JournalFile
 from walletcli.wallet.recovery.plan import Plan
 from walletcli.wallet.recovery.report import Report, report_of
 from walletcli.wallet.recovery.resealing import reseal
 from walletcli.wallet.recovery.run import Run
-from walletcli.wallet.recovery.settle import Pause, settle
+from walletcli.wallet.recovery.settle import settle
 from walletcli.wallet.relays import add_relay, list_relays
 from walletcli.wallet.route import dialer_for
 
@@ -38,6 +39,9 @@ class Wish:
         keep_devices: the same.
         accept_link: the same.
         gone: relays and exit kits that are gone for good.
+        scan: the same.
+        beyond: the same.
+        decoys: the same.
     """
 
     relays: Sequence[str] = ()
@@ -49,6 +53,9 @@ class Wish:
     keep_devices: bool | None = None
     accept_link: bool | None = None
     gone: Sequence[str] = ()
+    scan: bool | None = None
+    beyond: int | None = None
+    decoys: int | None = None
 
     def on(self, plan: Plan) -> Plan:
         """Return `plan` with what is wished.
@@ -66,6 +73,9 @@ class Wish:
             spread_s=self.spread_s,
             keep_devices=self.keep_devices,
             accept_link=self.accept_link,
+            scan=self.scan,
+            beyond=self.beyond,
+            decoys=self.decoys,
         )
 
 
@@ -111,7 +121,7 @@ def journal_of(session: Session, wish: Wish = NOTHING) -> JournalFile:
     journal = file.journal
     journal.plan = plan
     if set(plan.relays) - set(before.relays):
-        journal.next_index, journal.finished = 0, False
+        journal.next_index, journal.finished, journal.index = 0, False, None
         journal.open.clear()
     gone = (set(before.relays) | set(before.kits)) - set(plan.relays) - set(plan.kits)
     if gone:
@@ -151,15 +161,16 @@ def recover(
         StorageError: ``storage.*``.
     """
     route = dialer if dialer is not None else dialer_for(offline)
-    run = Run(session, file, route, progress, timeout_s)
+    run = Run(session, file, route, progress, timeout_s, pause)
     run.search(() if offline else run.journal.plan.addresses)
     run.read()
     if not offline:
-        settle(run, pause)
+        settle(run)
         reseal(run)
     run.remember()
     _add_relays(session.home, (*run.journal.plan.relays, *sorted(run.known_relays)) if run.journal.found else ())
-    return report_of(run.journal, run.wallet, run.relays.values(), run.places, offline=offline)
+    asked = (*run.index_relays.values(), *run.relays.values())
+    return report_of(run.journal, run.wallet, asked, run.places, offline=offline)
 
 
 def _add_relays(home: Home, relays: Sequence[str]) -> None:
