@@ -38,6 +38,7 @@ MEASUREMENTS = {
     "dht-put": "bench.dht:put",
     "dht-get": "bench.dht:get",
     "dht-keep": "bench.dht:keep",
+    "ssh": "bench.ssh:ssh",
 }
 """Name on the command line -> module:function, in the order of the page."""
 

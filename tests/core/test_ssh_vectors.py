@@ -15,6 +15,7 @@ from walletcli.core.ssh.named_keys import check_named
 from walletcli.core.ssh.signable import parse_for
 from walletcli.core.ssh.sshsig import SshSignature
 from walletcli.errors import VerificationError, WalletError
+from walletcli.wallet.ssh.foreign_keys import verify
 
 
 def _read(case: dict[str, Any]) -> None:
@@ -44,6 +45,24 @@ def test_invalid_ones_end_in_their_error(case: dict[str, Any]) -> None:
         _read(case)
     assert raised.value.code == case["error"]
     assert raised.value.hint or isinstance(raised.value, VerificationError)
+
+
+@pytest.mark.parametrize("case", [case for case in load("ssh.json") if case["kind"] == "signature"], ids=name)
+def test_each_flipped_bit_of_a_signature_is_refused(case: dict[str, Any]) -> None:
+    blob, message = SshSignature.from_file(case["text"].encode()).to_blob(), bytes.fromhex(case["message_hex"])
+    for bit in range(len(blob) * 8):
+        flipped = bytearray(blob)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(WalletError):
+            _verify(bytes(flipped), message, case["namespace"])
+    _verify(blob, message, case["namespace"])
+
+
+def _verify(blob: bytes, message: bytes, namespace: str) -> None:
+    signature = SshSignature.from_blob(blob)
+    signature.check_namespace(namespace)
+    signed = signature.signed(hashlib.new(signature.algorithm, message).digest())
+    verify(signature.key_blob, signature.signature_blob, signed)
 
 
 @pytest.mark.parametrize("case", [case for case in load("ssh.json") if case["kind"] == "signable"], ids=name)

@@ -24,6 +24,7 @@ from walletcli.core.record import Record
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity, set_attribute
 from walletcli.wallet.publish import publish_identity
+from walletcli.wallet.ssh.key import ssh_key
 
 ROUNDS = 6
 """How many identities of one wallet are compared with each other, and how many strangers."""
@@ -74,11 +75,12 @@ Start = Callable[[], HonestRelay]
 
 
 def emit(session: Session, label: str, number: int, relay: HonestRelay) -> Emitted:
-    """Create an identity, give it a profile of its own, publish it twice."""
+    """Create an identity, give it a profile of its own, have its SSH key named, publish it twice."""
     create_identity(session, label)
     set_attribute(session, label, "name", f"Somebody {number:03}")
     set_attribute(session, label, "note", f"private {number}", sealed=True)
     publish_identity(session, label, [relay.url], accept_link=True)
+    ssh_key(session, label, named=True)
     set_attribute(session, label, "city", f"Town {number:03}")
     published = publish_identity(session, label, [relay.url], accept_link=True)
     return Emitted(published.record, tuple(relay.shelf.asked))
