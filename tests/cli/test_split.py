@@ -101,6 +101,11 @@ def test_an_owner_heals_with_the_proof_in_hand_and_is_warned(
     assert status["wallet"]["splits"] == []
 
 
+def test_a_side_goes_with_the_proof(answer: Answer, wallet: Path, password: Password) -> None:
+    done = answer("publish", "alice", "--side", "63d1e12f", *password, home=wallet, code=2)
+    assert done["error"]["code"] == "publish.side"
+
+
 def test_somebody_elses_proof_heals_nothing(
     answer: Answer, wallet: Path, twins: tuple[str, str], alice: str, password: Password, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import pairs, warn
 from walletcli.cli.relay import warn_of_clear_text
 from walletcli.cli.split_page import warn_of_the_key
+from walletcli.errors import UsageError
 
 
 @click.command("publish", cls=Verb, unlocks=True, example="walletcli publish alice --relay https://relay.example")
@@ -18,19 +19,22 @@ from walletcli.cli.split_page import warn_of_the_key
 @click.option("--accept-link", is_flag=True, help="Go ahead where that ties identities together; remembered.")
 @click.option("--on-top", is_flag=True, help="If relays have a newer record of yours, continue from that one.")
 @click.option("--heal", metavar="FILE", multiple=True, help="Heal the split that this proof file shows.")
+@click.option("--side", metavar="HASH", help="With --heal, after a restore: go on from this side of the split.")
 @pass_invocation
 def publish(
     invocation: Invocation, who: str, relays: tuple[str, ...], copies: int | None, accept_link: bool, on_top: bool,
-    heal: tuple[str, ...],
+    heal: tuple[str, ...], side: str | None,
 ) -> None:  # fmt: skip
     """Sign an identity's record and store it on relays."""
     from walletcli.wallet.publish import publish_identity
 
+    if side is not None and not heal:
+        raise UsageError("publish.side", "--side goes with --heal", "give the proof file with --heal")
     warn_of_clear_text(relays)
     with invocation.session() as session:
         published = publish_identity(
             session, who, relays, accept_link, copies,
-            on_top=on_top, heal=heal, offline=invocation.offline, progress=invocation.step,
+            on_top=on_top, heal=heal, side=side, offline=invocation.offline, progress=invocation.step,
         )  # fmt: skip
     for failure in published.failed:
         warn(f"{failure.address} did not store it: {failure.message}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from walletcli.client import publish as client
 from walletcli.client.resolution import Resolution
 from walletcli.client.resolve import resolve
+from walletcli.client.splits import SplitError
 from walletcli.core.document import Document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
@@ -24,7 +25,7 @@ from walletcli.wallet.providers.book import ProviderBook, read_book
 from walletcli.wallet.providers.links import bound_entries
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
-from walletcli.wallet.splits.healing import decide_to_heal, raise_healing
+from walletcli.wallet.splits.healing import decide_to_heal, go_on_from, raise_healing
 from walletcli.wallet.splits.own import refuse_open_split
 from walletcli.wallet.state.changes import Adopt, MarkStored, PlanPublish
 from walletcli.wallet.state.draft import needs_document, next_document, today
@@ -95,6 +96,7 @@ def publish_identity(
     *,
     on_top: bool = False,
     heal: Sequence[str] = (),
+    side: str | None = None,
     offline: bool = False,
     dialer: Dialer | None = None,
     progress: Progress = silent,
@@ -113,6 +115,7 @@ def publish_identity(
         on_top: if relays have a newer record of this identity than the wallet, continue from that one. (After a restore
             that is always done.)
         heal: paths of proof files of splits that the record is to heal.
+        side: in a restored wallet, the side of them from which to go on: the first digits of its content hash.
         offline: open no connection.
         dialer: opens connections; None: plain TCP.
         progress: takes a line per step.
@@ -128,6 +131,8 @@ def publish_identity(
         VaultError: ``vault.*``, ``agent.*``.
     """
     addresses = publish_addresses(session, who, relays)
+    if side is not None:
+        go_on_from(session, who, heal, side)
     decide_to_heal(session, heal, who)
     route = dialer if dialer is not None else dialer_for(offline)
     index = plan_publish(session, who, addresses, accept_link)
@@ -385,6 +390,13 @@ def _newest_found(
     except NetworkError as error:
         if identity.unseen and error.code != "resolve.not-found":
             raise
+    except SplitError as error:
+        raise VerificationError(
+            "publish.split",
+            f"{identity.label!r} is split, and this wallet has no state of it from before: {error.message}",
+            f"choose from which one to go on: walletcli record prove {identity.label_word} --out FILE; then "
+            f"walletcli publish {identity.label_word} --heal FILE --side HASH",
+        ) from error
     except VerificationError as error:
         if error.code != "record.stale":
             raise

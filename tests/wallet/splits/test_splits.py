@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.wallet.contacts.people import Owner, make_owner
-from tests.wallet.parts import WORDS, HonestRelay, make_home, opened
+from tests.wallet.parts import WORDS, HonestRelay, make_home, opened, restored_home
 from walletcli.client.resolution import FreshnessCheck, Outcome
 from walletcli.core.document import Document
 from walletcli.core.equivocation import EquivocationProof, content_hash
@@ -335,6 +335,52 @@ def test_an_identity_that_is_given_up_ends_for_those_who_saw_the_split_too(twins
     ended = twins.heal()
     assert document_of(ended).retirement is not None
     assert look(session, twins, twins.left, twins.right).resolution.record == ended
+
+
+def restored(twins: Twins) -> Session:
+    """Return an open wallet of the same words that remembers nothing."""
+    session = opened(restored_home(twins.path / "restored", WORDS))
+    create_identity(session, "alice")
+    return session
+
+
+def test_a_restored_wallet_goes_on_from_the_side_that_its_owner_names(twins: Twins, session: Session) -> None:
+    twins.split()
+    refused(lambda: look(session, twins, twins.left, twins.right))
+    proof = twins.prove()
+    right = content_hash(twins.right.record(twins.key).packet).hex()
+    with restored(twins) as wallet:
+        assert refused(lambda: publish_identity(wallet, "alice", twins.urls)) == "publish.split"
+        healed = publish_identity(wallet, "alice", twins.urls, heal=[proof], side=right[:8]).record
+    assert document_of(healed).profile == {"name": "Eve"}
+    assert look(session, twins, twins.left, twins.right).resolution.record == healed
+
+
+@pytest.mark.parametrize("side", ["", "63d1", "zzzzzzzz", "00000000"])
+def test_a_side_that_is_none_is_refused(twins: Twins, side: str) -> None:
+    twins.split()
+    proof = twins.prove()
+    with restored(twins) as wallet:
+        assert refused(lambda: publish_identity(wallet, "alice", twins.urls, heal=[proof], side=side)) == "heal.side"
+
+
+def test_a_wallet_that_has_signed_one_side_does_not_go_on_from_the_other(twins: Twins) -> None:
+    twins.split()
+    proof = twins.prove()
+    right = content_hash(twins.right.record(twins.key).packet).hex()
+    assert refused(lambda: publish_identity(twins.one, "alice", twins.urls, heal=[proof], side=right)) == "heal.side"
+
+
+def test_a_side_whose_document_is_not_in_the_proof_is_no_base(twins: Twins) -> None:
+    twins.split()
+    bare = EquivocationProof.from_bytes(Path(twins.prove()).read_bytes()).bare()
+    path = twins.path / "bare.proof"
+    path.write_bytes(bare.to_bytes())
+    side = bare.pair[0].hex()
+    with restored(twins) as wallet:
+        assert (
+            refused(lambda: publish_identity(wallet, "alice", twins.urls, heal=[str(path)], side=side)) == "heal.side"
+        )
 
 
 def test_only_the_owner_heals(twins: Twins, session: Session) -> None:

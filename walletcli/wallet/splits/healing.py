@@ -6,17 +6,23 @@ Spec: docs/spec/equivocation.md, "Healing".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from walletcli.client.resolution import Resolution
-from walletcli.core.equivocation import MAX_PROOF_BYTES, EquivocationProof
+from walletcli.core.equivocation import MAX_PROOF_BYTES, EquivocationProof, content_hash
 from walletcli.core.identity_id import IdentityId
-from walletcli.errors import VerificationError
+from walletcli.core.record import Record
+from walletcli.errors import InputError, VerificationError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.files import read_file
-from walletcli.wallet.state.changes import HealSplits, KeepSplits, Several
+from walletcli.wallet.state.changes import Adopt, HealSplits, KeepSplits, Several
+from walletcli.wallet.state.draft import last_record
 from walletcli.wallet.state.kept_splits import KeptSplit
 from walletcli.wallet.state.lookup import find
 from walletcli.wallet.state.view import IdentityView
+
+MIN_SIDE: Final = 8
+"""Fewest digits that name a side."""
 
 
 def read_proof(path: str) -> EquivocationProof:
@@ -63,6 +69,48 @@ def decide_to_heal(session: Session, paths: Sequence[str], who: str | None = Non
         kept = KeepSplits(tuple(data for found in proofs.values() for data in found))
         session.apply(Several((kept, *changes)))
     return tuple(held[key] for key in proofs)
+
+
+def go_on_from(session: Session, who: str, paths: Sequence[str], side: str) -> None:
+    """Continue from one side of a split, in a wallet that has neither: one that was restored from its words.
+
+    Args:
+        session: the open wallet.
+        who: label or id.
+        paths: of proof files.
+        side: content hash of the side in hexadecimal, or its first 8 digits or more.
+
+    Raises:
+        InputError: ``identity.unknown``, ``file.*``; ``heal.side`` if no side, or more than one, begins like this, if
+            its document is not in the proof, or if the wallet has a state of its own already.
+        FormatError, VerificationError: as `read_proof` and `Record.verified`.
+    """
+    identity = find(session.snapshot().wallet, who)
+    sides = [item for path in paths for item in read_proof(path).sides]
+    wanted = side.strip().lower()
+    found = {item.content: item for item in sides if len(wanted) >= MIN_SIDE and item.content.hex().startswith(wanted)}
+    if len(found) != 1:
+        raise _no_side(f"{len(found)} sides of the split begin with {side!r}", "give 8 digits or more of one of them")
+    (chosen,) = found.values()
+    if chosen.document is None:
+        raise _no_side(
+            "the document of that side is not in the proof", "get it with: walletcli record prove ID --relay"
+        )
+    record = Record.verified(chosen.packet, chosen.document)
+    known = last_record(identity)
+    if known is not None and content_hash(known.packet) == chosen.content:
+        if identity.unseen:
+            session.apply(Adopt(identity.index, None))
+        return
+    if known is not None and known.packet.seq >= record.packet.seq:
+        raise _no_side(
+            f"this wallet has a state of {identity.label!r} of its own, and goes on from that", "leave out --side"
+        )
+    session.apply(Adopt(identity.index, record.to_bytes()))
+
+
+def _no_side(message: str, hint: str) -> InputError:
+    return InputError("heal.side", message, hint)
 
 
 def raise_healing(session: Session, index: int, found: Resolution) -> None:
