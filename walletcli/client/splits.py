@@ -126,20 +126,22 @@ def _split_at(
     seq: int, candidates: Sequence[Shown], seen: Seen | None, known: Sequence[EquivocationProof]
 ) -> Split | None:
     states = [state for state in candidates if state.packet.seq == seq]
-    sides = [*_sides_of(states), *(side for proof in known if proof.seq == seq for side in proof.sides)]
+    proven = [side for proof in known if proof.seq == seq for side in proof.sides]
     documents: dict[bytes, bytes | None] = {}
     for state in states:
         documents.setdefault(content_hash(state.packet), state.packet.document_hash)
     if seen is not None and seen.seq == seq:
         if seen.record is not None:
-            sides += _sides(seen.record.packet, seen.record.document)
             documents.setdefault(content_hash(seen.record.packet), seen.document_hash)
         elif seen.document_hash is not None:
             documents.setdefault(seen.document_hash, seen.document_hash)
-    for side in sides:
+    for side in proven:
         documents.setdefault(side.content, side.packet.document_hash)
-    if len(documents) < 2:
+    if len(documents) < 2:  # as nearly always: no side needs its document's bytes then
         return None
+    sides = [*_sides_of(states), *proven]
+    if seen is not None and seen.seq == seq and seen.record is not None:
+        sides += _sides(seen.record.packet, seen.record.document)
     packets = dict.fromkeys([*(state.packet for state in states), *(side.packet for side in sides)])
     addresses = tuple(address for state in states for address in state.addresses)
     return Split(
