@@ -11,7 +11,8 @@ from tests.core.samples import ALICE, DAY
 from tests.core.vectors import load, name
 from tests.vectors.cases_request import ID, create, made, request, response, sign, signed
 from walletcli.core.card import Card
-from walletcli.core.request_file import MAGIC, MAX_FILE_BYTES, RequestFile, SignItem, digest_words
+from walletcli.core.request_file import MAGIC, MAX_FILE_BYTES, RequestFile, digest_words
+from walletcli.core.request_items import SignItem
 from walletcli.core.response import MAX_FILE_BYTES as MAX_RESPONSE_FILE_BYTES
 from walletcli.core.response import ResponseFile
 from walletcli.errors import FormatError, InputError, WalletError

@@ -13,7 +13,8 @@ from walletcli.core import cbor, ed25519
 from walletcli.core.cbor import Map, Value
 from walletcli.core.keys import WALLET_CHECK_BYTES, Scheme
 from walletcli.core.payload import VERSION, Payload, malformed
-from walletcli.core.request_file import ID_BYTES, MAX_INDEX, MAX_ITEMS
+from walletcli.core.request_file import ID_BYTES, MAX_ITEMS
+from walletcli.core.request_items import MAX_INDEX
 from walletcli.core.short_record import MAX_SHORT_BYTES
 from walletcli.core.statements import verify_statement
 from walletcli.errors import FormatError, VerificationError

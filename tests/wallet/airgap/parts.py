@@ -13,7 +13,8 @@ from walletcli.core.document import Document
 from walletcli.core.keys import KeyTree, Scheme
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record, packet_value
-from walletcli.core.request_file import Item, PublishItem, RequestFile
+from walletcli.core.request_file import RequestFile
+from walletcli.core.request_items import Item, PublishItem
 from walletcli.core.response import Response, ResponseFile
 from walletcli.errors import WalletError
 from walletcli.signers.statements import sign_statement

@@ -32,7 +32,8 @@ from walletcli.core.document_parts import Delegation, Power, Retirement, Success
 from walletcli.core.login import Login, Purpose
 from walletcli.core.record import SEQ_LIMIT, Record
 from walletcli.core.relation import Relation
-from walletcli.core.request_file import CreateItem, EnrolItem, Item, RequestFile, SignItem
+from walletcli.core.request_file import RequestFile
+from walletcli.core.request_items import CreateItem, EnrolItem, Item, SignItem
 from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.airgap.making import NewIdentity, Wish
 from walletcli.wallet.identities import create_identity, set_attribute

@@ -10,7 +10,7 @@ import pytest
 from tests.wallet.airgap.parts import Machines, document_of, forged_record, here, refusal, with_item
 from walletcli.core.equivocation import EquivocationProof, proof_of_records
 from walletcli.core.record import Record
-from walletcli.core.request_file import PublishItem
+from walletcli.core.request_items import PublishItem
 from walletcli.wallet.airgap.making import Wish
 from walletcli.wallet.airgap.wishes import healing_wish
 from walletcli.wallet.identities import set_attribute

@@ -16,7 +16,8 @@ from walletcli.core.contact_export import verify_export
 from walletcli.core.document_parts import Power
 from walletcli.core.export_file import SealedExport, read_export_file
 from walletcli.core.record import Record
-from walletcli.core.request_file import PublishItem, RequestFile
+from walletcli.core.request_file import RequestFile
+from walletcli.core.request_items import PublishItem
 from walletcli.core.response import ResponseFile
 from walletcli.core.sealed import unseal
 from walletcli.signers.requests import PacketRequest

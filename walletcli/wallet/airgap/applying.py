@@ -21,7 +21,8 @@ from walletcli.core.record import Record, packet_value
 from walletcli.core.relation import Relation, RelationFile
 from walletcli.core.request_file import MAGIC as REQUEST_MAGIC
 from walletcli.core.request_file import MAX_FILE_BYTES as MAX_REQUEST_BYTES
-from walletcli.core.request_file import CreateItem, EnrolItem, PublishItem, RequestFile, SignItem
+from walletcli.core.request_file import RequestFile
+from walletcli.core.request_items import CreateItem, EnrolItem, PublishItem, SignItem
 from walletcli.core.response import MAX_FILE_BYTES, Response, ResponseFile
 from walletcli.core.short_record import from_short, to_short
 from walletcli.errors import FormatError, InputError, StorageError, UsageError, VerificationError

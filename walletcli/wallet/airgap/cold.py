@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.record import Record
-from walletcli.core.request_file import CreateItem, Item
+from walletcli.core.request_items import CreateItem, Item
 from walletcli.core.response import Origin, Response, ResponseFile
 from walletcli.core.short_record import to_short
 from walletcli.errors import SignerError, VerificationError, WalletError

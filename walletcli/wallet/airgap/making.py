@@ -14,7 +14,8 @@ from walletcli.client.resolve import resolve
 from walletcli.core.document_parts import Delegation
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record, next_seq
-from walletcli.core.request_file import MAX_DAYS, CreateItem, EnrolItem, Item, PublishItem, RequestFile, SignItem
+from walletcli.core.request_file import MAX_DAYS, RequestFile
+from walletcli.core.request_items import CreateItem, EnrolItem, Item, PublishItem, SignItem
 from walletcli.errors import InputError, NetworkError, UsageError, VerificationError, WalletError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer

@@ -13,7 +13,8 @@ from walletcli.core.document_parts import Delegation
 from walletcli.core.equivocation import named_in
 from walletcli.core.keys import KeyTree
 from walletcli.core.record import Record
-from walletcli.core.request_file import CLOCK_DAYS, CreateItem, EnrolItem, PublishItem, RequestFile, SignItem
+from walletcli.core.request_file import CLOCK_DAYS, RequestFile
+from walletcli.core.request_items import CreateItem, EnrolItem, PublishItem, SignItem
 from walletcli.core.sealed import unseal
 from walletcli.core.slip10 import path_to_text
 from walletcli.errors import SignerError, WalletError

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from walletcli.core.identity_id import IdentityId
-from walletcli.core.request_file import CreateItem, EnrolItem, Item, PublishItem
+from walletcli.core.request_items import CreateItem, EnrolItem, Item, PublishItem
 from walletcli.errors import WalletError
 from walletcli.signers.requests import PacketRequest, describe_delegation, plain_line
 from walletcli.signers.statement_requests import StatementRequest

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from walletcli.core.identity_id import IdentityId
-from walletcli.core.request_file import CreateItem, EnrolItem, Item, digest_words
+from walletcli.core.request_file import digest_words
+from walletcli.core.request_items import CreateItem, EnrolItem, Item
 from walletcli.errors import InputError, SignerError, VaultError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap.book import DRAWER, RequestBook, Waiting, drawer_hash
