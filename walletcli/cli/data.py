@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from walletcli.client.manifests import ItemFault
     from walletcli.wallet.sealed.access import KitRefresh
-    from walletcli.wallet.sealed.data import ItemList
+    from walletcli.wallet.sealed.file_results import ItemList
     from walletcli.wallet.sealed.index import Item
 
 STDOUT = "-"
