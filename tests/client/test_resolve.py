@@ -17,6 +17,7 @@ from walletcli.core.cbor import encode
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Delegation, Power, Retirement
 from walletcli.core.encodings import b64url_encode
+from walletcli.core.equivocation import proof_of_records
 from walletcli.core.grant import Grant, Terms
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
@@ -469,6 +470,27 @@ def test_a_binding_is_checked_with_the_newest_known_record_of_its_provider(relay
     memory.put(PROVIDER.packet.public_key, Seen.of(rotated))
     found = ask(*holding(relay, bound()), memory=memory)
     assert [binding.state for binding in found.bindings] == ["grant.key-rotated"]
+
+
+def test_a_binding_that_rests_on_a_side_of_a_providers_split_is_disabled(relay: Relay) -> None:
+    memory, who = FreshnessMap(), PROVIDER.packet.public_key
+    twin = with_devices("provider", device("another", frozenset({Power.GRANT})), seq=PROVIDER.packet.seq)
+    memory.keep_split(proof_of_records(PROVIDER, twin))
+    found = ask(*holding(relay, bound()), memory=memory)
+    assert [binding.state for binding in found.bindings] == ["record.equivocation"]
+    memory.put(who, Seen.of(PROVIDER))
+    found = ask(*holding(relay, bound()), memory=memory)
+    assert [binding.state for binding in found.bindings] == ["valid"]  # one stays at what one has followed
+
+
+def test_who_has_followed_neither_side_of_a_provider_believes_no_grant_of_one(relay: Relay) -> None:
+    memory = FreshnessMap()
+    before = with_devices("provider", device("daily", frozenset({Power.GRANT})), seq=PROVIDER.packet.seq - 1)
+    memory.put(PROVIDER.packet.public_key, Seen.of(before))
+    twin = with_devices("provider", device("another", frozenset({Power.GRANT})), seq=PROVIDER.packet.seq)
+    memory.keep_split(proof_of_records(PROVIDER, twin))
+    found = ask(*holding(relay, bound()), memory=memory)
+    assert [binding.state for binding in found.bindings] == ["record.equivocation"]
 
 
 # --- documents from further nodes, and from files

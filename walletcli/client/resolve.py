@@ -19,10 +19,11 @@ from walletcli.client.independence import independent
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.resolution import FreshnessCheck, Resolution, latest_day, statements
 from walletcli.client.sources import open_source
+from walletcli.client.splits import refuse_split
 from walletcli.core.bindings import Binding, bindings_of, grants_of
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
-from walletcli.errors import NetworkError
+from walletcli.errors import NetworkError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 
@@ -205,4 +206,15 @@ def _bindings(
             continue
         if grant.provider not in newest or newest[grant.provider].packet.seq < seen.seq:
             newest[grant.provider] = seen.record
-    return bindings_of(record.document, today, newest)
+    return tuple(_unless_split(binding, memory) for binding in bindings_of(record.document, today, newest))
+
+
+def _unless_split(binding: Binding, memory: Freshness | None) -> Binding:
+    """Disable a binding that rests on a provider's record which is a side of a split, or comes after an open one."""
+    if binding.provider_record is None or binding.grant is None:
+        return binding
+    try:
+        refuse_split(binding.provider_record, memory, f"the provider {IdentityId(binding.grant.provider).did}")
+    except VerificationError as error:
+        return replace(binding, provider_record=None, error=error)
+    return binding
