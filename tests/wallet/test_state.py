@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.core import samples
 from walletcli.core import cbor
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, WalletError
+from walletcli.wallet.state.approvers import ApproverPlan, Credential
 from walletcli.wallet.state.kept_splits import Healing, KeptSplit
 from walletcli.wallet.state.view import IdentityView, Retired, Share, Stored
 from walletcli.wallet.state.wallet_state import DeviceSecrets, WalletState
@@ -40,6 +42,7 @@ DECIDED = replace(
     IDENTITY, index=4, retired=None, record=None, stored=None,
     bindings=(b"grant",), shares=(Share(("phone",), (b"\x08" * 32,)),), revoked=(b"\x09" * 32,),
     healing=(Healing(7, b"\x01" * 32, b"\x02" * 32),),
+    approvers=ApproverPlan(samples.approvers(3, 2), lost=True), credentials=(Credential(b"\x02" * 33, b"id", "blue"),),
 )  # fmt: skip
 PUBLIC = WalletView(
     scheme="walletcli",

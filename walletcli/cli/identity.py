@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from walletcli.cli import ssh_key
+from walletcli.cli.approver import approver
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import note, table
@@ -138,6 +139,7 @@ def retire(invocation: Invocation, who: str, reason: str, yes: bool) -> None:
 
 for verb in ssh_key.VERBS:
     identity.add_command(verb)
+identity.add_command(approver)
 
 
 def _confirmed(invocation: Invocation, question: str) -> bool:

@@ -18,6 +18,7 @@ from walletcli.errors import FormatError, InputError, NetworkError, SignerError,
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
+from walletcli.wallet.approvers.asking import approvals_of
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.linkability import Link, accepted_keys, find_links
 from walletcli.wallet.memory import WalletMemory
@@ -36,6 +37,9 @@ from walletcli.wallet.state.wallet_view import Snapshot
 
 WATCH_ONLY = "wallet.watch-only"
 """Code of the error for what a wallet without root keys cannot sign."""
+
+_CAN_WAIT = frozenset({WATCH_ONLY, "approver.unattended"})
+"""Why a record that says nothing new, but for a device that is renewed, is not signed now."""
 
 MAX_ATTEMPTS = 20
 """How often a record is made again because another process changed the wallet meanwhile."""
@@ -414,12 +418,13 @@ def _signed(session: Session, index: int, progress: Progress) -> tuple[Record, b
         progress(f"signing the record of {identity.label}")
         document = next_document(identity, _foreign_sections(session, identity), time.time(), os.urandom)
         try:
-            return Record.from_bytes(session.sign(index, document.to_bytes(), snapshot.generation)), True
+            beside = approvals_of(session.home, identity, document, progress)
+            return Record.from_bytes(session.sign(index, document.to_bytes(), snapshot.generation, beside)), True
         except VaultError as error:
             if error.code != "vault.changed":
                 raise
         except SignerError as error:
-            if error.code != WATCH_ONLY or identity.record is None or identity.changed:
+            if error.code not in _CAN_WAIT or identity.record is None or identity.changed:
                 raise
             return Record.from_bytes(identity.record), False  # renewing the device can wait for the next trip
     raise _too_busy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.core import samples
 from tests.fuzz.target import Target, fixed_entropy
 from walletcli.core import x25519
 from walletcli.core.ed25519 import SigningKey
@@ -18,6 +19,7 @@ from walletcli.wallet.recovery.drill_log import DrillLog, Mark
 from walletcli.wallet.recovery.journal import Entry, FormerDevice, IndexFound, Item, Journal, Missing
 from walletcli.wallet.recovery.plan import Plan
 from walletcli.wallet.state import changes
+from walletcli.wallet.state.approvers import ApproverPlan, Credential
 from walletcli.wallet.state.kept_splits import Healing, KeptSplit
 from walletcli.wallet.state.view import IdentityView, Retired, Stored
 from walletcli.wallet.state.wallet_state import DeviceSecrets, WalletState
@@ -151,16 +153,20 @@ def _identity(index: int) -> IdentityView:
     )
 
 
+CREDENTIAL = Credential(b"\2" + bytes(32), b"credential", "blue key")
+
+
 def wallet_states() -> list[bytes]:
     """Return the states of an empty wallet and of one with two identities and somebody else's record."""
     entropy = fixed_entropy("state")
-    seen = {entropy(32): Seen(5, entropy(32), b"record"), entropy(32): Seen(6, None, None)}
+    seen = {entropy(32): Seen(5, entropy(32), b"record"), entropy(32): Seen(6, None, None, (entropy(32), 20_000))}
     empty = WalletView("walletcli", "english", 24, entropy(16), 20_000, False, (), {})
     splits = (KeptSplit(entropy(32), b"proof"),)
     healing = replace(_identity(3), healing=(Healing(7, bytes(32), b"\1" * 32),))
-    identities = (_identity(0), healing)
+    approving = replace(_identity(4), approvers=ApproverPlan(samples.approvers(2, 2)), credentials=(CREDENTIAL,))
+    identities = (_identity(0), healing, approving)
     full = WalletView("mercury", "french", 12, entropy(16), 20_000, True, identities, seen, splits=splits)
-    devices = {index: DeviceSecrets(Secret(entropy(32)), Secret(entropy(32))) for index in (0, 3)}
+    devices = {index: DeviceSecrets(Secret(entropy(32)), Secret(entropy(32))) for index in (0, 3, 4)}
     seed = Secret(entropy(64))
     watch = WalletView("walletcli", "", 0, b"", 20_000, False, (_identity(2),), {}, watch=True)
     asked = {entropy(32): devices[0]}
@@ -185,6 +191,9 @@ def agent_requests() -> list[bytes]:
         messages.GetView(),
         messages.DeriveSummaries(0, 20),
         messages.Sign(3, b"document", 7),
+        messages.Sign(3, b"document", 7, b"beside"),
+        messages.Apply(changes.SetApprovers(3, ApproverPlan(None, True), ())),
+        messages.Apply(changes.SetApprovers(3, ApproverPlan(samples.approvers(2, 1)), (CREDENTIAL,))),
         messages.Unseal(3, b"sealed", b"context"),
         messages.Apply(changes.AddIdentity("label", None, 20_000)),
         messages.Apply(changes.SetAttribute(1, "name", "value", True)),

@@ -9,6 +9,7 @@ from walletcli.errors import WalletError
 from walletcli.net import tls
 from walletcli.node.config import TEMPLATE, Config
 from walletcli.node.wire import http_date, parse_http_date
+from walletcli.wallet.state.approvers import Credential
 from walletcli.wallet.state.sections import OwnerSection
 
 
@@ -78,7 +79,11 @@ TARGETS = [
     Target(
         "owner-section",
         check_section,
-        lambda: [OwnerSection("", {}).to_bytes(), OwnerSection("label", {"name": "Ada", "url": "x"}).to_bytes()],
+        lambda: [
+            OwnerSection("", {}).to_bytes(),
+            OwnerSection("label", {"name": "Ada", "url": "x"}).to_bytes(),
+            OwnerSection("", {}, (Credential(bytes(32), b"id", "blue"),)).to_bytes(),
+        ],
         2048,
     ),
     Target(

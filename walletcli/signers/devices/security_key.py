@@ -15,8 +15,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from walletcli.core.approval import RELYING_PARTY as APPROVING_PARTY
+from walletcli.core.approval import Approval, Subject
+from walletcli.core.document_parts import Approver
 from walletcli.core.secret import Secret
-from walletcli.errors import InputError, SignerError
+from walletcli.errors import FormatError, InputError, SignerError, VerificationError
 from walletcli.signers.devices.channel import ANSWER_LIMIT_S, TOUCH_LIMIT_S, Connection, HidChannel
 from walletcli.signers.devices.ctaphid import bad_answer
 from walletcli.signers.devices.failures import (
@@ -28,6 +31,7 @@ from walletcli.signers.devices.failures import (
     told_as_ours,
     unsupported,
 )
+from walletcli.signers.devices.new_approver import EDDSA, ES256, NewApprover, approver_of
 from walletcli.signers.devices.prompts import KeyPrompts
 from walletcli.vault.kinds import CHALLENGE_BYTES, MAX_CREDENTIAL_BYTES
 
@@ -52,7 +56,6 @@ _CBOR_CAPABILITY = 0x04
 _TOUCH_NEEDED = 2
 _PRESENT, _VERIFIED, _HAS_CREDENTIAL = 0x01, 0x04, 0x40
 _MAKE, _ASSERT = 0x01, 0x02
-_ES256, _EDDSA = -7, -8
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +137,20 @@ class SecurityKey:
                 bytes(info.aaguid).hex(),
             )
 
-    def knows(self, credential_id: bytes) -> bool:
+    def knows(self, credential_id: bytes, party: str = RELYING_PARTY) -> bool:
         """Tell whether it made a credential; it is not touched for this.
+
+        Args:
+            credential_id: 1 to 1023 bytes.
+            party: name that the credential was made under.
 
         Raises:
             SignerError: ``key.*``.
         """
-        if _HMAC_SECRET not in self._ctap.info.extensions:
+        if party == RELYING_PARTY and _HMAC_SECRET not in self._ctap.info.extensions:
             return False
         try:
-            self._assertion(credential_id, {"up": False})
+            self._assertion(credential_id, {"up": False}, party)
         except SignerError as error:
             status = _status(error)
             if status == PIN_REQUIRED:  # it does not say before it has its PIN; it may well be the one
@@ -180,7 +187,7 @@ class SecurityKey:
                 client_data_hash,
                 {"id": RELYING_PARTY, "name": "walletcli"},
                 {"id": os.urandom(32), "name": "vault", "displayName": "walletcli vault"},
-                [{"type": "public-key", "alg": number} for number in (_ES256, _EDDSA)],
+                [{"type": "public-key", "alg": number} for number in (ES256, EDDSA)],
                 exclude_list=[_descriptor(credential) for credential in exclude] or None,
                 extensions={_HMAC_SECRET: True},
                 options={"rk": False},
@@ -235,15 +242,78 @@ class SecurityKey:
             raise bad_answer(f"a secret of {len(secret)} bytes")
         return secret
 
+    def new_approver(self, exclude: Sequence[bytes], *, verify: bool) -> NewApprover:
+        """Make a credential that can approve; its owner touches it once.
+
+        Args:
+            exclude: credentials of the identity's approvers; a key that made one of them is not taken again.
+            verify: what it approves shall ask for the PIN.
+
+        Raises:
+            SignerError: ``key.*``.
+        """
+        facts = self.facts()
+        if verify and not facts.pin_set:
+            raise pin_not_set()
+        client_data_hash = os.urandom(32)
+        with self._waiting_for_touch():
+            pin = self._proof_of_pin(client_data_hash, _MAKE, APPROVING_PARTY) if facts.pin_set else {}
+            made = self._ctap.make_credential(
+                client_data_hash,
+                {"id": APPROVING_PARTY, "name": "walletcli"},
+                {"id": os.urandom(32), "name": "identity", "displayName": "walletcli identity"},
+                [{"type": "public-key", "alg": number} for number in (EDDSA, ES256)],
+                exclude_list=[_descriptor(credential) for credential in exclude] or None,
+                options={"rk": False},
+                on_keepalive=self._on_keepalive,
+                **pin,
+            )
+            self._check(made.auth_data, _PRESENT | _HAS_CREDENTIAL, APPROVING_PARTY)
+            assert made.auth_data.credential_data is not None
+            credential_id = bytes(made.auth_data.credential_data.credential_id)
+            if not 1 <= len(credential_id) <= MAX_CREDENTIAL_BYTES:
+                raise bad_answer(f"a credential id of {len(credential_id)} bytes")
+            return NewApprover(
+                credential_id, approver_of(dict(made.auth_data.credential_data.public_key), verify=verify)
+            )
+
+    def approve(self, credential_id: bytes, approver: Approver, subject: Subject) -> Approval:
+        """Approve; its owner touches it once.
+
+        Args:
+            credential_id: as `new_approver` gave it.
+            approver: what the document says of it.
+            subject: what is approved.
+
+        Raises:
+            SignerError: ``key.*``; ``key.bad-answer`` for an approval that is worth nothing.
+        """
+        client_data_hash = subject.client_data_hash
+        with self._waiting_for_touch():
+            pin = self._proof_of_pin(client_data_hash, _ASSERT, APPROVING_PARTY) if approver.user_verification else {}
+            answer = self._ctap.get_assertion(
+                APPROVING_PARTY,
+                client_data_hash,
+                [_descriptor(credential_id)],
+                on_keepalive=self._on_keepalive,
+                **pin,
+            )
+        try:
+            made = Approval(approver.algorithm, approver.public_key, bytes(answer.auth_data), bytes(answer.signature))
+            made.check(subject, approver)
+        except (FormatError, VerificationError) as error:
+            raise bad_answer(f"an approval that does not verify ({error.code})") from error
+        return made
+
     def close(self) -> None:
         """Let go of it."""
         self._channel.close()
 
     # How
 
-    def _assertion(self, credential_id: bytes, options: dict[str, bool]) -> None:
+    def _assertion(self, credential_id: bytes, options: dict[str, bool], party: str) -> None:
         with told_as_ours():
-            self._ctap.get_assertion(RELYING_PARTY, os.urandom(32), [_descriptor(credential_id)], options=options)
+            self._ctap.get_assertion(party, os.urandom(32), [_descriptor(credential_id)], options=options)
 
     @contextlib.contextmanager
     def _waiting_for_touch(self) -> Iterator[None]:
@@ -278,7 +348,7 @@ class SecurityKey:
 
         return int(ClientPin(self._ctap, self._protocol()).get_pin_retries()[0])
 
-    def _proof_of_pin(self, client_data_hash: bytes, permission: int) -> dict[str, Any]:
+    def _proof_of_pin(self, client_data_hash: bytes, permission: int, party: str = RELYING_PARTY) -> dict[str, Any]:
         """Ask for the PIN until it is right, and return what proves it for one request."""
         from fido2.ctap import CtapError
         from fido2.ctap2.pin import ClientPin
@@ -288,7 +358,7 @@ class SecurityKey:
         for attempt in range(PIN_ATTEMPTS):
             pin = _normal_pin(self._prompts.pin(self.name, self._tries_left(), again=attempt > 0))
             try:
-                token = client.get_pin_token(pin.reveal_text(), ClientPin.PERMISSION(permission), RELYING_PARTY)
+                token = client.get_pin_token(pin.reveal_text(), ClientPin.PERMISSION(permission), party)
             except CtapError as error:
                 if int(error.code) not in (PIN_INVALID, PIN_AUTH_INVALID):
                     raise
@@ -297,8 +367,8 @@ class SecurityKey:
             return {"pin_uv_param": bytes(proof), "pin_uv_protocol": protocol.VERSION}
         raise pin_wrong(self._tries_left())
 
-    def _check(self, auth_data: Any, flags: int) -> None:
-        if bytes(auth_data.rp_id_hash) != hashlib.sha256(RELYING_PARTY.encode()).digest():
+    def _check(self, auth_data: Any, flags: int, party: str = RELYING_PARTY) -> None:
+        if bytes(auth_data.rp_id_hash) != hashlib.sha256(party.encode()).digest():
             raise bad_answer("one for another relying party")
         if int(auth_data.flags) & flags != flags:
             raise bad_answer("one that was neither touched nor proven by the PIN as it should be")

@@ -23,9 +23,10 @@ from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, InputError, SignerError, VaultError, WalletError
 from walletcli.wallet.access import messages, runtime, wire
 from walletcli.wallet.access.keeper import Keeper
-from walletcli.wallet.access.messages import ApproveRequest, GetStatus, GetSummaries, GetView, Lock, Request
+from walletcli.wallet.access.messages import Apply, ApproveRequest, GetStatus, GetSummaries, GetView, Lock, Request
 from walletcli.wallet.access.schedule import Interval, Schedule
 from walletcli.wallet.home import Home
+from walletcli.wallet.state.changes import Change, SetApprovers, Several
 
 MAX_CLIENTS = 64
 """Most connections at once; the one that was silent longest makes room."""
@@ -242,6 +243,12 @@ class Agent:
                     "the agent approves no requests: whoever opens the vault does",
                     "give the password, or --password-file",
                 )
+            case Apply(SetApprovers() | Several()) if _sets_approvers(request.change):
+                raise SignerError(
+                    "approver.consent",
+                    "the agent does not change approvers: whoever opens the vault does",
+                    "give the password, or --password-file",
+                )
             case GetStatus():
                 self._keeper.refresh()
                 return wire.encode_answer([os.getpid(), max(0, int(self.expires_in_s()))])
@@ -363,6 +370,12 @@ def main(arguments: list[str]) -> int:
             os.unlink(runtime.socket_name(home))
         listener.close()
     return 0
+
+
+def _sets_approvers(change: Change) -> bool:
+    return isinstance(change, SetApprovers) or (
+        isinstance(change, Several) and any(map(_sets_approvers, change.changes))
+    )
 
 
 def _schedule(home: Home, min_s: str, max_s: str) -> Schedule | None:

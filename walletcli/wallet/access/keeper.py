@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import Protocol, TypeVar
 
 from walletcli.core import x25519
+from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.document import Document
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.keys import KeyTree, Scheme
@@ -297,9 +298,10 @@ class Keeper:
             raise watch_only(identity.label)
         previous = Record.from_bytes(identity.record).document if identity.record is not None else None
         asked = PacketRequest(identity.public_key, Document.from_bytes(request.document), previous)
-        check_signing(asked, identity, self._now())
+        beside = DocumentApprovals.from_bytes(request.beside) if request.beside is not None else None
+        check_signing(asked, identity, self._now(), beside)
         packet = SoftwareSigner(self._tree.root(request.index), identity.public_key).sign(asked)
-        record = Record.verified(packet, request.document).to_bytes()
+        record = Record.verified(packet, request.document).with_approvals(beside).to_bytes()
         self._write(transitions.record_signed(self._state, request.index, record))
         return record
 

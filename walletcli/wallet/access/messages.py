@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from walletcli.core import cbor
+from walletcli.core.approvals import MAX_APPROVALS_BYTES
 from walletcli.core.bep44 import MAX_SEQ
 from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES
 from walletcli.core.ssh.signable import MAX_SIGNABLE_BYTES
@@ -66,11 +67,13 @@ class Sign:
         index: identity index.
         document: the new document.
         generation: the vault generation from which the document was made; at another one the request is refused.
+        beside: what goes beside the document (docs/spec/approval.md), or None.
     """
 
     index: int
     document: bytes
     generation: int
+    beside: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +248,7 @@ def to_row(request: Request) -> list[object]:
         case DeriveSummaries():
             return [wire.DERIVE_SUMMARIES, request.start, request.count]
         case Sign():
-            return [wire.SIGN, request.index, request.document, request.generation]
+            return [wire.SIGN, request.index, request.document, request.generation, request.beside]
         case Apply():
             return [wire.APPLY, changes.to_row(request.change)]
         case Unseal():
@@ -330,7 +333,8 @@ def _request(kind: int, row: Fields) -> Request:
         case wire.DERIVE_SUMMARIES:
             return DeriveSummaries(row.integer(1, high=MAX_INDEX), row.integer(2, 1, wire.MAX_KEYS))
         case wire.SIGN:
-            return Sign(row.integer(1, high=MAX_INDEX), row.raw(2, max_bytes=1 << 16), row.integer(3))
+            index, document, generation = row.integer(1, high=MAX_INDEX), row.raw(2, max_bytes=1 << 16), row.integer(3)
+            return Sign(index, document, generation, row.optional_raw(4, max_bytes=MAX_APPROVALS_BYTES))
         case wire.APPLY:
             return Apply(changes.from_row(row.items(1)))
         case wire.UNSEAL:

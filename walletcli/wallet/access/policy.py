@@ -10,23 +10,33 @@ from __future__ import annotations
 
 import shlex
 
+from walletcli.core.approvals import DocumentApprovals, check_follows
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Delegation
 from walletcli.core.record import SEQ_JUMP
 from walletcli.core.ssh.named_keys import EXTENSION, named_keys
-from walletcli.errors import FormatError, SignerError
+from walletcli.errors import FormatError, SignerError, VerificationError
 from walletcli.signers.requests import PacketRequest
+from walletcli.wallet.state.draft import next_approvers
 from walletcli.wallet.state.view import IdentityView
 
 _DAY_US = 86_400_000_000
 
 
-def check_signing(request: PacketRequest, identity: IdentityView, now_s: float) -> None:
+def check_signing(
+    request: PacketRequest, identity: IdentityView, now_s: float, beside: DocumentApprovals | None = None
+) -> None:
     """Check that the wallet signs this request without asking anybody.
+
+    Args:
+        request: what would be signed.
+        identity: whose.
+        now_s: Unix time, seconds.
+        beside: the approvals of its document, or None.
 
     Raises:
         SignerError: ``identity.unseen``, ``request.seq``, ``request.foreign-device``, ``request.approvers``,
-            ``request.successor``, ``request.foreign-ssh-key`` or ``request.retirement``.
+            ``request.not-approved``, ``request.successor``, ``request.foreign-ssh-key`` or ``request.retirement``.
     """
     if identity.unseen:
         raise SignerError(
@@ -42,12 +52,30 @@ def check_signing(request: PacketRequest, identity: IdentityView, now_s: float) 
                 "request.foreign-device", "the document would give powers to a device that is not this one"
             )
     _check_ssh_keys(document, previous, identity)
-    if document.approvers != (previous.approvers if previous is not None else None):
-        raise SignerError("request.approvers", "the document would change the approvers")
+    _check_approvers(document, previous, identity, beside)
     if document.succession != (previous.succession if previous is not None else None):
         raise SignerError("request.successor", "the document would change the successor")
     if (document.retirement is not None) != (identity.retired is not None):
         raise SignerError("request.retirement", "the document and the wallet differ on whether the identity is retired")
+
+
+def _check_approvers(
+    document: Document, previous: Document | None, identity: IdentityView, beside: DocumentApprovals | None
+) -> None:
+    """Refuse approvers that the owner has not decided on, and a document that those of now have not approved."""
+    plan = identity.approvers
+    if document.approvers != next_approvers(previous, identity):
+        raise SignerError("request.approvers", "the document would change the approvers")
+    if plan is not None and plan.lost:
+        return
+    try:
+        check_follows(previous, document, beside)
+    except VerificationError as error:
+        raise SignerError(
+            "request.not-approved",
+            f"the identity's approvers have not approved the document: {error.message}",
+            "plug the security key in and try again",
+        ) from error
 
 
 def _check_ssh_keys(document: Document, previous: Document | None, identity: IdentityView) -> None:

@@ -133,13 +133,14 @@ class Session:
             )
         return identity
 
-    def sign(self, index: int, document: bytes, generation: int) -> bytes:
+    def sign(self, index: int, document: bytes, generation: int, beside: bytes | None = None) -> bytes:
         """Have the packet of a document signed; the record is on disk when this returns.
 
         Args:
             index: identity index.
             document: the new document.
             generation: of the snapshot that it was made from.
+            beside: what goes beside the document (docs/spec/approval.md), or None.
 
         Returns:
             The record, in file form.
@@ -148,7 +149,7 @@ class Session:
             VaultError: ``vault.changed`` if the wallet has changed since.
             SignerError: ``request.*`` or ``identity.unseen``.
         """
-        return cast("bytes", self.ask(wire.SIGN, index, document, generation))
+        return cast("bytes", self.ask(wire.SIGN, index, document, generation, beside))
 
     def unseal(self, index: int, sealed: bytes, context: bytes) -> bytes:
         """Open what is sealed to this device or to the recovery recipient of an identity.

@@ -44,7 +44,7 @@ GET_VIEW: Final = 4
 DERIVE_SUMMARIES: Final = 5
 """What the seed gives: start, count."""
 SIGN: Final = 6
-"""Sign a document's packet: index, document, generation."""
+"""Sign a document's packet: index, document, generation, what goes beside it or null."""
 APPLY: Final = 7
 """Make a change: its row."""
 UNSEAL: Final = 8

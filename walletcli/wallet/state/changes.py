@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from walletcli.core.equivocation import MAX_PROOF_BYTES
 from walletcli.errors import FormatError
+from walletcli.wallet.state.approvers import ApproverPlan, Credential, read_credentials
 from walletcli.wallet.state.fields import Fields
 from walletcli.wallet.state.view import MAX_DRAWER_BYTES, MAX_GRANT_BYTES, MAX_INDEX, Share
 from walletcli.wallet.state.wallet_view import Seen
 
-MAX_RECORD_BYTES = 70_000
+MAX_RECORD_BYTES = 70_000 + 16_384
 """Longest record file."""
 
 _WHAT = "agent-request"
@@ -244,6 +245,15 @@ class KeepSshKey:
 
 
 @dataclass(frozen=True, slots=True)
+class SetApprovers:
+    """Decide who is to approve, and keep how they are asked. The agent does not take this."""
+
+    index: int
+    plan: ApproverPlan
+    credentials: tuple[Credential, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Several:
     """Make several changes at once, in this order, or none of them."""
 
@@ -271,6 +281,7 @@ Change = (
     | TakeIdentity
     | KeepDevices
     | KeepSshKey
+    | SetApprovers
     | Several
 )
 
@@ -316,6 +327,8 @@ def to_row(change: Change) -> list[object]:
             return [60, change.index, int(change.named) if change.named is not None else None]
         case KeepSplits():
             return [45, list(change.proofs)]
+        case SetApprovers():
+            return [55, change.index, change.plan.to_row(), [item.to_row() for item in change.credentials]]
         case HealSplits():
             return [46, change.index, list(change.proofs), change.above_seq]
         case Several():
@@ -441,6 +454,9 @@ def _change(kind: int, row: Fields) -> Change:
             return KeepSplits(row.raws(1, max_bytes=MAX_PROOF_BYTES))
         case 46:
             return HealSplits(_index(row), row.raws(2, max_bytes=MAX_PROOF_BYTES), row.integer(3))
+        case 55:
+            plan = ApproverPlan.from_row(row.items(2), _WHAT)
+            return SetApprovers(_index(row), plan, read_credentials(row.items(3), _WHAT))
         case 14:
             return Several(tuple(_simple(item) for item in row.items(1)))
         case _:

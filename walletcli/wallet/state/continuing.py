@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from walletcli.core.document import Document
 from walletcli.core.record import Record
 from walletcli.errors import VerificationError
+from walletcli.wallet.state.approvers import joined
 from walletcli.wallet.state.kept_splits import still_to_heal
 from walletcli.wallet.state.sections import OwnerSection
 from walletcli.wallet.state.view import IdentityView, Retired
@@ -59,6 +60,7 @@ def continued(identity: IdentityView, found: Found) -> IdentityView:
         changed=retirement is None and (identity.changed or found.section is None),
         unseen=False,
         healing=still_to_heal(identity.healing, document),
+        credentials=joined(identity.credentials, found.section.credentials if found.section is not None else ()),
     )
 
 

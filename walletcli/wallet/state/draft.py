@@ -11,7 +11,7 @@ from typing import Final
 
 from walletcli.core.cbor import Value
 from walletcli.core.document import Document
-from walletcli.core.document_parts import MAX_DELEGATION_DAYS, Delegation, Power, Retirement
+from walletcli.core.document_parts import MAX_DELEGATION_DAYS, Approvers, Delegation, Power, Retirement
 from walletcli.core.record import Record, next_seq
 from walletcli.core.sealed import MAX_RECIPIENTS
 from walletcli.core.ssh.named_keys import named_keys, naming
@@ -117,7 +117,7 @@ def next_document(
         InputError: ``seq.exhausted``.
     """
     previous = last_document(identity)
-    section = OwnerSection(identity.label, dict(identity.sealed_profile))
+    section = OwnerSection(identity.label, dict(identity.sealed_profile), identity.credentials)
     delegations = _delegations(previous, identity, now_s, entropy)
     before = previous if previous is not None else Document(identity.public_key, 0)
     readers = own_readers(delegations, identity.recovery_key, identity.device_sealing_key)
@@ -128,6 +128,7 @@ def next_document(
         previous=previous.hash if previous is not None else None,
         profile=dict(identity.profile),
         bindings=_bindings(previous, identity),
+        approvers=next_approvers(previous, identity),
         sections=tuple(sorted({own_section, *_shared_sections(identity, readers, entropy), *foreign_sections})),
         delegations=delegations,
         extensions=_extensions(before, identity, delegations),
@@ -164,6 +165,13 @@ def _last_seq(previous: Document | None, identity: IdentityView) -> int | None:
     """Return the highest `seq` that the next document has to be above: the last one's, and of what it heals."""
     known = [previous.seq] if previous is not None else []
     return max([*known, *(item.seq for item in identity.healing)], default=None)
+
+
+def next_approvers(previous: Document | None, identity: IdentityView) -> Approvers | None:
+    """Return the approvers that the next document names: those that were decided on, or those of the last one."""
+    if identity.approvers is not None:
+        return identity.approvers.approvers
+    return previous.approvers if previous is not None else None
 
 
 def _bindings(previous: Document | None, identity: IdentityView) -> tuple[bytes, ...]:

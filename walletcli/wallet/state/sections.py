@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from walletcli.core import cbor, sealed
 from walletcli.core.document import check_attribute
 from walletcli.errors import FormatError
+from walletcli.wallet.state.approvers import Credential, read_credentials
 from walletcli.wallet.state.fields import Fields
 
 VERSION = 1
@@ -47,10 +48,12 @@ class OwnerSection:
     Attributes:
         label: local name, or empty.
         attributes: sealed attributes.
+        credentials: how the identity's approvers are asked; the words alone must bring them back.
     """
 
     label: str
     attributes: dict[str, str]
+    credentials: tuple[Credential, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Encode and pad.
@@ -58,7 +61,10 @@ class OwnerSection:
         Raises:
             FormatError: ``owner-section.too-long`` over 12,288 bytes.
         """
-        return _padded(cbor.encode({1: VERSION, 2: self.label, 3: self.attributes}), _WHAT)
+        fields: dict[int, object] = {1: VERSION, 2: self.label, 3: self.attributes}
+        if self.credentials:
+            fields[4] = [item.to_row() for item in self.credentials]
+        return _padded(cbor.encode(fields), _WHAT)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> OwnerSection:
@@ -68,7 +74,8 @@ class OwnerSection:
             FormatError: ``owner-section.malformed`` or ``cbor.*``.
         """
         fields = _unpadded(data, _WHAT)
-        section = cls(fields.text(2), fields.text_map(3))
+        credentials = read_credentials(fields.items(4), _WHAT) if fields.has(4) else ()
+        section = cls(fields.text(2), fields.text_map(3), credentials)
         fields.end()
         return section
 

@@ -13,6 +13,7 @@ from walletcli.core.document import check_attribute
 from walletcli.core.document_parts import LAST_DAY, RETIREMENT_REASONS
 from walletcli.core.record import Record
 from walletcli.errors import InputError, VaultError, VerificationError
+from walletcli.wallet.state.approver_plans import still_to_decide, with_plan
 from walletcli.wallet.state.changes import (
     AddIdentity,
     Adopt,
@@ -28,6 +29,7 @@ from walletcli.wallet.state.changes import (
     Rename,
     Retire,
     RevokeDevices,
+    SetApprovers,
     SetAttribute,
     SetBindings,
     SetShares,
@@ -70,6 +72,7 @@ IdentityChange = (
     | SetShares
     | RevokeDevices
     | HealSplits
+    | SetApprovers
 )
 """The changes that touch one identity and need nothing but the state."""
 
@@ -125,6 +128,9 @@ def _changed(wallet: WalletView, identity: IdentityView, change: IdentityChange)
             return _set_shares(identity, change)
         case RevokeDevices():
             return _revoke_devices(identity, change)
+        case SetApprovers():
+            _require_alive(identity)
+            return with_plan(identity, change.plan, change.credentials)
         case HealSplits():
             return _heal_splits(identity, change)
 
@@ -174,7 +180,15 @@ def record_signed(state: WalletState, index: int, record: bytes) -> WalletState:
     """Return the state after a record of this wallet's own has been signed."""
     identity = state.public.by_index(index)
     signed = replace(
-        identity, record=record, stored=None, changed=False, unseen=False, bindings=None, revoked=(), healing=()
+        identity,
+        record=record,
+        stored=None,
+        changed=False,
+        unseen=False,
+        bindings=None,
+        revoked=(),
+        healing=(),
+        approvers=None,
     )  # what was decided stands in the record now
     return _with_identity(state, signed)
 
@@ -349,6 +363,7 @@ def _take_signed(identity: IdentityView, change: TakeSigned) -> IdentityView:
         bindings=identity.bindings if identity.bindings not in (None, document.bindings) else None,
         revoked=tuple(key for key in identity.revoked if key in devices),
         healing=still_to_heal(identity.healing, document),
+        approvers=still_to_decide(identity.approvers, document.approvers),
     )
 
 
@@ -367,7 +382,15 @@ def record_approved(state: WalletState, index: int, found: Found, *, held: bool)
     if held and identity.changed:
         return _with_identity(state, continued(identity, found))
     blank = replace(
-        identity, record=None, profile={}, sealed_profile={}, bindings=None, revoked=(), healing=(), changed=False
+        identity,
+        record=None,
+        profile={},
+        sealed_profile={},
+        bindings=None,
+        revoked=(),
+        healing=(),
+        changed=False,
+        approvers=None,
     )
     approved = replace(continued(blank, found), changed=False)
     label = found.section.label if held and found.section is not None else None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from walletcli.core import cbor
 from walletcli.errors import InputError
+from walletcli.wallet.state.approvers import ApproverPlan, Credential, read_credentials
 from walletcli.wallet.state.fields import Fields
 from walletcli.wallet.state.kept_splits import Healing, read_healings
 from walletcli.wallet.state.summary import IdentitySummary
@@ -112,6 +113,8 @@ class IdentityView:
         shares: what some contacts may read.
         revoked: signing keys of devices that the next document leaves out.
         healing: splits that the next document heals.
+        approvers: who is to approve from the next document on; None: nothing was decided.
+        credentials: how its approvers are asked, ascending by key.
         ssh_key: this device's SSH key (Ed25519, 32 bytes), or None while nobody has asked for it.
         names_ssh_key: the owner wants documents to name it.
     """
@@ -138,6 +141,8 @@ class IdentityView:
     shares: tuple[Share, ...] = ()
     revoked: tuple[bytes, ...] = ()
     healing: tuple[Healing, ...] = ()
+    approvers: ApproverPlan | None = None
+    credentials: tuple[Credential, ...] = ()
     ssh_key: bytes | None = None
     names_ssh_key: bool = False
     _encoded: list[cbor.Encoded] = field(default_factory=list, init=False, compare=False, repr=False)
@@ -209,6 +214,10 @@ class IdentityView:
             fields[21] = list(self.revoked)
         if self.healing:
             fields[38] = [item.to_row() for item in self.healing]
+        if self.approvers is not None:
+            fields[40] = self.approvers.to_row()
+        if self.credentials:
+            fields[41] = [item.to_row() for item in self.credentials]
         if self.ssh_key is not None:
             fields[43] = self.ssh_key
         if self.names_ssh_key:
@@ -246,6 +255,8 @@ class IdentityView:
             shares=tuple(Share.from_row(item, _WHAT) for item in fields.items(20)) if fields.has(20) else (),
             revoked=fields.raws(21, 32) if fields.has(21) else (),
             healing=read_healings(fields, 38, _WHAT),
+            approvers=ApproverPlan.from_row(fields.items(40), _WHAT) if fields.has(40) else None,
+            credentials=read_credentials(fields.items(41), _WHAT) if fields.has(41) else (),
             ssh_key=fields.raw(43, 32) if fields.has(43) else None,
             names_ssh_key=fields.present(44),
         )

@@ -1,0 +1,1 @@
+"""Approvers of an identity: security keys that must agree to each of its documents."""
