@@ -216,7 +216,7 @@ def test_the_words_alone_bring_back_how_the_key_is_asked(
     waiting = do("wallet", "recover", "--relay", guarded, "--sources", "1", "--yes", *password, *pin, code=11)
     assert "approver.not-here" in json.dumps(waiting)  # the new device is enrolled only with the key
     blue.with_suffix(".away").rename(blue)
-    do("wallet", "recover", *password, *pin)
+    do("wallet", "recover", "--yes", *password, *pin)
     assert approvers(do, password) == [("blue", "in-force")]
     do("publish", "alice", "--relay", guarded, *password, *pin)
 
