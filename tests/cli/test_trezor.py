@@ -24,8 +24,8 @@ def did(index: int, passphrase: str = "") -> str:
     return IdentityId(KeyTree(seed, Scheme.SLIP13).root(index).public_key).did
 
 
-def on_terminal(environment: dict[str, str], *args: str) -> pexpect.spawn:
-    command = ["-m", "walletcli", "key", "info", *args]
+def on_terminal(environment: dict[str, str], *args: str, verb: str = "info") -> pexpect.spawn:
+    command = ["-m", "walletcli", "key", verb, *args]
     return pexpect.spawn(sys.executable, command, env=environment, encoding="utf-8", timeout=60)
 
 
@@ -103,6 +103,41 @@ def test_each_refusal_has_its_code(do: Do, keys: Keys) -> None:
         path = keys(f"t{number}", **settings)
         assert do("key", "info", *args, code=exit_code)["error"]["code"] == code
         path.unlink()
+
+
+def test_it_signs_an_empty_record_after_its_owner_agreed_to_sign_blindly(
+    keys: Keys, environment: dict[str, str]
+) -> None:
+    keys("t", kind="trezor", digits="4711")
+    for answer, code in (("y", 0), ("n", 6)):
+        child = on_terminal(environment, "--identity", "2", verb="test")
+        child.expect_exact("Places: ")
+        child.sendline(places_of("4711"))
+        child.expect_exact(did(2))
+        child.expect_exact("will not show this")
+        child.expect_exact("Sign it blindly? [y/N] ")
+        child.sendline(answer)
+        said = ended(child, code)
+        assert ("the signature verifies" in said) == (code == 0)
+
+
+def test_one_that_lies_signs_nothing(keys: Keys, environment: dict[str, str]) -> None:
+    for lie, told in (("flipped-signature", "does not verify"), ("other-key", "another key than before")):
+        keys("t", kind="trezor", lie=lie)
+        child = on_terminal(environment, "--identity", "2", verb="test")
+        child.expect_exact("Sign it blindly? [y/N] ")
+        child.sendline("y")
+        assert told in " ".join(ended(child, 6).split())
+
+
+def test_nothing_is_signed_unattended(do: Do, keys: Keys) -> None:
+    keys("t", kind="trezor")
+    assert do("key", "test", "--identity", "0", code=2)["error"]["code"] == "terminal.missing"
+
+
+def test_no_file_holds_the_places_of_its_pin(do: Do, keys: Keys, pin: tuple[str, str]) -> None:
+    keys("t", kind="trezor", digits="4711")
+    assert do("key", "test", "--identity", "0", *pin, code=2)["error"]["code"] == "trezor.pin-by-hand"
 
 
 def test_several_are_told_apart_by_path_or_serial_number(do: Do, keys: Keys) -> None:

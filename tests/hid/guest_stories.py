@@ -346,7 +346,14 @@ def walletcli(place: Path, *args: str, code: int = 0) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-PROGRAM = ("env", f"PYTHONPATH={Path(__file__).resolve().parents[2]}", "TERM=xterm", sys.executable, "-m", "walletcli")
+PROGRAM = (
+    "env",
+    f"PYTHONPATH={Path(__file__).resolve().parents[2]}",
+    "TERM=xterm",
+    sys.executable,
+    "-m",
+    "tests.hid.patient",
+)
 WITH_PASSWORD = ("--password-file", "password")
 WITH_PIN = ("--pin-file", "pin")
 
@@ -380,7 +387,7 @@ def test_pin_and_touch_are_asked_for_on_the_terminal(place: Path) -> None:
 # The last one: from here on, udev decides who may use what
 
 
-def test_the_udev_rule_gives_the_key_to_its_group(place: Path) -> None:
+def test_the_udev_rule_gives_keys_and_trezors_to_their_group(place: Path) -> None:
     plug("a", mode=0o600)
     assert walletcli(place, "key", "info", code=6)["error"]["code"] == "key.no-permission"
     ask("unplug", name="a")
@@ -390,3 +397,8 @@ def test_the_udev_rule_gives_the_key_to_its_group(place: Path) -> None:
     assert Path(node).stat().st_mode & 0o777 == 0o660
     assert Path(node).group() == "plugdev"
     assert walletcli(place, "key", "info")["key"]["state"] == "no-pin"
+    ask("unplug", name="a")
+    node = str(ask("plug_trezor", name="t", mode=None))
+    ask("settle_udev", node=node)
+    assert Path(node).group() == "plugdev"
+    assert walletcli(place, "key", "info", "--identity", "0")["trezor"]["identity"]["did"].startswith("did:key:z6Mk")

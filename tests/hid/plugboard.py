@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.hid.uhid import GadgetKey, UhidKey, wait_for
+from tests.hid.uhid import GadgetKey, UhidKey, UhidTrezor, wait_for
 
 SOCKET = "/run/plugboard"
 
@@ -41,11 +41,24 @@ def plug(name: str, way: str, mode: int | None = 0o666, pin: str | None = None, 
     return str(made.node)
 
 
+def plug_trezor(name: str, mode: int | None = 0o666, **options: Any) -> str:
+    """Plug a Trezor in; return the path of its hidraw device. It forgets everything when it is pulled out."""
+    if "firmware" in options:
+        options["firmware"] = tuple(options["firmware"])
+    made = UhidTrezor(f"Trezor {name}", f"serial-{name}", **options)
+    if mode is not None:
+        os.chmod(made.node, mode)
+    _keys[name] = made
+    return str(made.node)
+
+
 def unplug(name: str) -> None:
-    """Pull a key out."""
+    """Pull a device out."""
     with _lock:  # a key may be pulled out by itself, while it waits for a touch
         key = _keys.pop(name, None)
-        if key is not None:
+        if isinstance(key, UhidTrezor):
+            key.unplug()
+        elif key is not None:
             authenticator = key.device.authenticator
             _kept[name] = {field: getattr(authenticator, field) for field in ("seed", "pin", "tries")}
             key.unplug()
@@ -59,14 +72,18 @@ def forget() -> None:
 
 
 def tell(name: str, **settings: Any) -> None:
-    """Change how a key behaves: `touches`, `lie`."""
+    """Change how a device behaves: `touches`, `lie`, `never_pressed`."""
     for setting, value in settings.items():
         setattr(_keys[name].device, setting, value)
 
 
 def pull_when_touched(name: str) -> None:
-    """Pull a key out at the moment when it begins to wait for a touch."""
-    _keys[name].device.on_touch = lambda: unplug(name)
+    """Pull a device out when it begins to wait for a touch or its button."""
+    device = _keys[name].device
+    if isinstance(_keys[name], UhidTrezor):  # it answers in the thread that takes its packets
+        device.on_button = lambda: threading.Thread(target=unplug, args=(name,), daemon=True).start()
+    else:
+        device.on_touch = lambda: unplug(name)
 
 
 def touch(name: str) -> None:
@@ -96,7 +113,18 @@ def settle() -> None:
 
 COMMANDS = {
     function.__name__: function
-    for function in (plug, unplug, forget, tell, pull_when_touched, touch, use_udev_rules, settle_udev, settle)
+    for function in (
+        plug,
+        plug_trezor,
+        unplug,
+        forget,
+        tell,
+        pull_when_touched,
+        touch,
+        use_udev_rules,
+        settle_udev,
+        settle,
+    )
 }
 
 

@@ -27,7 +27,7 @@ TIME_LIMIT_S = int(os.environ.get("HID_TIME_LIMIT_S", "2400"))
 """How long the guest may run on a busy machine; on a quiet one it is done in three minutes."""
 
 MEMORY_MIB = 1536
-GUEST_TESTS = ("tests/hid/guest_peers.py", "tests/hid/guest_stories.py")
+GUEST_TESTS = ("tests/hid/guest_peers.py", "tests/hid/guest_trezor.py", "tests/hid/guest_stories.py")
 """In this order: what others wrote goes first. `guest.sh` runs them."""
 
 META_PACKAGE = "linux-image-amd64"
@@ -174,7 +174,7 @@ def boot(tree: Path, version: str, packed: Path, arguments: Sequence[str]) -> tu
     alarm.start()
     summary = "no tests were done"
     try:
-        with (WORK / "guest.log").open("w") as log:
+        with (WORK / "guest.log").open("w", buffering=1) as log:
             for raw in process.stdout:
                 line = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1bc|\r", "", raw.decode(errors="replace")).rstrip()
                 log.write(line + "\n")

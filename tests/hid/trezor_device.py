@@ -84,6 +84,9 @@ class TrezorDevice:
         self._passphrase: str | None = None
         self.on_button: Callable[[], None] | None = None
 
+    def leave(self) -> None:
+        """Do nothing: it waits for nobody by itself."""
+
     def receive(self, report: bytes) -> None:
         """Take a report from the host."""
         if self._partial is None:

@@ -13,15 +13,25 @@ import select
 import struct
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.hid.device import Device
+from tests.hid.trezor_device import TrezorDevice
 
 VENDOR, PRODUCT = 0x1209, 0xF1D0
 REPORT_DESCRIPTOR = bytes.fromhex(
     "06d0f1"  # usage page: FIDO Alliance
     "0901a101"  # usage: CTAPHID; collection
+    "0920150026ff00750895408102"  # 64 bytes in
+    "0921150026ff00750895409102"  # 64 bytes out
+    "c0"
+)
+TREZOR_IDS = (0x534C, 0x0001)
+TREZOR_DESCRIPTOR = bytes.fromhex(
+    "0600ff"  # usage page: the vendor's own
+    "0901a101"  # usage 1; collection
     "0920150026ff00750895408102"  # 64 bytes in
     "0921150026ff00750895409102"  # 64 bytes out
     "c0"
@@ -38,14 +48,17 @@ _EVENT_BYTES = 4380
 class UhidKey:
     """A key on `/dev/uhid`."""
 
+    IDS, DESCRIPTOR = (VENDOR, PRODUCT), REPORT_DESCRIPTOR
+    MAKE: Callable[..., Any] = Device
+
     def __init__(self, name: str, serial: str, **options: Any) -> None:
         before = nodes()
-        self.device = Device(self._send, **options)
+        self.device = type(self).MAKE(self._send, **options)
         self._open = threading.Lock()
         self.descriptor = os.open("/dev/uhid", os.O_RDWR | os.O_CLOEXEC)
         head = struct.pack("<I128s64s64s", _CREATE2, name.encode(), b"tests/hid", serial.encode())
-        head += struct.pack("<HHIIII", len(REPORT_DESCRIPTOR), _BUS_USB, VENDOR, PRODUCT, 0x100, 0)
-        os.write(self.descriptor, head + REPORT_DESCRIPTOR.ljust(4096, b"\0"))
+        head += struct.pack("<HHIIII", len(self.DESCRIPTOR), _BUS_USB, *self.IDS, 0x100, 0)
+        os.write(self.descriptor, head + self.DESCRIPTOR.ljust(4096, b"\0"))
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -83,6 +96,13 @@ class UhidKey:
                 os.write(self.descriptor, struct.pack("<IIHH", _GET_REPORT_REPLY, number, 5, 0))
             elif kind == _SET_REPORT:
                 os.write(self.descriptor, struct.pack("<IIH", _SET_REPORT_REPLY, number, 5))
+
+
+class UhidTrezor(UhidKey):
+    """A Trezor One of the days when it was a HID device, on `/dev/uhid`."""
+
+    IDS, DESCRIPTOR = TREZOR_IDS, TREZOR_DESCRIPTOR
+    MAKE = TrezorDevice
 
 
 class GadgetKey:

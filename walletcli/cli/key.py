@@ -84,6 +84,15 @@ def _trezor_info(invocation: Invocation, which: str | None, index: int | None) -
     invocation.answer({"trezor": view.to_json()}, trezor_lines(view))
 
 
+def _try_trezor(invocation: Invocation, which: str | None, index: int) -> None:
+    from walletcli.cli.trezor_prompts import TrezorTerminal
+    from walletcli.wallet.trezors import try_trezor
+
+    terminal = TrezorTerminal(invocation)
+    view = try_trezor(which, terminal, terminal, index)
+    invocation.answer({"trezor": view.to_json()}, ["The device signed a record, and the signature verifies."])
+
+
 def _info_lines(view: KeyView) -> list[str]:
     facts = view.facts
     assert facts is not None
@@ -138,11 +147,16 @@ def enrol(
 
 @key.command("test", unlocks=True, example="walletcli key test")
 @_WHICH
+@click.option("--identity", "index", type=click.IntRange(min=0), metavar="N",
+              help="Of a Trezor: have it sign an empty record of identity N, and throw that away.")  # fmt: skip
 @pass_invocation
-def test(invocation: Invocation, which: str | None) -> None:
-    """Open the wallet by a security key and change nothing."""
+def test(invocation: Invocation, which: str | None, index: int | None) -> None:
+    """Open the wallet by a security key, or have a Trezor sign, and change nothing."""
     from walletcli.wallet.security_keys import try_key
 
+    if index is not None:
+        _try_trezor(invocation, which, index)
+        return
     home = invocation.home
     opened = with_password(invocation, lambda password: try_key(home, password, which))
     invocation.answer({"opened": opened.to_json()}, [f"The key opens slot {opened.id}."])

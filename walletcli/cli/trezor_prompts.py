@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from walletcli.cli.output import note, safe
+from walletcli.errors import UsageError
 
 if TYPE_CHECKING:
     from walletcli.cli.invocation import Invocation
@@ -27,10 +28,13 @@ class TrezorTerminal:
         """Return the places of the PIN's digits.
 
         Raises:
-            UsageError: ``terminal.missing``.
+            UsageError: ``trezor.pin-by-hand``, ``terminal.missing``.
         """
         from walletcli.cli.terminal import open_terminal
 
+        if self._invocation.pin_file is not None:
+            message = "the places of this device's PIN change each time, so that no file can hold them"
+            raise UsageError("trezor.pin-by-hand", message, "leave --pin-file out, and look at the device")
         with open_terminal(self._invocation, "ask for the PIN of the device", "its PIN is typed by hand") as terminal:
             terminal.write(f"{safe(device)} shows a square of digits. Type where those of your PIN stand:\n{_SQUARE}")
             return terminal.ask_secret("Places: ")
@@ -45,6 +49,19 @@ class TrezorTerminal:
 
         with open_terminal(self._invocation, "ask for the passphrase", "it is typed by hand") as terminal:
             return terminal.ask_secret(f"Passphrase for {safe(device)} (empty for none): ")
+
+    def blind(self, device: str, lines: list[str]) -> bool:
+        """Tell whether something is to be signed that the device does not show.
+
+        Raises:
+            UsageError: ``terminal.missing``.
+        """
+        from walletcli.cli.terminal import open_terminal
+
+        with open_terminal(self._invocation, "ask before a blind signature", "it is confirmed by hand") as terminal:
+            terminal.write("".join(f"  {safe(line)}\n" for line in lines))
+            terminal.write(f"{safe(device)} will not show this, and what it shows is not signed.\n")
+            return terminal.confirm("Sign it blindly?")
 
     def press(self, device: str) -> None:
         """Say on stderr that the device waits for its button."""

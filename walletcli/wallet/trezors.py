@@ -5,9 +5,12 @@ Spec: docs/spec/trezor.md.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from walletcli.core.document import Document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.keys import Scheme, identity_path
 from walletcli.core.slip10 import path_to_text
@@ -21,12 +24,16 @@ from walletcli.signers.devices.hidapi import (
     webusb_trezors,
 )
 from walletcli.signers.devices.trezor import Trezor, TrezorFacts, TrezorPrompts
+from walletcli.signers.devices.trezor_signer import Consent, TrezorSigner
+from walletcli.signers.requests import PacketRequest
 
 CHECKED: Final = "against published vectors and framing only, not the device's firmware"
 """How far what is said about these devices was checked."""
 
 SMALLEST_RECORD_BYTES: Final = 270
 """What is signed of the shortest record: one without a device key."""
+
+_LOWEST_SEQ = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +141,45 @@ def trezor_info(which: str | None, prompts: TrezorPrompts, index: int | None = N
         InputError: ``trezor.pin-form``, ``trezor.passphrase-length``, ``identity.index``.
         MissingExtraError: ``key.no-hidapi``.
     """
+    with _opened(which, prompts, index) as (device, trezor):
+        view = TrezorView(device, "hid", trezor.facts)
+        if index is None:
+            return view
+        return replace(view, identity=OnDevice(index, IdentityId(trezor.public_key(identity_uri(index)))))
+
+
+def try_trezor(which: str | None, prompts: TrezorPrompts, consent: Consent, index: int) -> TrezorView:
+    """Have a Trezor sign a record of an identity that says nothing, verify the signature, and throw it away.
+
+    The record has the lowest `seq`: whoever kept it could put it before no other.
+
+    Args:
+        which: its path or serial number; None if one only is plugged in.
+        prompts: asks its owner for PIN, passphrase and button.
+        consent: asks its owner whether to sign what the device does not show.
+        index: of the identity in the scheme ``slip13``.
+
+    Raises:
+        SignerError: ``trezor.*``, ``key.*``, ``signer.refused``, ``signer.failed``.
+        UsageError: ``trezor.unknown``, ``terminal.missing``.
+        InputError: ``trezor.pin-form``, ``trezor.passphrase-*``, ``identity.index``.
+        MissingExtraError: ``key.no-hidapi``.
+    """
+    with _opened(which, prompts, index) as (device, trezor):
+        asked = identity_uri(index)
+        key = trezor.public_key(asked)
+        TrezorSigner(trezor, asked, key, consent).sign(PacketRequest(key, Document(key, _LOWEST_SEQ)))
+        return TrezorView(device, "hid", trezor.facts, OnDevice(index, IdentityId(key)))
+
+
+@contextlib.contextmanager
+def _opened(which: str | None, prompts: TrezorPrompts, index: int | None) -> Iterator[tuple[PluggedKey, Trezor]]:
     if index is not None:
         identity_path(Scheme.SLIP13, index)  # before anybody is asked for anything
     device = chosen_trezor(which)
     connection = HidConnection(device)
     try:
-        trezor = Trezor(device.name, connection, prompts)
-        view = TrezorView(device, "hid", trezor.facts)
-        if index is None:
-            return view
-        return replace(view, identity=OnDevice(index, IdentityId(trezor.public_key(identity_uri(index)))))
+        yield device, Trezor(device.name, connection, prompts)
     finally:
         connection.close()
 

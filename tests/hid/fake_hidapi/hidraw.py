@@ -50,8 +50,9 @@ class device:  # noqa: N801  # the library's name
         self.gone = False
         self.is_trezor = kept.get("kind") == "trezor"
         if self.is_trezor:
-            names = ("words", "passphrase_used", "lie", "vendor", "in_bootloader")
+            names = ("words", "passphrase_used", "lie", "vendor", "in_bootloader", "firmware", "max_challenge")
             options = {name: kept[name] for name in names if name in kept}
+            options |= {"firmware": tuple(options["firmware"])} if "firmware" in options else {}
             self.device: Any = TrezorDevice(self.packets.put, pin=kept.get("digits", ""), **options)
             return
         options = {name: kept[name] for name in ("hmac_secret", "always_pin") if name in kept}
