@@ -11,7 +11,6 @@ LIMIT_S = 600.0
 
 unlock.START_TIMEOUT_S = LIMIT_S
 for module in (channel, security_key, trezor):
-    vars(module).update(
-        dict.fromkeys({"ANSWER_LIMIT_S", "TOUCH_LIMIT_S", "OWNER_LIMIT_S"} & vars(module).keys(), LIMIT_S)
-    )
+    for name in {"ANSWER_LIMIT_S", "TOUCH_LIMIT_S", "OWNER_LIMIT_S"} & vars(module).keys():
+        setattr(module, name, LIMIT_S)
 runpy.run_module("walletcli", run_name="__main__", alter_sys=True)

@@ -83,6 +83,26 @@ def gone(pid: int, timeout_s: float = 5.0) -> bool:
 # What it is for
 
 
+def test_whoever_takes_long_to_type_or_to_touch_unlocks_all_the_same(
+    wallet_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import walletcli.wallet.access.unlock as unlocking
+
+    passed_s = 0.0
+    clock = time.monotonic
+    monkeypatch.setattr(unlocking.time, "monotonic", lambda: clock() + passed_s)
+
+    def slowly() -> Secret:
+        nonlocal passed_s
+        passed_s += 10 * unlocking.START_TIMEOUT_S
+        return password()
+
+    try:
+        assert not unlock(wallet_home, slowly).already
+    finally:
+        assert lock(wallet_home)
+
+
 def test_an_unlocked_wallet_needs_no_password(agent_home: Home) -> None:
     with open_session(agent_home, nobody) as session:
         create_identity(session, "alice")

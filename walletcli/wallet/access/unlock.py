@@ -76,7 +76,7 @@ def unlock(
                 "agent.timeout", "the wallet can stay unlocked for 1 second to 30 days", "choose another time"
             )
     home.require()
-    deadline_s = time.monotonic() + START_TIMEOUT_S
+    deadline_s = 0.0
     data_key: Secret | None = None
     while True:
         agent = live_agent(home)
@@ -87,6 +87,7 @@ def unlock(
             from walletcli.wallet.access.opening import open_vault
 
             data_key = open_vault(home, password).data_key
+            deadline_s = time.monotonic() + START_TIMEOUT_S  # the owner may have taken long to type or to touch
         try:
             _start(home, data_key, idle_s, absolute_s, interval)
         except VaultError as error:
