@@ -109,28 +109,22 @@ class Device:
         if not self._busy.acquire(blocking=False):
             self._reply(channel, ERROR, b"\x06")
             return
-        with self._busy_until_done():
-            self._asking = channel
-            if not self._is_gone:
-                self._cancelled.clear()
-            self.requests.append(data[0] if data else 0)
-            if self.lie is not None and self._lie_before(channel, self.lie):
-                return
-            answer = self.authenticator.call(data)
-            if self.lie is not None:
-                answer = changed(self.lie, data, answer)
+        try:
+            answer = self._answer_to(channel, data)
+        finally:
+            self._busy.release()  # before the answer: whoever has read it may ask the next thing at once
+        if answer is not None:
             self._lie_after(channel, answer) if self.lie is not None else self._reply(channel, CBOR, answer)
 
-    def _busy_until_done(self) -> Any:
-        lock = self._busy
-
-        class Held:
-            def __enter__(self) -> None: ...
-
-            def __exit__(self, *_: object) -> None:
-                lock.release()
-
-        return Held()
+    def _answer_to(self, channel: int, data: bytes) -> bytes | None:
+        self._asking = channel
+        if not self._is_gone:
+            self._cancelled.clear()
+        self.requests.append(data[0] if data else 0)
+        if self.lie is not None and self._lie_before(channel, self.lie):
+            return None
+        answer = self.authenticator.call(data)
+        return answer if self.lie is None else changed(self.lie, data, answer)
 
     def _touched(self) -> bool:
         end = time.monotonic() + TOUCH_S
