@@ -28,6 +28,7 @@ MEASUREMENTS = {
     "verify": "bench.formats:verify",
     "contacts": "bench.contacts:verify_contacts",
     "restore": "bench.restore:restore",
+    "restore-index": "bench.restore_index:restore_index",
     "put": "bench.relay:put",
     "get": "bench.relay:get",
     "million": "bench.million:million",
@@ -119,6 +120,10 @@ NOTES = """How each is measured:
   where new records would be signed. Against it: the derivation of the same keys, and a client that makes the same
   exchanges over as many connections in as many threads (TLS handshakes and logins among them) and looks at nothing of
   what comes. Compared is the processor time of client and node together, the least of three rounds of each.
+- *restore-index*: three relays whose answers come 200 ms late (`bench/far_away.py` before one node), the way they do
+  from afar: compared is how often each has to wait. Ours makes the keys, asks for the index, then for the 20
+  identities that it names and three beyond, each over connections of its own, verifies, and writes the vault, up to
+  where new records would be signed; a resolve asks for one identity. Medians of 7, in turn, by the clock.
 - *put*: distinct valid packets, each sent once, against `walletcli node run --no-limits --http`, default durability.
   Its rate per processor-second it used (user and system time of the process, all threads) is compared with libsodium's
   verify rate per processor-second in the same run; its rate by the clock with that of npm pkarr's relay over a map in

@@ -13,8 +13,8 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def for_each(items: Sequence[_Item], work: Callable[[_Item], _Result]) -> list[_Result]:
-    """Return ``[work(item) for item in items]``, up to `MAX_THREADS` at once.
+def for_each(items: Sequence[_Item], work: Callable[[_Item], _Result], at_once: int = MAX_THREADS) -> list[_Result]:
+    """Return ``[work(item) for item in items]``, up to `at_once` at once.
 
     The threads are daemons: an interrupted command ends at once and does not wait for the slowest relay. What `work`
     raises is raised here after all have finished; work that may fail reports failure in its result.
@@ -33,7 +33,7 @@ def for_each(items: Sequence[_Item], work: Callable[[_Item], _Result]) -> list[_
                 return
             task.run()
 
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(MAX_THREADS, len(tasks)))]
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(at_once, len(tasks)))]
     for thread in threads:
         thread.start()
     for thread in threads:

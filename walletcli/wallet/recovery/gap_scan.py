@@ -22,6 +22,9 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.recovery.decoys import Decoys
 
+AT_ONCE: Final = 32
+"""How many identities are asked for at once, each at all relays: a search by the index seldom waits twice."""
+
 MIN_SILENT: Final = 4
 """A relay that fails for all of a step of at least so many is not asked any more in this run."""
 
@@ -197,7 +200,7 @@ class Asking:
                 for address in relays:
                     self.lookups[address.to_text()].decoys += 1
             jobs.sort(key=lambda _: os.urandom(16))
-        results = for_each(jobs, self._one)
+        results = for_each(jobs, self._one, AT_ONCE)
         found = {job.identity: result for job, result in zip(jobs, results, strict=True) if not job.is_decoy}
         return [found[identity] for identity in identities]
 
