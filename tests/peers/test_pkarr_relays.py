@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,10 @@ from walletcli.client.relay import RelayClient
 from walletcli.client.resolve import resolve
 from walletcli.core.encodings import z32_decode
 from walletcli.core.identity_id import IdentityId
+from walletcli.core.keys import KeyTree, Scheme
+from walletcli.core.record import Record
+from walletcli.core.secret import Secret
+from walletcli.core.wallet_index import Ranges, ShardContent, open_shard, seal_shard
 from walletcli.errors import NetworkError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.tcp import TcpDialer
@@ -32,6 +37,23 @@ def at(url: str) -> NodeAddress:
 
 
 # --- our client, their relay
+
+
+def test_a_shard_of_a_wallet_index_is_a_packet_like_any_other_to_npm_pkarr(
+    npm_relay: str, npm_pkarr: Callable[..., Any]
+) -> None:
+    tree = KeyTree(Secret(bytes(64)))
+    content = ShardContent({Scheme.WALLETCLI: Ranges.of([0, 5])}, 1)
+    packet = seal_shard(tree.index_key(0), 0, content, 1_700_000_000_000_000, os.urandom)
+    stored = publish(Record(packet, None), [at(npm_relay)], dialer=TcpDialer())
+    assert stored.relays == (npm_relay,)
+    found = npm_pkarr("get", npm_relay, IdentityId(packet.public_key).z32)
+    assert found["payload"] == packet.to_relay_payload().hex()
+    assert [name for name, _ in found["texts"]] == [IdentityId(packet.public_key).z32]
+    with RelayClient(at(npm_relay), TcpDialer()) as relay:
+        again = relay.get_packet(packet.public_key)
+    assert again is not None
+    assert open_shard(tree.index_key(0), 0, again) == content
 
 
 def test_our_client_stores_at_npm_pkarrs_relay_and_npm_pkarr_finds_it(
