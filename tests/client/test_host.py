@@ -348,6 +348,19 @@ def test_a_provider_that_goes_back_behind_its_known_record_is_refused(serve: Ser
         fails("record.stale", client.offer)
 
 
+def test_a_provider_that_offers_with_another_state_of_one_seq_is_refused_and_proven(
+    serve: Serve, provider: Provider
+) -> None:
+    memory = FreshnessMap()
+    twin = with_devices("provider", device("another", frozenset({Power.GRANT})), seq=PROVIDER.packet.seq)
+    memory.put(PROVIDER.packet.public_key, Seen.of(twin))
+    with HostClient(serve(provider.converse).address, TcpDialer(), memory=memory) as client:
+        fails("record.equivocation", client.offer)
+        fails("record.equivocation", client.offer)
+    assert len(memory.splits(PROVIDER.packet.public_key)) == 1
+    assert memory.get(PROVIDER.packet.public_key) == Seen.of(twin)
+
+
 def test_another_provider_than_expected_is_refused(serve: Serve, provider: Provider) -> None:
     expected = key("the one").public_key
     with HostClient(serve(provider.converse).address, TcpDialer(), provider=expected) as client:

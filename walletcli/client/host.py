@@ -41,6 +41,7 @@ from walletcli.client.manifests import (
     nameable,
 )
 from walletcli.client.new_grant import check_new_grant
+from walletcli.client.splits import refuse_split
 from walletcli.core.blob import MAX_MANIFEST_BYTES, join_blob, split_blob
 from walletcli.core.document import MAX_GRANT_BYTES
 from walletcli.core.grant import VerifiedGrant
@@ -109,7 +110,7 @@ class HostClient:
         Raises:
             NetworkError: ``host.*``, ``tls.*``, ``network.*``.
             VerificationError: ``host.provider`` for another provider, ``host.unverified``, ``record.stale``,
-                ``tls.*``.
+                ``record.equivocation``, ``tls.*``.
         """
         response = self._session.call(Request("GET", "/host"), MAX_OFFER_BYTES)
         if response.status != 200:
@@ -349,7 +350,7 @@ class HostClient:
             return ItemFault(nameable(data), error, self.name)
 
     def _check_fresh(self, record: Record) -> None:
-        """Refuse a provider's record below the newest one that is known; remember it otherwise."""
+        """Refuse a provider's record below the newest one that is known, or split; remember it otherwise."""
         known = [self._session.node_record.packet.seq] if self._session.node_record is not None else []
         seen = self._memory.get(record.packet.public_key) if self._memory is not None else None
         if seen is not None:
@@ -360,6 +361,7 @@ class HostClient:
                 f"{self.name} offers with a record of its own that is older than the known one",
                 f"do not rely on {self.name}: ask its operator",
             )
+        refuse_split(record, self._memory, f"the provider at {self.name}")
         if self._memory is not None:
             check_remembered(self._memory, record, int(time.time()) // 86_400)
             self._memory.put(record.packet.public_key, Seen.of(record))
