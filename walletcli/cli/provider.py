@@ -61,6 +61,7 @@ def bind(
     wish = BindWish(address, kit, no_kit, quota_bytes, token, accept_link, relays)
     with invocation.session() as session:
         bound = bind_provider(session, who, wish, offline=invocation.offline, progress=invocation.step)
+    provider_page.warn_of_few_sources(bound)
     invocation.answer(bound.to_json(), provider_page.bound_lines(bound))
     _raise(bound.shortfall)
 

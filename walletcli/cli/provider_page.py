@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from walletcli.cli.output import pairs
+from walletcli.cli.output import pairs, warn
 from walletcli.cli.sizes import size_text
 from walletcli.cli.times import date_text
 
@@ -29,6 +29,19 @@ def warn_of_clear_text(*addresses: str | None) -> None:
     from walletcli.cli import relay
 
     relay.warn_of_clear_text([address for address in addresses if address is not None and "://" in address])
+
+
+def warn_of_few_sources(bound: Bound) -> None:
+    """Warn if a provider is new and too few independent sources have answered about it."""
+    from walletcli.client.independence import WANTED_SOURCES
+
+    count = bound.independent
+    if count is not None and count < WANTED_SOURCES:
+        sources = "source has" if count == 1 else "sources have"
+        warn(
+            f"the provider is new to this wallet; {count} independent {sources} answered about it, and "
+            f"{WANTED_SOURCES} are wanted before new trust starts"
+        )
 
 
 def bound_lines(bound: Bound) -> list[str]:

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from walletcli.client.copying import CopyReport
+from walletcli.client.independence import WANTED_SOURCES
 from walletcli.client.publish import PublishedShortError, Stored
 from walletcli.core.grant import VerifiedGrant
+from walletcli.core.record import Record
 from walletcli.core.secret import Secret
 from walletcli.errors import InputError, NetworkError, UsageError, WalletError
 from walletcli.net.addresses import NodeAddress
@@ -24,9 +26,10 @@ from walletcli.wallet.linkability import Link
 from walletcli.wallet.providers.book import KitChoice, ProviderBook, ProviderEntry, Role, change_book, read_book
 from walletcli.wallet.providers.exit_kits import refresh_kit, remembered_versions
 from walletcli.wallet.providers.grants import held_binding, remember_provider, request_grant, with_grants
+from walletcli.wallet.providers.introducing import introduce, is_known
 from walletcli.wallet.providers.links import bound_entries, kit_link, provider_link
 from walletcli.wallet.providers.overview import ProviderOverview, overview_of
-from walletcli.wallet.providers.places import access_to, bound_places
+from walletcli.wallet.providers.places import Access, access_to, bound_places
 from walletcli.wallet.publish import plan_publish, publish_identity, refuse_during_migration
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
@@ -68,6 +71,8 @@ class Bound:
         new: whether anything was signed for it; otherwise it was bound already.
         kit_reports: what became of each exit kit.
         shortfall: what is not done though the identity is bound, or None; the same command again completes it.
+        independent: how many independent sources have answered about a provider that was new to this wallet; of two the
+            smaller number; None if none was new.
     """
 
     overview: ProviderOverview
@@ -75,6 +80,7 @@ class Bound:
     new: bool
     kit_reports: tuple[CopyReport, ...] = ()
     shortfall: WalletError | None = None
+    independent: int | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the overview, where the record is, and what became of the kits."""
@@ -83,6 +89,8 @@ class Bound:
             "new": self.new,
             "stored": self.stored.to_json(),
             "kit_reports": [report.to_json() for report in self.kit_reports],
+            "independent": self.independent,
+            "wanted": WANTED_SOURCES,
         }
 
 
@@ -111,7 +119,8 @@ def bind_provider(
             ``provider.bound-elsewhere``, ``migration.under-way``.
         NetworkError: ``host.*``, ``provider.not-counted``, and what publishing ends in. That too few relays have the
             record is told by the result.
-        VerificationError: ``host.*``, ``publish.newer-exists``.
+        VerificationError: ``host.*``, ``publish.newer-exists``, ``record.stale`` and ``record.equivocation`` of the
+            provider's own record.
         StorageError: ``exit-kit.taken``. That the kit cannot be written is told by the result.
         SignerError: ``request.*``.
     """
@@ -193,6 +202,7 @@ class _Run:
     wish: BindWish
     dialer: Dialer
     progress: Progress
+    independent: int | None = None
 
     @property
     def identity(self) -> IdentityView:
@@ -204,8 +214,10 @@ class _Run:
         access = access_to(self.session, identity, self.dialer)
         with access.client(address) as client:
             self.progress(f"asking {address.to_text()} what it offers")
-            provider = client.offer().provider
+            offer = client.offer()
+            provider = offer.provider
             self._check_provider(identity, provider, address, role)
+            self._introduce(access, offer.record)
             held = held_binding(identity, provider)
             quota = self.wish.quota_bytes
             if held is not None and held.grant is not None and quota in (None, held.grant.terms.quota_bytes):
@@ -217,6 +229,13 @@ class _Run:
             )
         access.memory.save(self.session)
         return Granted(grant, address, role)
+
+    def _introduce(self, access: Access, shown: Record) -> None:
+        """Look a provider up that this wallet does not know yet."""
+        if is_known(access, shown.packet.public_key):
+            return
+        count = introduce(access, shown, _relays(self.session, self.wish), self.progress)
+        self.independent = count if self.independent is None else min(self.independent, count)
 
     def _check_provider(self, identity: IdentityView, provider: bytes, address: NodeAddress, role: Role) -> None:
         if provider == identity.public_key:
@@ -256,7 +275,8 @@ class _Run:
         check_counted(overview)
         stopped = [report.stopped for report in reports if report.stopped is not None]
         shortfall = stopped[0] if stopped else shortfall
-        return Bound(overview, stored, identity.record != before, tuple(reports), shortfall)
+        is_new = identity.record != before
+        return Bound(overview, stored, is_new, tuple(reports), shortfall, self.independent)
 
     def _first_sync(self) -> WalletError | None:
         """Store the wallet's own items at a provider that has none yet; return why that failed, or None.

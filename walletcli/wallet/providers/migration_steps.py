@@ -25,6 +25,7 @@ from walletcli.wallet.providers.addresses import known_addresses
 from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, change_book, read_book
 from walletcli.wallet.providers.exit_kits import refresh_kit, remembered_versions
 from walletcli.wallet.providers.grants import held_binding, request_grant, with_grants
+from walletcli.wallet.providers.introducing import introduce, is_known
 from walletcli.wallet.providers.journal import Journal, Stage
 from walletcli.wallet.providers.links import bound_entries, decided_grants, is_decided, provider_link, read_grant
 from walletcli.wallet.providers.migration_data import DataMove, advance, evidence_in, no_journal
@@ -173,7 +174,8 @@ class MigrationRun:
         access = access_to(self.session, identity, self.dialer)
         with access.client(address) as client:
             self.progress(f"asking {address.to_text()} what it offers")
-            new = client.offer().provider
+            offer = client.offer()
+            new = offer.provider
             if new == old:
                 raise _same(identity, address)
             if new == identity.public_key:
@@ -184,6 +186,8 @@ class MigrationRun:
             held = held_binding(identity, new)
             if held is not None:
                 return held.data, new, True
+            if not is_known(access, new):
+                introduce(access, offer.record, self.relays, self.progress)
             quota, invitation = self.wish.quota_bytes, self.wish.invitation
             grant = request_grant(access, client, address, self.relays, quota, invitation, self.progress)
         access.memory.save(self.session)

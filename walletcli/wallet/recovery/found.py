@@ -39,7 +39,7 @@ class FoundRecord:
         index: in the key tree.
         record: with its document.
         place: who gave it: a relay, or the path of an exit kit.
-        day: of the exit kit that it comes from, days since 1970-01-01; None from a relay.
+        day: of the exit kit that it comes from, or the latest date in it, days since 1970-01-01; None if it has none.
         answered: independent sources that said what they have.
         blocked: code of what keeps anything from being signed on it, or empty.
     """
@@ -68,7 +68,8 @@ def newest(index: int, looked: Looked | None, kit: KitRecord | None, held: Recor
     candidates: list[FoundRecord] = []
     if resolution is not None and resolution.record.document is not None:
         current = [source.address for source in resolution.sources if source.outcome is Outcome.CURRENT]
-        candidates.append(FoundRecord(index, resolution.record, current[0] if current else "", None, sources, blocked))
+        place, day = current[0] if current else "", resolution.latest_day
+        candidates.append(FoundRecord(index, resolution.record, place, day, sources, blocked))
     if kit is not None:
         candidates.append(FoundRecord(index, kit.head.record, kit.path, kit.head.day, sources, blocked))
     if held is not None:
