@@ -8,9 +8,11 @@ from typing import ClassVar
 import pytest
 
 from tests.core.samples import key, sealing_key
+from tests.dht.swarm import swarm_of
 from tests.wallet.contacts.people import TODAY, Owner, Stranger
 from tests.wallet.contacts.samples import anonymous
 from tests.wallet.parts import HonestRelay
+from walletcli.client.sources import open_source
 from walletcli.core.cose import Sign1
 from walletcli.core.document_parts import Address, Delegation, Power, Retirement, Transport
 from walletcli.core.encodings import z32_encode
@@ -307,3 +309,20 @@ def test_a_document_that_relays_lack_is_looked_for_at_the_providers_that_the_kno
     found = resolve_identity(bob.did, owner.session, dialer=Watching())
     assert found.resolution.pending is not None
     assert Watching.asked == [owner.relay.url, f"walletcli://127.0.0.1:9/{host.did}"]
+
+
+def test_contacts_are_looked_up_in_the_dht_where_it_stands_in_the_list(owner: Owner, bob: Stranger) -> None:
+    newer = bob.next(profile={"name": "Bob"}).record
+    owner.shelf.put(newer)
+    owner.shelf.packets[bob.key] = bob.record.packet
+    with swarm_of(8) as swarm:
+        dht = "dht://" + ",".join(f"{host}:{port}" for host, port in swarm.addresses[:3])
+        with open_source(NodeAddress.from_relay_text(dht), TcpDialer()) as source:
+            assert source.put_packet(newer.packet) == 8
+        add_relay(owner.session.home, dht)
+        assert refresh(owner).changed == 1
+        sighting = owner.contact("Bob").sighting
+        assert sighting is not None
+        assert sighting.seq == newer.packet.seq
+        added = add_contact(owner.session, owner.inquiry(), introduction_from(bob.did.encode()))
+        assert (added.is_new, added.independent) == (False, 2)
