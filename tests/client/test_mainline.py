@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -272,3 +274,12 @@ def test_the_address_says_how_the_dht_is_entered(
     assert (settings.bootstrap, settings.peers, settings.private) == (bootstrap, peers, is_private)
     assert settings.read_only
     assert settings.listen == ((("127.0.0.1" if "127.0.0.1" in text else "0.0.0.0"), 0),)
+
+
+def test_nothing_of_the_dht_is_loaded_where_no_dht_is_asked() -> None:
+    program = (
+        "import sys, walletcli.client.resolve, walletcli.client.publish, walletcli.client.scan;"
+        "print([name for name in ('libtorrent', 'asyncio', 'walletcli.client.mainline') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
