@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.faults.batches import write_batches
 from walletcli.core.grant import Terms
-from walletcli.errors import StorageError
 from walletcli.node import sqlite_store
 from walletcli.node.hosting.kept import Claim, Forget, PutBlob, Sweep, UseInvitation
 from walletcli.node.sqlite_store import SqliteStore
@@ -71,27 +71,7 @@ def prepare(path: Path) -> None:
 
 
 def main() -> None:
-    path, batches = Path(sys.argv[1]), int(sys.argv[2])
-    store = open_store(path)
-    for batch in range(batches):
-        try:
-            store.stage(writes(batch), NOW_S)
-            store.commit()
-            store.committed()
-        except StorageError as error:
-            print(f"refused {batch} {error.code}", flush=True)
-            break
-        print(f"stored {batch}", flush=True)
-        try:
-            store.settle()
-        except StorageError as error:
-            print(f"not settled: {error.code}", flush=True)
-    try:
-        store.close()
-    except StorageError as error:
-        print(f"not closed: {error.code}", flush=True)
-    else:
-        print("closed", flush=True)
+    write_batches(open_store(Path(sys.argv[1])), int(sys.argv[2]), writes, NOW_S, each_alone=False)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.faults.batches import write_batches
 from walletcli.errors import StorageError
 from walletcli.node import sqlite_store
 from walletcli.node.sqlite_store import SqliteStore
@@ -50,31 +51,12 @@ def open_store(path: Path) -> SqliteStore:
 
 
 def main() -> None:
-    path, batches = Path(sys.argv[1]), int(sys.argv[2])
     try:
-        store = open_store(path)
+        store = open_store(Path(sys.argv[1]))
     except StorageError as error:
         print(f"not opened: {error.code}", flush=True)
         return
-    for batch in range(batches):
-        try:
-            store.stage(writes(batch), 1000)
-            store.commit()
-            store.committed()
-        except StorageError as error:
-            print(f"refused {batch} {error.code}", flush=True)
-        else:
-            print(f"stored {batch}", flush=True)
-        try:
-            store.settle()
-        except StorageError as error:
-            print(f"not settled: {error.code}", flush=True)
-    try:
-        store.close()
-    except StorageError as error:
-        print(f"not closed: {error.code}", flush=True)
-    else:
-        print("closed", flush=True)
+    write_batches(store, int(sys.argv[2]), writes, 1000)
 
 
 if __name__ == "__main__":
