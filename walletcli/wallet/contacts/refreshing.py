@@ -284,7 +284,8 @@ def _news(before: Contact, after: Contact) -> Iterator[News]:
         return
     if now.standing is not old.standing:
         kind, text = _STANDINGS.get(now.standing, ("in use", "what was wrong with the identity is healed"))
-        yield new(kind, text)
+        proof = f"; the proof: walletcli record prove {contact_id_text(after.id)} --out FILE"
+        yield new(kind, text + (proof if now.standing is Standing.SPLIT else ""))
     if now.providers != old.providers and before.sighting is not None:
         listed = ", ".join(IdentityId(key).did for key in now.providers) or "none"
         yield new("provider", f"its provider is now {listed}")
