@@ -65,6 +65,15 @@ def put_all(url: str, packets: Path) -> Load:
             process.kill()
 
 
+def get_once(url: str, keys: Path) -> Load:
+    """GET every key of a file once."""
+    with _wrk("get_once.lua", url, LONGEST_S, KEYS=str(keys)) as process:
+        try:
+            return _result(process, f"GET {url}")
+        finally:
+            process.kill()
+
+
 def get_all(url: str, keys: Path, seconds: int) -> Load:
     """GET the keys of a file, over and over, for a time."""
     with _wrk("get.lua", url, seconds, KEYS=str(keys)) as process:

@@ -41,6 +41,13 @@ def npm_relay() -> tuple[Server, str]:
     return Server(["node", "npm_relay.mjs", str(port)], HERE), f"http://127.0.0.1:{port}"
 
 
+def npm_dht_relay(members: list[tuple[str, int]]) -> tuple[Server, str]:
+    """Start npm pkarr's relay in a private DHT."""
+    port = free_port()
+    names = [f"{host}:{number}" for host, number in members]
+    return Server(["node", "npm_dht_relay.mjs", str(port), *names], HERE), f"http://127.0.0.1:{port}"
+
+
 def constant(length_bytes: int) -> tuple[Server, str]:
     """Start the node's connection handling with a constant body of so many bytes."""
     port = free_port()

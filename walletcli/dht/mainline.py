@@ -21,8 +21,11 @@ from walletcli.dht.writer import Kept, Writer, is_genuine
 from walletcli.errors import NetworkError, VerificationError
 
 MAX_READS_WAITING: Final = 256
-NEWER_WAIT_S: Final = 0.25
-"""How long a read that has found something waits for something newer, in seconds."""
+NEWER_WAIT: Final = 3.0
+"""How long a read that has found something waits for something newer, in times that the first took."""
+
+MIN_NEWER_WAIT_S: Final = 0.002
+MAX_NEWER_WAIT_S: Final = 0.25
 
 HEDGE_S: Final = 1.0
 """How long libtorrent has to find something before the writer looks as well, in seconds."""
@@ -195,6 +198,7 @@ class _Read:
         self._writers = writers
         self._key = key
         self._loop = asyncio.get_running_loop()
+        self._started_at = self._loop.time()
         self._best: Item | None = None
         self._rejected: set[Item] = set()
         self._over: asyncio.Future[None] = self._loop.create_future()
@@ -244,7 +248,9 @@ class _Read:
             self._rejected.add(item)
             return
         if self._best is None:
-            self._timers.append(self._loop.call_later(NEWER_WAIT_S, self._end))
+            wait_s = NEWER_WAIT * (self._loop.time() - self._started_at)
+            wait_s = min(max(wait_s, MIN_NEWER_WAIT_S), MAX_NEWER_WAIT_S)
+            self._timers.append(self._loop.call_later(wait_s, self._end))
         self._best = item
 
     def _hedge(self) -> None:

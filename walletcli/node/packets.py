@@ -83,6 +83,7 @@ class PacketRoutes:
         gate: the store, the limits and the answers.
         ask: looks for a packet at the sources and calls back with the payload to serve (or None); None without sources.
             It is given the key and what the store has, and returns False if there is no need to ask.
+        are_settled: tells of keys for which `ask` would say so now; goes with `ask`.
         publish: puts a stored packet into the DHT, within seconds, and calls back with the number of nodes that it is
             on (None: not known by then); None without a DHT.
     """
@@ -92,10 +93,12 @@ class PacketRoutes:
         gate: Gate,
         ask: AskSources | None = None,
         publish: Callable[[bytes, float, Callable[[int | None], None]], None] | None = None,
+        are_settled: Callable[[Sequence[bytes]], list[bool]] | None = None,
     ) -> None:
         self._gate = gate
         self._publish = publish
         self._ask = ask
+        self._are_settled = are_settled
         self._in_flight: dict[bytes, _Put] = {}
 
     # GET
@@ -109,9 +112,10 @@ class PacketRoutes:
         Raises:
             StorageError: the store cannot be read; nobody is answered then.
         """
-        payloads = self._gate.store.packets([key for key, _, _ in asked])
+        keys = [key for key, _, _ in asked]
+        payloads = self._gate.store.packets(keys)
         render = self._render
-        if self._ask is None:
+        if self._ask is None or (self._are_settled is not None and all(self._are_settled(keys))):
             answers = [render(item[1], payload) for item, payload in zip(asked, payloads, strict=True)]
             for item, answer in zip(asked, answers, strict=True):
                 item[2].finish(answer)

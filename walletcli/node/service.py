@@ -139,6 +139,7 @@ class Service:
                 self.gate,
                 sources.ask_packet if sources else None,
                 self._dht.publish if self._dht is not None else None,
+                sources.are_settled if sources else None,
             ),
             DocumentRoutes(self.gate, provider.claim_of, sources.ask_document if sources else None),
             self.pages,

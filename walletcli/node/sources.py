@@ -101,6 +101,11 @@ class Sources:
         """
         return self._ask(key, found, partial(self._fetch_packet, key, stored), stored, anew=anew)
 
+    def are_settled(self, keys: Sequence[bytes]) -> list[bool]:
+        """Tell for which keys (32 bytes) the store's answer is to be served at once, whatever it is."""
+        get, now = self._not_before.get, self._clock.now
+        return [get(key, 0.0) > now for key in keys]
+
     def ask_document(self, document_hash: bytes, found: Found) -> bool:
         """Ask for a document; as `ask_packet`."""
         if not self._peers:

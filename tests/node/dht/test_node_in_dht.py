@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,12 @@ from walletcli.client.resolve import resolve
 from walletcli.core.encodings import z32_encode
 from walletcli.core.packet import SignedPacket
 from walletcli.dht.messages import Item
+from walletcli.dht.settings import Settings
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.tcp import TcpDialer
 from walletcli.node import setup
+from walletcli.node.dht.counters import DhtCounters
+from walletcli.node.dht.member import MAX_REST_S, REST, DhtMember
 
 
 def settings(swarm: Swarm, top: str = "", more: str = "") -> str:
@@ -231,3 +235,25 @@ def test_a_node_whose_dht_port_is_taken_does_not_start(swarm: Swarm, tmp_path: P
     refused = cli("--json", "node", "run", str(directory), "--listen", "127.0.0.1:0")
     assert (refused.code, refused.json["error"]["code"]) == (7, "dht.listen")
     assert not (directory / "run.json").exists()
+
+
+def test_puts_rest_while_clients_keep_the_node_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(delay_s: float) -> None:
+        rests.append(delay_s)
+        await real(0)
+
+    async def story() -> None:
+        member = DhtMember(Settings(()), tmp_path / "state", None, DhtCounters(), None)  # type: ignore[arg-type]
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        asyncio.get_running_loop().call_soon(time.sleep, 0.005)  # what a client costs
+        await member._let_clients_go_first()
+        asyncio.get_running_loop().call_soon(time.sleep, 0.05)
+        await member._let_clients_go_first()
+
+    asyncio.run(story())
+    assert [rests[0], rests[2]] == [0, 0]
+    assert REST * 0.005 <= rests[1] <= MAX_REST_S
+    assert rests[3] == MAX_REST_S

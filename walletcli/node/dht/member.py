@@ -29,6 +29,11 @@ LOOK_S: Final = 10.0
 LONELY_S: Final = 5.0
 """How long puts wait for a first member to be known, in seconds."""
 
+QUIET_S: Final = 0.0003
+REST: Final = 100.0
+MAX_REST_S: Final = 1.0
+"""A pass of the event loop that takes longer than QUIET_S has clients in it: puts rest for REST times as long."""
+
 Met = Callable[[SignedPacket], Awaitable[None]]
 """Takes a packet that was met in the DHT and is newer than the stored one."""
 
@@ -169,6 +174,15 @@ class DhtMember:
             if not await self._calmly_keep(key):
                 self.offer(key)
                 await asyncio.sleep(LONELY_S)
+            await self._let_clients_go_first()
+
+    async def _let_clients_go_first(self) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        await asyncio.sleep(0)
+        took_s = loop.time() - started
+        if took_s > QUIET_S:
+            await asyncio.sleep(min(REST * took_s, MAX_REST_S))
 
     async def _calmly_keep(self, key: bytes) -> bool:
         """Do what must not end the task that does it by failing."""
