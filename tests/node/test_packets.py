@@ -67,7 +67,7 @@ def largest(signer: SigningKey) -> SignedPacket:
 
     owner = b"\x01x\x34" + identity_z32(signer) + b"\0"
     parts = [dns.txt_record(owner, b"a" * 200, 60)] * 3
-    missing = 996 - 12 - sum(map(len, parts)) - len(dns.txt_record(owner, b"", 60))
+    missing = 996 - 12 - sum(map(len, parts)) - (len(dns.txt_record(owner, b"b", 60)) - 1)
     parts.append(dns.txt_record(owner, b"b" * missing, 60))
     return SignedPacket.sign(signer, 1, dns.response_header(4) + b"".join(parts))
 
