@@ -108,6 +108,22 @@ def test_ranges_join_where_they_touch_and_know_what_is_in_them() -> None:
     assert Ranges().highest == -1
 
 
+@pytest.mark.parametrize(
+    ("indices", "count", "missing"),
+    [
+        ((), 3, ()),
+        ((0, 1, 2), 3, ()),
+        ((2, 3, 9), 3, (0, 1, 4)),
+        ((0, 40), 2, (1, 2)),
+        ((1, 3, 5), 9, (0, 2, 4)),
+        ((MAX_INDEX,), 2, (0, 1)),
+        ((9,), 0, ()),
+    ],
+)
+def test_the_lowest_that_are_not_listed(indices: tuple[int, ...], count: int, missing: tuple[int, ...]) -> None:
+    assert Ranges.of(indices).lowest_missing(count) == missing
+
+
 def test_a_content_that_is_too_long_is_refused_and_known_not_to_fit() -> None:
     content = ShardContent({OURS: Ranges.of(range(0, 2_000_000, 2000))}, 1)
     assert not content.fits

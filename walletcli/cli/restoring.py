@@ -39,7 +39,7 @@ def search_options(function: Function) -> Function:
         click.option("--scan/--index", "scan", default=None,
                      help="Search without asking for the wallet index; it is asked for otherwise."),
         click.option("--beyond", type=int, metavar="N",
-                     help="Beyond the last identity of the index, look N more up (3): it may be older than they."),
+                     help="Beyond the index's last identity, and in its gaps, look N more up (3): they may be newer."),
         click.option("--gap", type=int, metavar="N",
                      help="Without an index, search until N identities in a row are unknown (20)."),
         click.option("--decoys", type=int, metavar="N",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from walletcli.cli.output import pairs
@@ -37,6 +38,8 @@ def status_lines(status: WalletStatus) -> list[str]:
         ]
     fields += [("relays", str(status.relays)), *(_sync_field(state) for state in status.sync)]
     fields += [("split", _split(split)) for split in status.splits]
+    if status.index is not None:
+        fields.append(("index", _index(status.index.summary())))
     if status.restore is not None and not status.restore.is_complete:
         fields.append(("restore", _restore(status.restore)))
     if status.drill is not None or (status.facts is not None and _has_what_to_lose(status.facts)):
@@ -55,6 +58,19 @@ def _split(split: OwnSplit) -> str:
 
 def _has_what_to_lose(facts: WalletFacts) -> bool:
     return not facts.watch and facts.identity_count > 0
+
+
+def _index(summary: Mapping[str, object]) -> str:
+    """Return when the wallet index was written, and when it will be again."""
+    if not summary["on"]:
+        return "off; a restore has to search"
+    written_s, next_s, fault = summary["written_s"], summary["next_s"], summary["fault"]
+    parts = [f"written {instant_text(written_s)}" if isinstance(written_s, int) else "not written yet"]
+    if isinstance(next_s, int):
+        parts.append(f"next slot {instant_text(next_s)}")
+    if isinstance(fault, dict):
+        parts.append(f"the last try failed: {fault['message']}")
+    return "; ".join(parts)
 
 
 def _restore(report: Report) -> str:

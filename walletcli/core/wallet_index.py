@@ -97,6 +97,15 @@ class Ranges:
         """The highest index, or -1."""
         return self.spans[-1][1] - 1 if self.spans else -1
 
+    def lowest_missing(self, count: int) -> tuple[int, ...]:
+        """Return the lowest indices below `highest` that are not in the set, at most `count`."""
+        found: list[int] = []
+        end = 0
+        for start, stop in self.spans:
+            found += range(end, min(start, end + count - len(found)))
+            end = stop
+        return tuple(found)
+
     def to_row(self) -> list[int]:
         """Return skip and length of each range, one after the other: a skip counts from the end of the one before."""
         row: list[int] = []

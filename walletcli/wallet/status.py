@@ -12,6 +12,7 @@ from walletcli.wallet.state.wallet_view import WalletFacts
 if TYPE_CHECKING:
     from walletcli.vault.slots import SlotInfo
     from walletcli.wallet.access.session import Session
+    from walletcli.wallet.index.book import IndexBook
     from walletcli.wallet.recovery.drill_log import DrillState
     from walletcli.wallet.recovery.report import Report
     from walletcli.wallet.sealed.overview import SyncState
@@ -62,6 +63,7 @@ class WalletStatus:
         sync: how the last synchronization of each identity went; empty while it is locked.
         restore: what the restore that made it has brought so far; None if it was made otherwise, or is locked.
         drill: when a loss was rehearsed, and what has changed since; None if it never was, or while it is locked.
+        index: how the wallet index stands; None if it was not begun, or while it is locked.
         splits: identities of its own that are split; empty while it is locked.
     """
 
@@ -75,6 +77,7 @@ class WalletStatus:
     sync: tuple[SyncState, ...] = ()
     restore: Report | None = None
     drill: DrillState | None = None
+    index: IndexBook | None = None
     splits: tuple[OwnSplit, ...] = ()
 
     def with_facts(self, facts: WalletFacts) -> WalletStatus:
@@ -93,6 +96,7 @@ class WalletStatus:
             "sync": [state.to_json() for state in self.sync],
             "restore": self.restore.summary() if self.restore is not None else None,
             "drill": self.drill.to_json() if self.drill is not None else None,
+            "index": self.index.summary() if self.index is not None else None,
             "splits": [split.to_json() for split in self.splits],
             **(self.facts.to_json() if self.facts is not None else {}),
         }
@@ -130,6 +134,7 @@ def wallet_status(home: Home, password: PasswordSource | None = None) -> WalletS
 
 
 def _with_what_is_inside(status: WalletStatus, session: Session) -> WalletStatus:
+    from walletcli.wallet.index.book import read_book
     from walletcli.wallet.recovery.drill_log import drill_state
     from walletcli.wallet.recovery.story import last_report
     from walletcli.wallet.sealed.overview import sync_states
@@ -144,6 +149,7 @@ def _with_what_is_inside(status: WalletStatus, session: Session) -> WalletStatus
         restore=restore,
         drill=drill_state(session),
         splits=own_splits(session.snapshot().wallet),
+        index=read_book(session),
     )
 
 

@@ -104,7 +104,7 @@ def recovery_journals() -> list[bytes]:
         Entry(4, (), "record.pending", (), False, (), missing, ("record.pending", "wait")),
     ]
     plan = Plan(("https://a.example",), 7, True, ("/kit",), 2, 60, True, True, True, 0, 7)
-    index = IndexFound(("https://a.example",), 4, (1, 3), 7, 300, ("morpheus",))
+    index = IndexFound(("https://a.example",), 4, (1, 3), 7, 300, ("morpheus",), (0, 4))
     return [
         Journal().to_bytes(),
         Journal(plan, 24, 4, {1, 2}, {entry.index: entry for entry in entries}, list(missing), True).to_bytes(),

@@ -17,12 +17,14 @@ from tests.wallet.airgap.parts import Machines
 from tests.wallet.parts import WORDS, HonestRelay, opened, password
 from tests.wallet.providers.parts import Host, fails
 from tests.wallet.recovery.machine import Machine, contacts
+from tests.wallet.recovery.parts import tree_of
 from walletcli.core.encodings import z32_encode
 from walletcli.core.secret import Secret
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.contacts.book import read_book, save_book
 from walletcli.wallet.identities import create_identity, rename_identity, set_attribute
+from walletcli.wallet.index.overview import publish_index
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.recovery.drill import Drill, Rehearsed, Words, rehearse
 from walletcli.wallet.relays import add_relay, remove_relay
@@ -255,6 +257,21 @@ def test_an_identity_beyond_the_gap_is_named_with_those_behind_it(relayed: Machi
     named = {(told.identity.label, told.code) for told in found.device_loss.missing}
     assert named == {("name 21", "drill.beyond-gap"), ("name 22", "drill.beyond-gap")}
     assert {told.identity.label for told in found.device_loss.back} == {"name 0"}
+
+
+def test_an_identity_that_the_index_names_is_found_however_far_it_is(relayed: Machine, relay: HonestRelay) -> None:
+    with relayed.open() as session:
+        publish_at(session, 0, 21, 500)
+        publish_index(session)
+        found = go(session)
+        assert found.passed, found.to_json()
+        assert [row["what"] for row in found.lookups if row["found"]] == ["index", "records"]
+        publish_at(session, 2, 503, 505)
+        assert go(session).passed, "in a gap near the beginning, or less than four behind one that is found"
+        publish_at(session, 100)
+        assert lost(go(session).device_loss) == {("record", "", "drill.beyond-gap")}
+        relay.shelf.packets.pop(tree_of(WORDS).index_key(0).public_key)
+        assert {told.code for told in go(session).device_loss.missing} == {"drill.beyond-gap"}
 
 
 def test_the_kit_brings_back_an_identity_that_no_search_reaches(machine: Machine, host: Host) -> None:

@@ -50,10 +50,10 @@ def test_what_the_index_names_comes_back_and_nothing_else_is_asked_for(lost: Own
         report = go(session)
         assert report.is_complete, report.to_json()
         assert labels(report) == [f"name {index}" for index in FAR]
-        assert report.looked_up == 4 + 3
+        assert report.looked_up == 4 + 3 + 3
         assert report.index is not None
         assert (report.index.listed, len(report.index.answered), report.index.shards) == (4, 3, 1)
-    expected = {owner.tree.root(index).public_key for index in (*FAR, 5_001, 5_002, 5_003)}
+    expected = {owner.tree.root(index).public_key for index in (*FAR, 1, 2, 3, 5_001, 5_002, 5_003)}
     for relay in net.relays:
         assert set(keys_asked(relay)) == expected
         assert gets(relay)[0].path == "/" + z32_encode(owner.tree.index_key(0).public_key)
@@ -78,6 +78,28 @@ def test_what_is_newer_than_the_index_is_found_beyond_it(lost: Owner, net: Net) 
         assert labels(report) == ["name 0", "name 1", "name 2", "name 5"]
         assert report.is_complete
         assert report.looked_up == 9
+
+
+def test_what_was_made_in_a_gap_since_is_found_too(lost: Owner, net: Net) -> None:
+    owner = lost()
+    net.hold(*(published(owner.tree, index, f"name {index}") for index in (0, 1, 40)))
+    give(shard(owner.tree, 0, 40), *net.relays)
+    with owner.begin(*net.urls) as session:
+        report = go(session)
+        assert labels(report) == ["name 0", "name 1", "name 40"]
+        assert report.is_complete
+
+
+def test_a_gap_that_was_not_looked_into_before_a_kill_is_not_missed(lost: Owner, net: Net) -> None:
+    owner = lost()
+    net.hold(*(published(owner.tree, index, f"name {index}") for index in (0, 40)))
+    give(shard(owner.tree, 0, 40), *net.relays)
+    with owner.begin(*net.urls, spread_s=60) as session:
+        with pytest.raises(Stopped):
+            recover(session, journal_of(session), pause=stop_after(0))
+        report = go(session, spread_s=0)
+        assert report.is_complete, report.to_json()
+        assert report.looked_up == 2 + 3 + 3
 
 
 def test_an_empty_index_is_an_index(lost: Owner, net: Net) -> None:
@@ -261,10 +283,10 @@ def test_each_is_looked_up_at_an_instant_of_its_own(lost: Owner, net: Net) -> No
 
     with owner.begin(*net.urls, spread_s=600) as session:
         assert recover(session, journal_of(session), pause=pause).is_complete
-    assert len(paused) == 7 + 4 + 4, "looked up with three beyond, read, published"
-    assert 0 < sum(paused[:7]) <= 600
+    assert len(paused) == 10 + 4 + 4, "looked up with three beyond and three in gaps, read, published"
+    assert 0 < sum(paused[:10]) <= 600
     assert asked[0] == 1, "the index alone comes first"
-    assert all(after > before for before, after in pairwise(asked[:7]))
+    assert all(after > before for before, after in pairwise(asked[:10]))
 
 
 @pytest.mark.parametrize("pauses", [0, 1, 3, 5])
@@ -316,7 +338,7 @@ def test_the_announcement_says_what_an_index_and_what_a_search_reveals() -> None
     relays = ("https://a.example", "https://b.example")
     text = "\n".join(announcement(Journal(Plan(relays))))
     assert text.startswith("First the wallet index is asked for at 2 relays, alone")
-    assert "3 beyond the last one" in text
+    assert "3 beyond the last one and in gaps" in text
     assert "Without one: identities 0 to 19" in text
     assert "shows the relays keys that you will use later" in text
     assert "keys of strangers" in text

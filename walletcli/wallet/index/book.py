@@ -223,6 +223,17 @@ class IndexBook:
         passed = [(shard.next_s, number) for number, shard in enumerate(self.shards) if shard.next_s <= now_s]
         return min(passed)[1] if passed and self.is_on else None
 
+    def summary(self) -> dict[str, object]:
+        """Return whether it is on, when it was written last in full, its next slot, and what failed."""
+        written = [shard.written_s for shard in self.shards if shard.written_s is not None]
+        fault = next((shard.fault for shard in self.shards if shard.fault), ())
+        return {
+            "on": self.is_on,
+            "written_s": min(written) if len(written) == len(self.shards) else None,
+            "next_s": self.next_s,
+            "fault": {"code": fault[0], "message": fault[1]} if fault else None,
+        }
+
     @property
     def next_s(self) -> int | None:
         """The next slot of any shard, Unix time in seconds; None if it is off."""

@@ -41,11 +41,11 @@ def _node_key(text: str) -> bytes | None:
 def choose(
     allowed: Sequence[str], before: Sequence[str], known: Collection[str], entropy: Callable[[int], bytes]
 ) -> tuple[str, ...]:
-    """Choose where a shard goes: where it went before, then at random, first to whom no identity is known.
+    """Choose where a shard goes: where it lay before, then at random, first to whom no identity is known.
 
     Args:
         allowed: whom it may go to.
-        before: where it went.
+        before: where it lay when it was written last; one that did not take it gives way to another one.
         known: relays that have been told of an identity of this wallet.
         entropy: gives as many random bytes as asked.
 

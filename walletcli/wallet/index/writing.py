@@ -182,7 +182,8 @@ def _targets(session: Session, number: int, relays: Sequence[str]) -> list[NodeA
     else:
         book = change_book(session, lambda before: before.planned(time.time()))
         known = told_of_identities(session)
-        names = choose(allowed_relays(session), book.shards[number].relays, known, os.urandom)
+        shard = book.shards[number]
+        names = choose(allowed_relays(session), shard.stored or shard.relays, known, os.urandom)
     return list(dict.fromkeys(NodeAddress.from_relay_text(text) for text in names))
 
 

@@ -75,7 +75,7 @@ def _has_whole_index(journal: Journal) -> bool:
 def _beyond(plan: Plan) -> str:
     if not plan.beyond:
         return "none beyond the last one, though it may be newer than the index"
-    return f"{plan.beyond} beyond the last one, which may be newer than the index"
+    return f"{plan.beyond} beyond the last one and in gaps, which may be newer than the index"
 
 
 def _steps(journal: Journal) -> str:

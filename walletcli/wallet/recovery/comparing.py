@@ -5,17 +5,20 @@ Spec: docs/spec/recovery.md, "Drill".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from walletcli.core.identity_id import IdentityId
+from walletcli.core.wallet_index import NOTHING
 from walletcli.errors import VerificationError, WalletError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import ContactBook, read_book
 from walletcli.wallet.contacts.contact import Contact
 from walletcli.wallet.providers.places import current_bindings
+from walletcli.wallet.recovery.index_search import IndexRead
 from walletcli.wallet.recovery.journal import Entry, Missing
+from walletcli.wallet.recovery.plan import DEFAULT_BEYOND
 from walletcli.wallet.recovery.told import Told
 from walletcli.wallet.sealed.index import Kind
 from walletcli.wallet.sealed.memory import read_memory
@@ -29,23 +32,32 @@ _OWN_ITEMS: Final = frozenset({"contacts", "settings"})
 _PLACES: Final = frozenset({"provider", "index"})
 
 
-def reached(found: Iterable[int], gap: int) -> int:
-    """Return the first index that a search from the first on would not ask for.
+def reached(found: Iterable[int], gap: int, index: IndexRead | None = None) -> Callable[[int], bool]:
+    """Return what tells whether a restore would ask for an identity.
 
     Args:
         found: identities that are to be found.
-        gap: unknown ones in a row that end the search.
+        gap: unknown ones in a row that end a search without an index.
+        index: what relays gave of the wallet index.
     """
-    end = gap
-    for index in sorted(found):
-        if index >= end:
+    whole = index is not None and index.found is not None and index.found.is_whole
+    listed = index.listed if index is not None and whole else NOTHING
+    first, gap = (listed.highest + 1, DEFAULT_BEYOND) if whole else (0, gap)
+    end = first + gap
+    for number in sorted(number for number in found if number >= first):
+        if number >= end:
             break
-        end = index + 1 + gap
-    return end
+        end = number + 1 + gap
+    asked = {*listed, *(listed.lowest_missing(gap) if whole else ())}
+    return lambda number: number in asked or first <= number < end
 
 
 def compare(
-    session: Session, rehearsed: Session, found: Mapping[int, Entry], told: Sequence[Missing], reach: int
+    session: Session,
+    rehearsed: Session,
+    found: Mapping[int, Entry],
+    told: Sequence[Missing],
+    reach: Callable[[int], bool],
 ) -> Iterator[Told]:
     """Give what an open wallet holds and a rehearsal did not bring back.
 
@@ -54,7 +66,7 @@ def compare(
         rehearsed: the wallet in memory that was restored.
         found: what that found, by index.
         told: what it says did not come back, of no identity that was found.
-        reach: first index that the search would not have asked for.
+        reach: of `reached`.
     """
     back = {view.index: view for view in rehearsed.snapshot().wallet.identities}
     for view in session.snapshot().wallet.identities:
@@ -67,18 +79,18 @@ def compare(
         yield from _of_data(session, rehearsed, view, entry, copy)
 
 
-def _not_found(view: IdentityView, told: Sequence[Missing], reach: int) -> WalletError:
+def _not_found(view: IdentityView, told: Sequence[Missing], reach: Callable[[int], bool]) -> WalletError:
     if view.record is None:
         return VerificationError(
             "drill.unpublished",
             f"{view.label!r} has never been published: nobody but this vault knows of it",
             f"walletcli publish {view.label}",
         )
-    if view.index >= reach:
+    if not reach(view.index):
         return VerificationError(
             "drill.beyond-gap",
-            f"a search would end before it: {view.label!r} is identity {view.index}",
-            f"note beside the words to restore with --gap {view.index + 1}, or keep an exit kit of it",
+            f"a restore would not ask for it: {view.label!r} is identity {view.index}, and no wallet index names it",
+            f"write the index: walletcli wallet index publish; or note to restore with --scan --gap {view.index + 1}",
         )
     did = IdentityId(view.public_key).did
     reason = next((item for item in told if item.kind == "record" and item.name == did), None)

@@ -23,11 +23,14 @@ from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.create import first_state
 from walletcli.wallet.home import Progress, silent
+from walletcli.wallet.index.book import read_book as read_index_book
 from walletcli.wallet.linkability import TCP_LINK, accepted_keys, find_links
+from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.providers.book import read_book
 from walletcli.wallet.recovery.comparing import compare, reached
 from walletcli.wallet.recovery.copies import Copies, copies_of, kind_of, lost_with_a_provider
 from walletcli.wallet.recovery.drill_log import Mark, marks_of, remember
+from walletcli.wallet.recovery.index_search import IndexRead, IndexReader
 from walletcli.wallet.recovery.journal import Item, Journal, JournalFile
 from walletcli.wallet.recovery.plan import Plan, canonical
 from walletcli.wallet.recovery.rehearsal import borrowed_rehearsal, rehearsal
@@ -193,19 +196,28 @@ def rehearse(
     _require_no_new_link(wallet, addresses, accept=accept_link)
     rehearsed = _rehearsal(session, words)
     published = {view.index for view in wallet.identities if view.record is not None}
-    plan = Plan(canonical(address.to_text() for address in addresses), kits=_kits(session), scan=True)
+    plan = Plan(canonical(address.to_text() for address in addresses), kits=_kits(session), spread_s=0, scan=True)
     # the search has ended before it begins: nobody is told of keys that are not in use yet
     journal = Journal(plan, next_index=MAX_INDEX + 1, open=published)
     route = dialer if dialer is not None else dialer_for(offline)
     run = Run(rehearsed, JournalFile(journal), route, progress, timeout_s)
     run.search(addresses)
     run.read()
-    device_loss = _device_loss(session, rehearsed, run)
+    reader = IndexReader(session, addresses, route, WalletMemory(wallet), timeout_s, lambda _wait_s: None)
+    index_read = reader.read(Scheme(wallet.scheme), 0) if _has_index(session) else None
+    device_loss = _device_loss(session, rehearsed, run, index_read)
     provider_loss = _provider_loss(list(copies_of(session, route, timeout_s, progress)))
     sources = len(independent(row.address for row in run.relays.values() if row.asked > row.failed))
-    lookups = report_of(run.journal, run.wallet, run.relays.values(), run.places).lookups
+    asked = (*(reader.lookups.values() if index_read is not None else ()), *run.relays.values())
+    lookups = report_of(run.journal, run.wallet, asked, run.places).lookups
     seconds = time.monotonic() - started_s
     return Drill(words is not None, device_loss, provider_loss, sources, lookups, seconds, by_providers, marks)
+
+
+def _has_index(session: Session) -> bool:
+    """Tell whether this wallet has written its index: nobody need be asked for one that is not there."""
+    book = read_index_book(session)
+    return book is not None and any(shard.written_s is not None for shard in book.shards)
 
 
 def _require_no_new_link(wallet: WalletView, relays: Sequence[NodeAddress], *, accept: bool) -> None:
@@ -219,15 +231,13 @@ def _require_no_new_link(wallet: WalletView, relays: Sequence[NodeAddress], *, a
     accepted_keys(links, accept=accept)
 
 
-def _device_loss(session: Session, rehearsed: Session, run: Run) -> Rehearsed:
+def _device_loss(session: Session, rehearsed: Session, run: Run, index_read: IndexRead | None) -> Rehearsed:
     """Say what came back of what the wallet holds, and what did not."""
     held = {view.index: view for view in session.snapshot().wallet.identities}
     journal = run.journal
-    reach = reached(journal.found, journal.plan.gap)
+    reach = reached(journal.found, journal.plan.gap, index_read)
     found = {
-        index: entry
-        for index, entry in journal.found.items()
-        if index in held and (index < reach or run.has_kit(index))
+        index: entry for index, entry in journal.found.items() if index in held and (reach(index) or run.has_kit(index))
     }
     back = [Told(held[index], item) for index in sorted(found) for item in found[index].items]
     return Rehearsed(tuple(back), tuple(compare(session, rehearsed, found, journal.missing, reach)))

@@ -222,6 +222,7 @@ class IndexFound:
         listed: how many identities it names.
         highest: the highest of them, or -1.
         elsewhere: schemes of which it names identities as well.
+        near: the lowest that it does not name, which are looked up as well: one of them may be newer than it.
     """
 
     answered: tuple[str, ...]
@@ -230,6 +231,7 @@ class IndexFound:
     listed: int
     highest: int
     elsewhere: tuple[str, ...] = ()
+    near: tuple[int, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -239,7 +241,7 @@ class IndexFound:
     def to_row(self) -> list[object]:
         """Return the CBOR list that stands for it."""
         numbers = [self.shards, list(self.missing), self.listed, self.highest + 1]
-        return [list(self.answered), *numbers, list(self.elsewhere)]
+        return [list(self.answered), *numbers, list(self.elsewhere), list(self.near)]
 
     @classmethod
     def from_row(cls, value: object) -> IndexFound:
@@ -252,6 +254,7 @@ class IndexFound:
             row.integer(3),
             row.integer(4, high=MAX_INDEX + 1) - 1,
             row.texts(5),
+            row.number_list(6, 0, MAX_INDEX),
         )
         row.end()
         return found
@@ -301,7 +304,7 @@ class Journal:
         """How many identities were looked for: those that the index names, and those of the search."""
         if self.index is None or not self.index.is_whole:
             return self.next_index
-        return self.index.listed + self.next_index - (self.index.highest + 1)
+        return self.index.listed + len(self.index.near) + self.next_index - (self.index.highest + 1)
 
     @property
     def entries(self) -> list[Entry]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from walletcli.core.identity_id import IdentityId
@@ -47,7 +48,9 @@ class Search:
         self._scheme = Scheme(wallet.scheme)
         self._asked: set[int] = set()
         index, left = run.journal.index, run.journal.open
-        self._listed = {number for number in left if index is not None and number <= index.highest}
+        self._listed = {
+            number for number in left if index is not None and number <= index.highest and number not in index.near
+        }
         self._exist: set[int] = set()
 
     def search(self, relays: Sequence[NodeAddress]) -> None:
@@ -97,9 +100,10 @@ class Search:
         journal.missing = [item for item in journal.missing if item.kind != MISSING] + list(read.missing)
         if read.found is None:
             return
-        journal.index = read.found
+        near = read.listed.lowest_missing(journal.plan.beyond) if read.found.is_whole else ()
+        journal.index = replace(read.found, near=near)
         self._listed = set(read.listed)
-        journal.open |= self._listed - journal.found.keys()
+        journal.open |= {*self._listed, *near} - journal.found.keys()
         if read.found.is_whole and not journal.finished:
             journal.last_found = max(journal.last_found, read.found.highest)
             journal.next_index = max(journal.next_index, read.found.highest + 1)
