@@ -65,7 +65,7 @@ def test_a_file_that_is_too_long_is_not_parsed() -> None:
 
 def test_a_response_that_is_too_long_is_not_parsed() -> None:
     with pytest.raises(FormatError) as refused:
-        ResponseFile.from_bytes(response(signed(made(_7=bytes(66_400)))))
+        ResponseFile.from_bytes(response(signed(made(_7=bytes(82_800)))))
     assert refused.value.code == "cose.too-long"
 
 

@@ -14,7 +14,7 @@ from walletcli.errors import UsageError
 if TYPE_CHECKING:
     from walletcli.wallet.airgap.making import Made, Wish
 
-ALARMS = ("history", "seq", "clock", "device", "grant", "ssh-key", "recovery", "retire")
+ALARMS = ("history", "seq", "clock", "device", "grant", "ssh-key", "recovery", "approvers", "retire")
 """Names of alarms (`walletcli.wallet.airgap.alarms`)."""
 
 DEFAULT_DAYS = 14

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import ClassVar, Final
 
 from walletcli.core import cbor, ed25519
+from walletcli.core.approvals import MAX_APPROVALS_BYTES, DocumentApprovals
 from walletcli.core.cbor import Map, Value
 from walletcli.core.keys import WALLET_CHECK_BYTES, Scheme
 from walletcli.core.payload import VERSION, Payload, malformed
@@ -22,10 +23,10 @@ from walletcli.errors import FormatError, VerificationError
 MAGIC: Final = b"walletcli response 1\n"
 """First bytes of a response file."""
 
-MAX_RESPONSE_BYTES: Final = 66_500
+MAX_RESPONSE_BYTES: Final = 66_500 + MAX_APPROVALS_BYTES
 """Longest signed response to one item."""
 
-MAX_FILE_BYTES: Final = 2_200_000
+MAX_FILE_BYTES: Final = 2_200_000 + 32 * MAX_APPROVALS_BYTES
 """Longest response file."""
 
 DIGEST_BYTES: Final = 32
@@ -86,6 +87,7 @@ class Response:
         signature: of the packet or statement that was asked for, 64 bytes, or None.
         record: the new record, short form, where the cold wallet drafted it; not looked at yet.
         origin: where its identity comes from; goes with `record`.
+        beside: what goes beside the document of the record (docs/spec/approval.md), or None.
 
     Raises:
         FormatError: ``response.malformed``, ``key.malformed``.
@@ -100,6 +102,7 @@ class Response:
     signature: bytes | None = None
     record: bytes | None = None
     origin: Origin | None = None
+    beside: DocumentApprovals | None = None
 
     def __post_init__(self) -> None:
         ed25519.check_encoding(self.identity)
@@ -124,6 +127,8 @@ class Response:
             fields[7] = self.record
         if self.origin is not None:
             fields[8] = self.origin.to_cbor()
+        if self.beside is not None:
+            fields[9] = self.beside.to_bytes()
         return cbor.encode(fields)
 
     @classmethod
@@ -131,9 +136,10 @@ class Response:
         """Decode what is signed; exactly one encoding is accepted.
 
         Raises:
-            FormatError: ``response.malformed``, ``response.unknown-version``, ``key.malformed``, ``cbor.*``.
+            FormatError: ``response.malformed``, ``response.unknown-version``, ``key.malformed``, ``cbor.*``,
+                ``approval.*``.
         """
-        fields = Payload(data, _WHAT, (2, 3, 4, 5), (6, 7, 8), MAX_RESPONSE_BYTES)
+        fields = Payload(data, _WHAT, (2, 3, 4, 5), (6, 7, 8, 9), MAX_RESPONSE_BYTES)
         return cls(
             fields.raw(2, 32, 32),
             fields.raw(3, ID_BYTES, ID_BYTES),
@@ -142,6 +148,7 @@ class Response:
             fields.raw(6, 64, 64) if fields.has(6) else None,
             fields.raw(7, 1, MAX_SHORT_BYTES) if fields.has(7) else None,
             Origin.from_cbor(fields.value(8)) if fields.has(8) else None,
+            DocumentApprovals.from_bytes(fields.raw(9, 1, MAX_APPROVALS_BYTES)) if fields.has(9) else None,
         )
 
 

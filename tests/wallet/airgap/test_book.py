@@ -57,7 +57,7 @@ def test_what_is_written_is_read() -> None:
         (fields(_4=[[bytes(32), ID, DAY, DAY, []]]), "request-book.malformed"),
         (fields(_4=[ANSWER.to_row(), ANSWER.to_row()]), "request-book.malformed"),
         (fields(_4=[[bytes([n]) * 32, ID, DAY, DAY, [b""]] for n in range(129)]), "request-book.malformed"),
-        (fields(_4=[[bytes(32), ID, DAY, DAY, [bytes(66_501)]]]), "request-book.malformed"),
+        (fields(_4=[[bytes(32), ID, DAY, DAY, [bytes(82_885)]]]), "request-book.malformed"),
     ],
 )
 def test_what_is_not_of_this_form_is_refused(data: bytes, code: str) -> None:

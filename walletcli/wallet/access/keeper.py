@@ -53,8 +53,10 @@ from walletcli.wallet.access.messages import (
 from walletcli.wallet.access.policy import check_signing, watch_only
 from walletcli.wallet.access.statement_policy import check_statement
 from walletcli.wallet.access.watching import keep_devices, new_devices, take_identity
+from walletcli.wallet.home import Home
 from walletcli.wallet.index import signing as shards
 from walletcli.wallet.state import sections, transitions
+from walletcli.wallet.state.approvers import Credential
 from walletcli.wallet.state.changes import (
     AddIdentity,
     Adopt,
@@ -126,7 +128,9 @@ class Keeper:
         vault_path: str,
         entropy: Callable[[int], bytes] = os.urandom,
         now: Callable[[], float] | None = None,
+        home: Home | None = None,
     ) -> None:
+        self._home = home
         self._vault = vault
         self._vault_path = vault_path
         self._entropy = entropy
@@ -389,9 +393,16 @@ class Keeper:
         from walletcli.wallet.airgap import desk
 
         def signed() -> tuple[WalletState, bytes]:
-            return desk.approve(asked, self._state, self._tree, self._now(), self._entropy, self._hold)
+            return desk.approve(
+                asked, self._state, self._tree, self._now(), self._entropy, self._hold, self._ask_approvers
+            )
 
         return self._written(signed)
+
+    def _ask_approvers(self, credentials: Sequence[Credential], last: Record, document: Document) -> bytes | None:
+        from walletcli.wallet.approvers.asking import beside_of
+
+        return beside_of(self._home, credentials, last, document)
 
     def _sign_shard(self, request: SignShard) -> bytes:
         """Sign a shard of the wallet index; its `seq` is in the vault before anybody sees it."""

@@ -26,7 +26,7 @@ def open_here(home: Home, password: PasswordSource | None) -> LocalSession:
     """
     vault = open_vault(home, password)
     notices = tuple(f"{notice.message}; {notice.hint}" for notice in vault.notices)
-    return LocalSession(home, Keeper(vault, home.vault_path), notices)
+    return LocalSession(home, Keeper(vault, home.vault_path, home=home), notices)
 
 
 def open_vault(home: Home, password: PasswordSource | None) -> Vault:

@@ -112,6 +112,7 @@ def take_identity(state: WalletState, change: TakeIdentity) -> WalletState:
         contacted=change.asked,
         accepted_links=(),
         path=path_to_text(identity_path(Scheme(change.scheme), index)),
+        credentials=section.credentials,
     )
     waiting = {key: keys for key, keys in state.waiting.items() if key != change.device}
     state = replace(_with_origin(state, change), waiting=waiting)

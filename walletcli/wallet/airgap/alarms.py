@@ -39,10 +39,13 @@ RECOVERY = "recovery"
 SSH_KEY = "ssh-key"
 """An SSH key that was not named before."""
 
+APPROVERS = "approvers"
+"""Other keys would approve what moves the identity, or none."""
+
 RETIRE = "retire"
 """The identity would end."""
 
-NAMES = (HISTORY, SEQ, CLOCK, DEVICE, GRANT, SSH_KEY, RECOVERY, RETIRE)
+NAMES = (HISTORY, SEQ, CLOCK, DEVICE, GRANT, SSH_KEY, RECOVERY, APPROVERS, RETIRE)
 """All alarms, in the order in which they are told."""
 
 _DAY_S = 86_400
@@ -87,6 +90,9 @@ def packet_alarms(asked: PacketRequest, declared: Delegation | None, now_s: floa
         *_grant_alarms(document, previous, int(now_s) // _DAY_S),
         *_ssh_alarms(document, previous),
     ]
+    if document.approvers != (previous.approvers if previous is not None else None):
+        text = "OTHER APPROVERS: their touch would be needed from here on, and that of those before no longer"
+        found.append(alarm(APPROVERS, text))
     if document.retirement is not None:
         found.append(alarm(RETIRE, "the identity would end for good: nothing can follow this record"))
     return found

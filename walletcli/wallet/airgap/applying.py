@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from walletcli.core.approvals import DocumentApprovals, check_follows
 from walletcli.core.card import Card, CardFile
 from walletcli.core.contact_export import ContactExport
 from walletcli.core.cose import Sign1
@@ -30,11 +31,13 @@ from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap.book import Context, RequestBook, Waiting
 from walletcli.wallet.airgap.review import KINDS, request_json
 from walletcli.wallet.airgap.waiting import change_book, read_book, require_watch
+from walletcli.wallet.approvers.asking import beside_of
 from walletcli.wallet.contacts.cards import own_record
 from walletcli.wallet.contacts.exporting import seal_own_export
 from walletcli.wallet.files import read_file, write_file
 from walletcli.wallet.state.changes import Adopt, Change, TakeIdentity, TakeSigned
-from walletcli.wallet.state.draft import today
+from walletcli.wallet.state.draft import last_record, today
+from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
 
 
@@ -128,12 +131,14 @@ def apply_response(session: Session, path: str, out: str | None = None) -> Appli
             "take it to the machine with the root keys: walletcli request approve FILE --out RESPONSE; apply RESPONSE",
         )
     file = ResponseFile.from_bytes(data)
-    statements = _write_statements(session, file, out)
+    beside = _approved(session, _answered(read_book(session), file), file)
+    statements = _write_statements(session, file, out, beside)
     taken: list[tuple[Waiting, list[_Taken]]] = []
 
     def answered(book: RequestBook) -> tuple[RequestBook, Sequence[Change]]:
         waiting = _answered(book, file)
-        found = [_taken(session.snapshot().wallet, waiting, response) for response in file.responses]
+        wallet = session.snapshot().wallet
+        found = [_taken(wallet, waiting, response, beside.get(response.item)) for response in file.responses]
         taken[:] = [(waiting, found)]
         closed = book.closing(file.request_id, today(time.time()), cancelled=False)
         return closed, [item.change for item in found if item.change is not None]
@@ -143,11 +148,47 @@ def apply_response(session: Session, path: str, out: str | None = None) -> Appli
     return _told(session, waiting, found, statements)
 
 
-def _write_statements(session: Session, file: ResponseFile, out: str | None) -> dict[int, str]:
+def _approved(session: Session, waiting: Waiting, file: ResponseFile) -> dict[int, DocumentApprovals]:
+    """Return what is beside each new document, by item: as it came, or from approvers who are asked here."""
+    found = {response.item: response.beside for response in file.responses if response.beside is not None}
+    views = {identity.public_key: identity for identity in session.snapshot().wallet.identities}
+    for response in file.responses:
+        item = waiting.request.item(response.item) if response.item <= len(waiting.request.items) else None
+        if response.item in found or not isinstance(item, PublishItem) or item.identity not in views:
+            continue
+        view = views[item.identity]
+        if _is_lost(view):
+            continue
+        own = last_record(view)
+        last = own if own is not None and own.packet.document_hash == item.record.packet.document_hash else item.record
+        beside = beside_of(session.home, view.credentials, last, item.document)
+        if beside is not None:
+            found[response.item] = DocumentApprovals.from_bytes(beside)
+    return found
+
+
+def _is_lost(view: IdentityView) -> bool:
+    return view.approvers is not None and view.approvers.lost
+
+
+def _check_approved(before: Record, document: Document, beside: DocumentApprovals | None) -> None:
+    try:
+        check_follows(before.document, document, beside)
+    except VerificationError as error:
+        raise VerificationError(
+            "response.not-approved",
+            f"the identity's approvers have not approved the new record: {error.message}",
+            "plug the security key in, and approve the request again or apply the response again",
+        ) from error
+
+
+def _write_statements(
+    session: Session, file: ResponseFile, out: str | None, beside: Mapping[int, DocumentApprovals]
+) -> dict[int, str]:
     """Write the signed statements of a response before it counts as applied; return their paths by item."""
     waiting = _answered(read_book(session), file)
     wallet = session.snapshot().wallet
-    found = [_taken(wallet, waiting, response) for response in file.responses]
+    found = [_taken(wallet, waiting, response, beside.get(response.item)) for response in file.responses]
     contents = {taken.response.item: _statement_file(wallet, waiting, taken) for taken in found if taken.statement}
     if contents and out is None:
         raise UsageError(
@@ -258,7 +299,7 @@ def _check_not_closed(book: RequestBook, request_id: bytes) -> None:
             raise VerificationError("response.applied", "the response has been applied before", "nothing is to be done")
 
 
-def _taken(wallet: WalletView, waiting: Waiting, response: Response) -> _Taken:
+def _taken(wallet: WalletView, waiting: Waiting, response: Response, beside: DocumentApprovals | None = None) -> _Taken:
     """Check a response against the item that it answers."""
     if response.item > len(waiting.request.items):
         raise _not_asked()
@@ -268,10 +309,11 @@ def _taken(wallet: WalletView, waiting: Waiting, response: Response) -> _Taken:
     if (response.signature is None) != drafted_there:
         raise _not_asked()
     if isinstance(item, PublishItem):
-        return _taken_publish(response, item, context)
+        is_lost = any(view.public_key == item.identity and _is_lost(view) for view in wallet.identities)
+        return _taken_publish(response, item, context, beside, is_lost=is_lost)
     if isinstance(item, SignItem):
         return _taken_statement(response, item)
-    return _taken_identity(wallet, response, item, context)
+    return _taken_identity(wallet, response, item, context, beside)
 
 
 def _not_asked() -> VerificationError:
@@ -283,11 +325,15 @@ def _check_identity(response: Response, item: PublishItem | SignItem | EnrolItem
         raise VerificationError("response.identity", "the response is another identity's than the one it was asked of")
 
 
-def _taken_publish(response: Response, item: PublishItem, context: Context) -> _Taken:
+def _taken_publish(
+    response: Response, item: PublishItem, context: Context, beside: DocumentApprovals | None, *, is_lost: bool
+) -> _Taken:
     _check_identity(response, item)
     document = item.document
     payload = (response.signature or b"") + document.seq.to_bytes(8, "big") + packet_value(document)
-    record = Record.from_payload(item.identity, payload, document.to_bytes())
+    record = Record.from_payload(item.identity, payload, document.to_bytes()).with_approvals(beside)
+    if not is_lost:
+        _check_approved(item.record, document, beside)
     return _Taken(response, TakeSigned(item.index, record.to_bytes(), context.decisions or bytes(32)), document.seq)
 
 
@@ -298,9 +344,15 @@ def _taken_statement(response: Response, item: SignItem) -> _Taken:
     return _Taken(response, None, None, signed.to_bytes())
 
 
-def _taken_identity(wallet: WalletView, response: Response, item: CreateItem | EnrolItem, context: Context) -> _Taken:
+def _taken_identity(
+    wallet: WalletView,
+    response: Response,
+    item: CreateItem | EnrolItem,
+    context: Context,
+    beside: DocumentApprovals | None,
+) -> _Taken:
     """Check a record that was drafted by the other side: it says what was asked, and no more."""
-    record = from_short(response.record or b"")
+    record = from_short(response.record or b"").with_approvals(beside)
     document, origin = record.document, response.origin
     if document is None or origin is None or document.identity != response.identity:
         raise _other_record("it is another identity's")
@@ -310,6 +362,8 @@ def _taken_identity(wallet: WalletView, response: Response, item: CreateItem | E
         _check_identity(response, item)
     if document != _expected(item, document):
         raise _other_record("it says something else")
+    if isinstance(item, EnrolItem):
+        _check_approved(item.record, document, beside)
     change = TakeIdentity(
         (item.label, tuple(sorted(item.sealed.items()))) if isinstance(item, CreateItem) else None,
         item.device.signing_key,

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from walletcli.core.approvals import DocumentApprovals
+from walletcli.core.document import Document
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.record import Record
 from walletcli.core.request_items import CreateItem, Item
@@ -25,12 +27,19 @@ from walletcli.wallet.airgap.book import DRAWER, Answered, RequestBook
 from walletcli.wallet.airgap.preparing import Prepared, Preparer
 from walletcli.wallet.airgap.review import KINDS, ItemReview, Review, error_parts
 from walletcli.wallet.state import transitions
+from walletcli.wallet.state.approvers import Credential, joined
 from walletcli.wallet.state.continuing import Found
 from walletcli.wallet.state.draft import today
 from walletcli.wallet.state.wallet_state import WALLET_DRAWER, WalletState
 
 Hold = Callable[[WalletState, int, str], WalletState]
 """Returns the state with one more identity, by index and label."""
+
+Ask = Callable[[Sequence[Credential], Record, Document], bytes | None]
+"""Has approvers approve a document that follows a record; returns what is beside it."""
+
+_ASKED_LATER = frozenset({"approver.not-here", "approver.no-credential", "approver.unattended", "key.no-hidapi"})
+"""Why nobody approves on this side of what the other side can have approved."""
 
 
 def review(preparer: Preparer) -> Review:
@@ -64,7 +73,7 @@ def _reviewed(preparer: Preparer, number: int, item: Item, answered: bool) -> It
 
 
 def approve(
-    preparer: Preparer, numbers: Sequence[int], accepted: Sequence[str], hold: Hold
+    preparer: Preparer, numbers: Sequence[int], accepted: Sequence[str], hold: Hold, ask: Ask
 ) -> tuple[WalletState, ResponseFile]:
     """Sign items, or return what was signed of them before.
 
@@ -73,6 +82,7 @@ def approve(
         numbers: of the items that the owner approved.
         accepted: names of the alarms that the owner accepted.
         hold: makes the wallet hold an identity that it did not hold.
+        ask: asks the approvers of an identity.
 
     Returns:
         The state that has to be written before the response leaves; the response to all items that were ever approved.
@@ -93,7 +103,7 @@ def approve(
             "request.expired", "the request has expired", "make it anew; and is this machine's clock right?"
         )
     for number in new:
-        preparer.state, signed[number] = _signed(preparer, number, accepted, hold)
+        preparer.state, signed[number] = _signed(preparer, number, accepted, hold, ask)
     file = ResponseFile.of(tuple(data for _, data in sorted(signed.items())))
     if new:
         answer = Answered(request.digest, request.request_id, day, request.expires_day, file.signed)
@@ -101,7 +111,9 @@ def approve(
     return preparer.state, file
 
 
-def _signed(preparer: Preparer, number: int, accepted: Sequence[str], hold: Hold) -> tuple[WalletState, bytes]:
+def _signed(
+    preparer: Preparer, number: int, accepted: Sequence[str], hold: Hold, ask: Ask
+) -> tuple[WalletState, bytes]:
     """Return the state after an item was signed, and the signed response."""
     prepared = preparer.prepared(number)
     unaccepted = [found for found in prepared.alarms if found.name not in accepted]
@@ -115,7 +127,8 @@ def _signed(preparer: Preparer, number: int, accepted: Sequence[str], hold: Hold
     response = Response(asked.identity, request.request_id, request.digest, number, bytes(64))
     if isinstance(asked, StatementRequest):
         return preparer.state, _sign_response(root, replace(response, signature=_statement_signature(root, asked)))
-    record = _sign_packet(root, asked)
+    beside = _beside(preparer, number, prepared, asked, ask)
+    record, response = _sign_packet(root, asked).with_approvals(beside), replace(response, beside=beside)
     state = _kept(preparer.state, prepared, record, hold)
     if prepared.drafted:
         origin = _origin(preparer, state, prepared.index)
@@ -123,6 +136,29 @@ def _signed(preparer: Preparer, number: int, accepted: Sequence[str], hold: Hold
     else:
         response = replace(response, signature=record.packet.signature)
     return state, _sign_response(root, response)
+
+
+def _beside(
+    preparer: Preparer, number: int, prepared: Prepared, asked: PacketRequest, ask: Ask
+) -> DocumentApprovals | None:
+    """Have the approvers of the record that is followed approve, before the root signs; None if that is not needed.
+
+    What was drafted here must be approved here; what the other side has drafted can be approved there as well.
+    """
+    given = getattr(preparer.request.item(number), "record", None)
+    if asked.previous is None or given is None:
+        return None
+    held = preparer.held(asked.identity)
+    own = Record.from_bytes(held.record) if held is not None and held.record is not None else None
+    last = own if own is not None and own.packet.document_hash == given.packet.document_hash else given
+    known = (held.credentials if held is not None else (), prepared.section.credentials if prepared.section else ())
+    try:
+        beside = ask(joined(*known), last, asked.document)
+    except WalletError as error:
+        if prepared.drafted or error.code not in _ASKED_LATER:
+            raise
+        return None
+    return DocumentApprovals.from_bytes(beside) if beside is not None else None
 
 
 def _sign_packet(root: SigningKey, asked: PacketRequest) -> Record:

@@ -46,7 +46,13 @@ def review(data: bytes, state: WalletState, tree: KeyTree | None, now_s: float, 
 
 
 def approve(
-    asked: ApproveRequest, state: WalletState, tree: KeyTree, now_s: float, entropy: Entropy, hold: cold.Hold
+    asked: ApproveRequest,
+    state: WalletState,
+    tree: KeyTree,
+    now_s: float,
+    entropy: Entropy,
+    hold: cold.Hold,
+    ask: cold.Ask,
 ) -> tuple[WalletState, bytes]:
     """Sign what the owner approved.
 
@@ -65,5 +71,5 @@ def approve(
             "look at it with `walletcli request show FILE`, and compare both machines",
         )
     preparer = Preparer(state, tree, request, now_s, entropy)
-    state, file = cold.approve(preparer, asked.items, asked.accepted, hold)
+    state, file = cold.approve(preparer, asked.items, asked.accepted, hold, ask)
     return state, file.to_bytes()

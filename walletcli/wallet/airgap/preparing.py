@@ -129,7 +129,8 @@ class Preparer:
         assert previous is not None  # a short record has its document
         history += alarms.healing_alarms(item.document, previous)
         asked = PacketRequest(item.identity, item.document, previous)
-        _check_guardians(item.document, previous)
+        if item.document.succession != previous.succession:
+            raise SignerError("request.successor", "the document would change the successor")
         return self._with_packet(item.index, asked, None, history)
 
     def _prepared_create(self, index: int, item: CreateItem) -> Prepared:
@@ -280,13 +281,6 @@ class Preparer:
             except WalletError:  # somebody else's, or nonsense: what cannot be opened is not told of
                 continue
         return found
-
-
-def _check_guardians(document: Document, previous: Document) -> None:
-    if document.approvers != previous.approvers:
-        raise SignerError("request.approvers", "the document would change the approvers")
-    if document.succession != previous.succession:
-        raise SignerError("request.successor", "the document would change the successor")
 
 
 def _check_enrollable(previous: Document, device: Delegation) -> None:

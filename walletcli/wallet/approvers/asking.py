@@ -50,7 +50,7 @@ def approvals_of(home: Home, identity: IdentityView, document: Document, progres
 
 
 def beside_of(
-    home: Home,
+    home: Home | None,
     credentials: Sequence[Credential],
     last: Record | None,
     document: Document,
@@ -61,7 +61,7 @@ def beside_of(
     """Return what goes beside a document that follows a record; as `approvals_of`.
 
     Args:
-        home: whose prompts ask for PIN and touch.
+        home: whose prompts ask for PIN and touch; None: nobody is asked.
         credentials: how the approvers are asked.
         last: the record that it follows, or None.
         document: what is about to be signed.
@@ -77,12 +77,16 @@ def beside_of(
 
 
 def ask(
-    home: Home, credentials: Sequence[Credential], approvers: Approvers, subject: Subject, progress: Progress = silent
+    home: Home | None,
+    credentials: Sequence[Credential],
+    approvers: Approvers,
+    subject: Subject,
+    progress: Progress = silent,
 ) -> tuple[Approval, ...]:
     """Have as many approvers approve as it takes, each with a touch.
 
     Args:
-        home: whose prompts ask.
+        home: whose prompts ask; None: nobody is.
         credentials: how the approvers are asked.
         approvers: of the document that is in force.
         subject: what is approved.
@@ -95,7 +99,7 @@ def ask(
     """
     from walletcli.signers.devices.hidapi import plugged_keys
 
-    if home.keys is None:
+    if home is None or home.keys is None:
         raise SignerError(
             "approver.unattended",
             "this needs the touch of a security key, and nobody is here to touch it",

@@ -1,0 +1,21 @@
+"""Security keys in this process, in the place of hidapi."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.wallet.test_security_keys import Shelf
+from walletcli.signers.devices import channel, security_key
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """The keys that are plugged in."""
+    found = Shelf()
+    monkeypatch.setattr("walletcli.signers.devices.unlocker.HidConnection", found.connect)
+    monkeypatch.setattr("walletcli.signers.devices.hidapi.plugged_keys", found.all)
+    monkeypatch.setattr("walletcli.wallet.security_keys.plugged_keys", found.all)
+    monkeypatch.setattr(channel, "ANSWER_LIMIT_S", 1.0)
+    monkeypatch.setattr(security_key, "ANSWER_LIMIT_S", 1.0)
+    monkeypatch.setattr(security_key, "TOUCH_LIMIT_S", 1.0)
+    return found

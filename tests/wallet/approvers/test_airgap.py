@@ -1,0 +1,115 @@
+"""Approvers of an identity whose root is on a machine of its own: both machines can ask them, one of them has to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.wallet.airgap.parts import Machines, here
+from tests.wallet.test_security_keys import Prompts, Shelf
+from walletcli.core.approvals import check_follows
+from walletcli.core.identity_id import IdentityId
+from walletcli.core.record import Record
+from walletcli.errors import WalletError
+from walletcli.wallet.airgap.making import Wish, ask_to_enrol
+from walletcli.wallet.approvers.deciding import add_approver, list_approvers, remove_approver
+from walletcli.wallet.home import Home
+from walletcli.wallet.identities import set_attribute
+
+
+@pytest.fixture
+def alice(tmp_path: Path, shelf: Shelf) -> Machines:
+    """A cold machine and an online one that looks after alice, for whom the key on the shelf approves."""
+    machines = Machines(tmp_path)
+    machines.create("alice", name="Alice")
+    machines.cold, machines.online = replace(machines.cold, keys=Prompts()), replace(machines.online, keys=Prompts())
+    shelf.plug()
+    with here(machines.online) as session:
+        add_approver(session, "alice", name="blue")
+    machines.trip(accept=("approvers",))
+    return machines
+
+
+def refusal(call: object) -> str:
+    assert callable(call)
+    with pytest.raises(WalletError) as refused:
+        call()
+    return refused.value.code
+
+
+def record_of(machines: Machines, home: Home | None = None) -> Record:
+    record = machines.view("alice", home).record
+    assert record is not None
+    return Record.from_bytes(record)
+
+
+def change(machines: Machines) -> Record:
+    """Have something to sign; return the record of before."""
+    before = record_of(machines)
+    with here(machines.online) as session:
+        set_attribute(session, "alice", "name", f"{before.packet.seq}")
+    return before
+
+
+def test_approvers_are_set_in_one_trip_after_a_question(alice: Machines) -> None:
+    document = record_of(alice).document
+    assert document is not None
+    assert document.approvers is not None
+    with here(alice.online) as session:
+        assert [item.state for item in list_approvers(session, "alice").approvers] == ["in-force"]
+
+
+@pytest.mark.parametrize("where", ["cold", "online"])
+def test_the_key_can_be_touched_at_either_machine(alice: Machines, shelf: Shelf, where: str) -> None:
+    before = change(alice)
+    key = shelf.keys.copy()
+    if where == "online":
+        shelf.keys.clear()
+    answer = alice.approve(alice.ask().path)
+    shelf.keys.clear()
+    if where == "online":
+        assert refusal(lambda: alice.apply(answer)) == "approver.not-here"
+        shelf.keys.update(key)
+    alice.apply(answer)
+    after = record_of(alice)
+    assert after.document is not None
+    assert after.beside is not None
+    check_follows(before.document, after.document, after.beside)
+
+
+def test_without_the_key_nothing_of_it_is_taken_over(alice: Machines, shelf: Shelf) -> None:
+    before = change(alice)
+    shelf.keys.clear()
+    answer = alice.approve(alice.ask().path)
+    assert refusal(lambda: alice.apply(answer)) == "approver.not-here"
+    shelf.plug(1)  # somebody else's
+    assert refusal(lambda: alice.apply(answer)) == "approver.not-here"
+    assert record_of(alice).packet.seq == before.packet.seq
+
+
+def test_a_device_is_enrolled_only_with_the_key_at_the_cold_machine(alice: Machines, shelf: Shelf) -> None:
+    laptop = alice.new_watch("laptop")
+    with here(laptop) as session:
+        did = IdentityId(record_of(alice).packet.public_key).did
+        made = ask_to_enrol(session, did, alice.path(), record=record_of(alice))
+    key = shelf.keys.copy()
+    shelf.keys.clear()
+    assert refusal(lambda: alice.approve(made.path)) == "approver.not-here"
+    shelf.keys.update(key)
+    alice.apply(alice.approve(made.path), laptop)
+    after = record_of(alice, laptop)
+    assert after.document is not None
+    check_follows(record_of(alice).document, after.document, after.beside)
+    assert alice.view("alice", laptop).credentials == alice.view("alice").credentials
+
+
+def test_keys_that_are_lost_are_left_out_after_a_question(alice: Machines, shelf: Shelf) -> None:
+    shelf.keys.clear()
+    with here(alice.online) as session:
+        remove_approver(session, "alice", "blue", lost=True)
+    alice.trip(Wish(), accept=("approvers",))
+    document = record_of(alice).document
+    assert document is not None
+    assert document.approvers is None
