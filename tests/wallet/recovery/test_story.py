@@ -24,6 +24,7 @@ from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, InputError, SignerError, UsageError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity
+from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.recovery import journal as journals
 from walletcli.wallet.recovery.announcement import announcement
 from walletcli.wallet.recovery.journal import Journal
@@ -168,6 +169,28 @@ def test_two_states_with_one_seq_are_named_and_nothing_is_signed(lost: Owner, ne
         assert {asked.path for asked in puts(net.relays[0]) if not asked.path.startswith("/document/")} == {
             f"/{report.restored[0].view.summary().z32}"
         }
+
+
+def test_a_split_identity_comes_back_once_its_owner_names_the_side_to_go_on_from(
+    lost: Owner, net: Net, tmp_path: Path
+) -> None:
+    owner = lost()
+    mine = published(owner.tree, 0, "one")
+    net.hold(mine)
+    net.relays[1].shelf.put(published(owner.tree, 0, "two"))
+    with owner.begin(*net.urls) as session:
+        go(session)
+        (kept,) = session.snapshot().wallet.splits
+        assert kept.identity == owner.tree.root(0).public_key
+        proof = tmp_path / "split.proof"
+        proof.write_bytes(kept.proof)
+        create_identity(session, "one", 0)
+        assert mine.document is not None
+        side = mine.document.hash.hex()
+        healed = publish_identity(session, "one", net.urls, heal=[str(proof)], side=side).record
+        assert healed.document is not None
+        assert healed.document.previous == mine.document.hash
+        assert set(kept.opened.pair) == {half for pair in healed.document.healed for half in pair}
 
 
 def test_a_newer_packet_without_its_document_holds_up_the_signing(lost: Owner, net: Net) -> None:
