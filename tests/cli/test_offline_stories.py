@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Answer
+from tests.cli.twin import write_twin
 from tests.cli.two_machines import Ask, Cold, Password, approve, ask, cold, cold_home, watch
 from tests.conftest import FAST_KDF, NodeProcess, Run
 
@@ -142,3 +143,18 @@ def test_a_share_reaches_a_contact_after_one_trip(
     answer("contact", "refresh", "--relay", node.url, *password, home=bobs)
     shown = answer("contact", "show", "Alice", *password, home=bobs)
     assert "+1 555 0100" in str(shown)
+
+
+def test_a_split_is_healed_in_one_trip(
+    answer: Answer, trip: Trip, alice: str, watch: Path, password: Password, tmp_path: Path
+) -> None:
+    own, other, proof = (str(tmp_path / name) for name in ("own.record", "other.record", "alice.proof"))
+    answer("record", "export", "alice", own, *password, home=watch)
+    write_twin(Path(own), Path(other), (tmp_path / "words").read_text())
+    answer("record", "prove", "--record", own, "--record", other, "--out", proof)
+    trip("--heal", proof, accept=("history",))
+    healed = str(tmp_path / "healed.record")
+    answer("record", "export", "alice", healed, *password, home=watch)
+    document = answer("record", "show", healed)["document"]
+    assert len(document["healed"]) == 1
+    assert document["did"] == alice

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import MNEMONIC, Answer
+from tests.cli.twin import write_twin
 from tests.conftest import NodeProcess, Run
-from walletcli.core.bip39 import Mnemonic
-from walletcli.core.keys import KeyTree, Scheme
-from walletcli.core.packet import SignedPacket
-from walletcli.core.record import Record, packet_value
 
 Cli = Callable[..., Run]
 Password = tuple[str, str]
@@ -31,12 +27,7 @@ def twins(answer: Answer, wallet: Path, alice: str, password: Password, tmp_path
     """Record files of two states that the key of `alice` has signed with one seq."""
     own, other = tmp_path / "own.record", tmp_path / "other.record"
     answer("record", "export", "alice", str(own), *password, home=wallet)
-    record = Record.from_bytes(own.read_bytes())
-    assert record.document is not None
-    document = replace(record.document, profile={"name": "Eve"})
-    root = KeyTree(Mnemonic.parse(MNEMONIC).seed(None), Scheme.WALLETCLI).root(0)
-    packet = SignedPacket.sign(root, document.seq, packet_value(document))
-    other.write_bytes(Record.verified(packet, document.to_bytes()).to_bytes())
+    write_twin(own, other, MNEMONIC)
     return str(own), str(other)
 
 
