@@ -83,6 +83,19 @@ def test_a_search_stands_among_strangers_of_which_nothing_is_kept(lost: Owner, n
         assert [found in strangers for found in asked[:26]] != sorted(found in strangers for found in asked[:26])
 
 
+def test_the_owners_own_keys_are_no_decoys(lost: Owner, net: Net) -> None:
+    owner = lost()
+    net.hold(published(owner.tree, 0, "alice"), published(STRANGERS, 0))
+    for one in net.relays:
+        one.shelf.sample = owner.tree.root(0).public_key
+    net.relays[0].shelf.sample = STRANGERS.root(0).public_key
+    with owner.begin(*net.urls) as session:
+        report = go(session)
+        assert labels(report) == ["alice"]
+        rows = [row for row in report.lookups if row["what"] == "records"]
+        assert [(row["asked"], row["found"], row["decoys"]) for row in rows] == [(21, 1, 0), (21, 1, 1), (21, 1, 1)]
+
+
 @pytest.mark.parametrize("wish", [{"decoys": 0}, {"together": True}])
 def test_there_are_none_where_they_are_not_wanted_or_hide_nothing(
     lost: Owner, net: Net, wish: dict[str, object]

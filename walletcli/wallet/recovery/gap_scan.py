@@ -195,7 +195,10 @@ class Asking:
         """Ask for each over connections of its own; decoys stand among them, each at relays that did not name it."""
         jobs: list[_Job] = [_Job(identity, self._alive, self._memory) for identity in identities]
         if self._decoys is not None:
+            own = {identity.public_key for identity in identities}
             for key, relays in self._decoys.draw(self._alive):
+                if key in own:  # a relay that holds the owner's records may name them
+                    continue
                 jobs.append(_Job(IdentityId(key), relays, None))
                 for address in relays:
                     self.lookups[address.to_text()].decoys += 1
