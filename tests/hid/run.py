@@ -26,6 +26,9 @@ WORK = ROOT / ".work" / "hid"
 TIME_LIMIT_S = int(os.environ.get("HID_TIME_LIMIT_S", "2400"))
 """How long the guest may run on a busy machine; on a quiet one it is done in three minutes."""
 
+BOOT_LIMIT_S = 600
+"""How long it may take until its first program runs; usually it is 5 s."""
+
 MEMORY_MIB = 1536
 GUEST_TESTS = tuple(f"tests/hid/guest_{name}.py" for name in ("peers", "trezor", "approvals", "stories"))
 """In this order: what others wrote goes first. `guest.sh` runs them."""
@@ -170,8 +173,9 @@ def boot(tree: Path, version: str, packed: Path, arguments: Sequence[str]) -> tu
     ]  # fmt: skip
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout is not None
-    alarm = threading.Timer(TIME_LIMIT_S, process.kill)
-    alarm.start()
+    alarms = [threading.Timer(limit_s, process.kill) for limit_s in (BOOT_LIMIT_S, TIME_LIMIT_S)]
+    for alarm in alarms:
+        alarm.start()
     summary = "no tests were done"
     try:
         with (WORK / "guest.log").open("w", buffering=1) as log:
@@ -180,12 +184,15 @@ def boot(tree: Path, version: str, packed: Path, arguments: Sequence[str]) -> tu
                 log.write(line + "\n")
                 if verdict := VERDICT.match(line):
                     return int(verdict.group(1)), summary
+                if "guest up after" in line:  # the firmware's last words may stand before it
+                    alarms[0].cancel()
                 if line:
                     print(line, flush=True)
                     summary = match.group(1) if (match := SUMMARY.match(line)) else summary
         return None, summary
     finally:
-        alarm.cancel()
+        for alarm in alarms:
+            alarm.cancel()
         process.kill()  # after its verdict the guest has nothing more to say
         process.wait()
 
