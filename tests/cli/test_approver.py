@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 
 from tests.cli.conftest import MNEMONIC, Do, Keys
@@ -232,3 +233,30 @@ def test_the_agent_does_not_change_approvers(do: Do, keys: Keys, alice: str, pas
     do("identity", "set", "alice", "name", "Alice", "--public")
     do("publish", "alice", "--relay", alice, *pin)
     do("wallet", "lock")
+
+
+def test_a_contact_export_counts_only_with_the_approval_for_who_knows_the_approvers(
+    do: Do, keys: Keys, guarded: str, tmp_path: Path, password: Options, pin: Options,
+    answer: Callable[..., dict[str, Any]], secret_file: Callable[..., str],
+) -> None:  # fmt: skip
+    friend, file = tmp_path / "friend", tmp_path / "contacts"
+    did = do("identity", "show", "alice", *password)["did"]
+    answer("wallet", "restore", "--mnemonic-file", secret_file("friends", "zoo " * 11 + "wrong"), *password, *FAST_KDF,
+           home=friend)  # fmt: skip
+    answer("identity", "create", "friend", *password, home=friend)
+    answer("resolve", did, "--relay", guarded, *password, home=friend)
+    blue = keys("blue")
+    blue.rename(blue.with_suffix(".away"))
+    export = ("contact", "export", str(file), "--open", *password, *pin)
+    assert error_of(do(*export, code=6)) == "approver.not-here"
+    assert not file.exists()
+    blue.with_suffix(".away").rename(blue)
+    do(*export)
+    take = ("contact", "import", "--relay", guarded, *password)
+    answer(*take, str(file), home=friend)
+    magic, body = file.read_bytes()[:27], cbor2.loads(file.read_bytes()[27:])
+    (approval,) = body[3]
+    for number, wrong in enumerate(([], [[*approval[:5], bytes(64)]])):
+        forged = tmp_path / f"forged-{number}"
+        forged.write_bytes(magic + cbor2.dumps([*body[:3], *([wrong] if wrong else [])], canonical=True))
+        assert error_of(answer(*take, str(forged), home=friend, code=4)) == "approval.missing"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from walletcli.core import cbor, sealed
+from walletcli.core.approval import Approval, read_approvals
 from walletcli.core.cbor import Value
 from walletcli.core.contact_export import MAX_EXPORT_BYTES
 from walletcli.core.secret import Secret
@@ -36,14 +37,21 @@ class OpenExport:
     Attributes:
         export: its COSE bytes; not looked at yet.
         short_record: its owner's record, or None; not looked at yet.
+        approvals: of the export by its owner's approvers, ascending by key; their form is checked.
     """
 
     export: bytes
     short_record: bytes | None = None
+    approvals: tuple[Approval, ...] = ()
+
+    @property
+    def _parts(self) -> list[Value]:
+        approvals: list[Value] = [approval.to_cbor() for approval in self.approvals]
+        return [self.export, self.short_record, *([approvals] if approvals else [])]
 
     def to_bytes(self) -> bytes:
         """Encode the open file."""
-        return MAGIC + cbor.encode([_OPEN, self.export, self.short_record])
+        return MAGIC + cbor.encode([_OPEN, *self._parts])
 
     def seal(self, recipients: Sequence[bytes], entropy: Callable[[int], bytes]) -> SealedExport:
         """Return the sealed form.
@@ -55,8 +63,7 @@ class OpenExport:
         Raises:
             FormatError: ``sealed.recipients``, ``sealed.too-long``, ``key.malformed``.
         """
-        plaintext = cbor.encode([self.export, self.short_record])
-        return SealedExport(sealed.seal(plaintext, recipients, entropy, CONTEXT))
+        return SealedExport(sealed.seal(cbor.encode(self._parts), recipients, entropy, CONTEXT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +106,12 @@ def read_export_file(data: bytes) -> OpenExport | SealedExport:
     """Decode an export file; what is in it is for `verify_export` and `from_short`.
 
     Raises:
-        FormatError: ``contact-export.file``, ``cbor.*``.
+        FormatError: ``contact-export.file``, ``approval.*``, ``cbor.*``.
     """
     if len(data) > MAX_FILE_BYTES or not data.startswith(MAGIC):
         raise _wrong("not a contact export of a known version", "it starts with 'walletcli contact export 1'")
     parts = cbor.decode(data[len(MAGIC) :], MAX_FILE_BYTES)
-    if type(parts) is list and len(parts) == 3 and parts[0] == _OPEN and type(parts[0]) is int:
+    if type(parts) is list and len(parts) in (3, 4) and parts[0] == _OPEN and type(parts[0]) is int:
         return _open_export(parts[1:])
     if type(parts) is list and len(parts) == 2 and parts[0] == _SEALED and type(parts[0]) is int:
         blob = parts[1]
@@ -114,14 +121,17 @@ def read_export_file(data: bytes) -> OpenExport | SealedExport:
 
 
 def _open_export(parts: Value) -> OpenExport:
-    if type(parts) is not list or len(parts) != 2:
+    if type(parts) is not list or len(parts) not in (2, 3):
         raise _wrong("needs an export and a record")
-    export, record = parts
+    export, record = parts[:2]
     if type(export) is not bytes or not 1 <= len(export) <= MAX_EXPORT_BYTES:
         raise _wrong(f"an export has 1 to {MAX_EXPORT_BYTES} bytes")
     if record is not None and (type(record) is not bytes or not 1 <= len(record) <= MAX_SHORT_BYTES):
         raise _wrong(f"a record is null or has 1 to {MAX_SHORT_BYTES} bytes")
-    return OpenExport(export, record)
+    approvals = read_approvals(parts[2]) if len(parts) == 3 else ()
+    if len(parts) == 3 and not approvals:
+        raise _wrong("approvals are left out where there are none")
+    return OpenExport(export, record, approvals)
 
 
 def _wrong(detail: str, hint: str = "") -> FormatError:

@@ -35,6 +35,7 @@ from walletcli.wallet.approvers.asking import beside_of
 from walletcli.wallet.contacts.cards import own_record
 from walletcli.wallet.contacts.exporting import seal_own_export
 from walletcli.wallet.files import read_file, write_file
+from walletcli.wallet.home import Home
 from walletcli.wallet.state.changes import Adopt, Change, TakeIdentity, TakeSigned
 from walletcli.wallet.state.draft import last_record, today
 from walletcli.wallet.state.view import IdentityView
@@ -189,7 +190,9 @@ def _write_statements(
     waiting = _answered(read_book(session), file)
     wallet = session.snapshot().wallet
     found = [_taken(wallet, waiting, response, beside.get(response.item)) for response in file.responses]
-    contents = {taken.response.item: _statement_file(wallet, waiting, taken) for taken in found if taken.statement}
+    contents = {
+        taken.response.item: _statement_file(session.home, wallet, waiting, taken) for taken in found if taken.statement
+    }
     if contents and out is None:
         raise UsageError(
             "response.out", "the response holds a signed statement, which needs a place", "name a directory with --out"
@@ -212,7 +215,7 @@ def _make_directory(out: str) -> None:
         ) from error
 
 
-def _statement_file(wallet: WalletView, waiting: Waiting, taken: _Taken) -> tuple[str, bytes]:
+def _statement_file(home: Home, wallet: WalletView, waiting: Waiting, taken: _Taken) -> tuple[str, bytes]:
     """Return the ending of a name, and the file, that a signed statement travels in."""
     item, data = waiting.request.item(taken.response.item), taken.statement or b""
     assert isinstance(item, SignItem)
@@ -220,7 +223,7 @@ def _statement_file(wallet: WalletView, waiting: Waiting, taken: _Taken) -> tupl
     if item.typ == Card.TYP:
         return "card", CardFile(data, to_short(own_record(identity))).to_bytes()
     if item.typ == ContactExport.TYP:
-        return "contacts", seal_own_export(identity, data)
+        return "contacts", seal_own_export(home, identity, data)
     lower = Relation.from_payload(item.payload).parties[0] == item.identity
     return "relation", RelationFile((data, None) if lower else (None, data)).to_bytes()
 

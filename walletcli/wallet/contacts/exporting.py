@@ -5,18 +5,21 @@ Spec: docs/spec/contact.md, "Contact export" and "vCard".
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from walletcli.core.approval import Approval, Kind, Subject, in_order
 from walletcli.core.contact_export import NONCE_BYTES, ContactExport, Entry
 from walletcli.core.export_file import OpenExport
 from walletcli.core.sealed import MAX_RECIPIENTS
 from walletcli.core.short_record import to_short
 from walletcli.errors import FormatError, InputError, VerificationError
 from walletcli.wallet.access.session import Session
+from walletcli.wallet.approvers.asking import ask
 from walletcli.wallet.contacts.book import read_book
 from walletcli.wallet.contacts.cards import own_record
 from walletcli.wallet.contacts.contact import Contact
@@ -26,7 +29,7 @@ from walletcli.wallet.contacts.lookup import find_contact, identified, not_block
 from walletcli.wallet.contacts.sightings import known_places, sealing_keys
 from walletcli.wallet.contacts.vcard_entries import joined_notes, to_vcard
 from walletcli.wallet.files import write_file
-from walletcli.wallet.home import Progress, silent
+from walletcli.wallet.home import Home, Progress, silent
 from walletcli.wallet.linkability import Link
 from walletcli.wallet.state.draft import own_readers, today
 from walletcli.wallet.state.lookup import key_of
@@ -152,6 +155,7 @@ def export_contacts(
         InputError: ``contact.*``, ``record.none``, ``link.would-link``, ``file.exists``.
         FormatError: ``contact-export.too-long``, ``sealed.recipients``, ``vcard.value``.
         NetworkError, VerificationError: what the look-up of the reader ends in; ``contact-export.no-device``.
+        SignerError: ``approver.*``, ``key.*`` if the identity's approvers have to approve the export.
         StorageError: ``storage.*``.
     """
     identity, wallet = inquiry.identity, session.snapshot().wallet
@@ -199,7 +203,8 @@ def _signed(
             f"an export of at most {MAX_DRAWER_BYTES} bytes is signed, this one has {len(payload)}",
             "export fewer contacts at once",
         )
-    opened = OpenExport(session.sign_statement(identity.index, ContactExport.TYP, payload), to_short(record))
+    export = session.sign_statement(identity.index, ContactExport.TYP, payload)
+    opened = OpenExport(export, to_short(record), export_approvals(session.home, identity, export, progress))
     return opened.seal(recipients, os.urandom).to_bytes() if recipients else opened.to_bytes()
 
 
@@ -220,13 +225,30 @@ def draft_export(session: Session, identity: IdentityView) -> bytes:
     return _payload(identity, wanted, [contact for contact in chosen if contact.key is not None])
 
 
-def seal_own_export(identity: IdentityView, export: bytes) -> bytes:
+def export_approvals(
+    home: Home, identity: IdentityView, export: bytes, progress: Progress = silent
+) -> tuple[Approval, ...]:
+    """Have the approvers of an identity approve an export (COSE bytes); nobody is asked where there are none.
+
+    Raises:
+        InputError: ``record.none``.
+        SignerError: ``approver.*``, ``key.*``.
+    """
+    document = own_record(identity).document
+    if document is None or document.approvers is None:
+        return ()
+    subject = Subject(Kind.CONTACT_EXPORT, identity.public_key, hashlib.sha256(export).digest())
+    return in_order(ask(home, identity.credentials, document.approvers, subject, progress))
+
+
+def seal_own_export(home: Home, identity: IdentityView, export: bytes) -> bytes:
     """Return the file of an export (COSE bytes) that its owner alone reads.
 
     Raises:
         InputError: ``record.none``.
+        SignerError: ``approver.*``, ``key.*``.
     """
-    opened = OpenExport(export, to_short(own_record(identity)))
+    opened = OpenExport(export, to_short(own_record(identity)), export_approvals(home, identity, export))
     return opened.seal(_own_readers(identity), os.urandom).to_bytes()
 
 

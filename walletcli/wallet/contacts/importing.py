@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from walletcli.core.approval import Kind, Subject, check_threshold
 from walletcli.core.authority import check_authority
 from walletcli.core.contact_export import ContactExport, VerifiedEntry, verify_entries, verify_export
 from walletcli.core.cose import Sign1
@@ -69,7 +71,8 @@ def import_contacts(
     Raises:
         InputError: ``file.*``, ``link.would-link``, ``contact-book.too-many``, ``contact-book.too-long``.
         FormatError: ``contact-export.*``, ``cose.*``, ``vcard.*``, ``cbor.*`` for the file as a whole.
-        VerificationError: ``sealed.not-for-you``, ``signature.invalid``, ``authority.*``, ``contact-export.evidence``.
+        VerificationError: ``sealed.not-for-you``, ``signature.invalid``, ``authority.*``, ``contact-export.evidence``,
+            ``approval.missing``.
         NetworkError: what the look-up of the exporter ends in.
     """
     progress("reading the file")
@@ -106,6 +109,8 @@ def _from_export(
     own = export.identity == inquiry.identity.public_key
     day = today(time.time())
     may_sign = _may_sign(inquiry, export, sign1, opened, day, any_device=own and any_device)
+    if not (own and any_device):
+        _check_approved(inquiry, export, opened)
     report.signer, report.is_own = export.identity, own
     if own and not may_sign and any(entry.compared_day is not None for entry in export.entries):
         report.warnings.append(
@@ -154,6 +159,21 @@ def _may_sign(
             raise
         return False
     return True
+
+
+def _check_approved(inquiry: Inquiry, export: ContactExport, opened: OpenExport) -> None:
+    """Check that the approvers of whoever made an export, as far as they are known, have approved it.
+
+    Raises:
+        VerificationError: ``approval.missing``.
+    """
+    identity, seen = inquiry.identity, inquiry.memory.get(export.identity)
+    own = export.identity == identity.public_key and identity.record is not None
+    record = Record.from_bytes(identity.record or b"") if own else seen.record if seen is not None else None
+    document = record.document if record is not None else None
+    if document is not None and document.approvers is not None:
+        subject = Subject(Kind.CONTACT_EXPORT, export.identity, hashlib.sha256(opened.export).digest())
+        check_threshold(document.approvers, subject, opened.approvals)
 
 
 def _check_signer(inquiry: Inquiry, export: ContactExport, sign1: Sign1, opened: OpenExport, day: int) -> None:
