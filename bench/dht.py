@@ -11,13 +11,14 @@ import secrets
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import libtorrent
 from nacl.signing import SigningKey
 
 from bench.measure import Row, at_most
-from bench.processes import Server, python
+from bench.processes import Server, ahead_of_others, python
 from bench.servers import ROOT
 from scripts.swarm import settings
 from walletcli.core import bep44
@@ -86,7 +87,8 @@ def item() -> Item:
 @contextlib.asynccontextmanager
 async def members() -> AsyncIterator[tuple[Mainline, Floor]]:
     """Our member and a bare one, in one swarm."""
-    with Server(python(str(ROOT / "scripts" / "swarm.py"), str(NODES)), ROOT, core=1) as swarm:
+    command = python(str(ROOT / "scripts" / "swarm.py"), str(NODES))
+    with ahead_of_others(), Server(command, ROOT, core=1) as swarm:
         addresses = [(host, port) for host, port in json.loads(swarm.ready_line)]
         own = Settings((("127.0.0.1", 0),), bootstrap=(), peers=tuple(addresses[:16]), private=True)
         ours = await Mainline.join(own)
@@ -201,11 +203,22 @@ def keep() -> list[Row]:
                 async with limit:
                     had.append((await ours.keep(one)).had)
 
+            traffic = ours.traffic[0]
+            before = replace(traffic)
             cpu_s, started = time.process_time(), time.perf_counter()
             await asyncio.gather(*(again(one) for one in signed))
             cpu_s, seconds = time.process_time() - cpu_s, time.perf_counter() - started
             rate = KEPT / cpu_s
-            detail = f"{KEPT / seconds:,.0f} a second by the clock; {statistics.mean(had):.2f} copies were there before"
+            asked = (traffic.asked + traffic.sent_again - before.asked - before.sent_again) / KEPT
+            answered = (traffic.answered - before.answered) / KEPT
+            sent, received = (
+                (getattr(traffic, name) - getattr(before, name)) / KEPT for name in ("sent_bytes", "received_bytes")
+            )
+            detail = (
+                f"{KEPT / seconds:,.0f} a second by the clock; {statistics.mean(had):.2f} copies were there before; "
+                f"for each {asked:.1f} datagrams out and {answered:.1f} in, {sent:,.0f} and {received:,.0f} bytes, "
+                f"values of {VALUE_BYTES} bytes"
+            )
             return [
                 Row(
                     f"packets kept alive on {NODES} nodes, per second of one core",

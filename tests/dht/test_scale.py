@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -66,3 +67,22 @@ def test_a_hundred_identities_on_forty_nodes_are_each_on_eight_and_outlive_most_
 @pytest.mark.soak
 def test_a_thousand_identities_on_a_hundred_nodes_are_each_on_eight_and_outlive_most_of_them() -> None:
     play(100, 1000)
+
+
+def test_an_item_kept_alive_costs_eight_questions_eight_puts_and_little_more() -> None:
+    """What docs/scaling.md reckons with."""
+    items = [signed(new_key(), b"v" * 400) for _ in range(40)]
+
+    async def story() -> None:
+        async with joined(swarm.addresses) as ours:
+            await each(items, ours.keep)  # it has met everybody now
+            traffic = ours.traffic[0]
+            before = replace(traffic)
+            await each(items, ours.keep)
+            sent = traffic.asked + traffic.sent_again - before.asked - before.sent_again
+            assert 16 <= sent / len(items) <= 24
+            bytes_both_ways = traffic.sent_bytes + traffic.received_bytes - before.sent_bytes - before.received_bytes
+            assert 8 * 400 < bytes_both_ways / len(items) < 14_000
+
+    with swarm_of(30) as swarm:
+        asyncio.run(story())

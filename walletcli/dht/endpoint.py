@@ -65,6 +65,8 @@ class Traffic:
         unanswered: them, without one in time.
         dropped: datagrams that were not decoded, or matched no question, or are not KRPC.
         queries: questions of others that were answered.
+        sent_bytes: in all that went out, without headers of IP and UDP.
+        received_bytes: in answers that were taken.
     """
 
     asked: int = 0
@@ -73,6 +75,8 @@ class Traffic:
     unanswered: int = 0
     dropped: int = 0
     queries: int = 0
+    sent_bytes: int = 0
+    received_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -201,7 +205,7 @@ class Endpoint(asyncio.DatagramProtocol):
             self.traffic.dropped += 1
             return
         if not isinstance(message, Query):
-            self._answered(message, address)
+            self._answered(message, address, len(data))
         elif not is_awaited or self._may_ask(address[0]):
             self._reply(message, address)
 
@@ -290,7 +294,7 @@ class Endpoint(asyncio.DatagramProtocol):
             del self._awaited[question.address]
         return question
 
-    def _answered(self, message: Answer | Refusal, address: Address) -> None:
+    def _answered(self, message: Answer | Refusal, address: Address, size_bytes: int) -> None:
         question = self._open.get(message.transaction)
         if question is None or question.address != address:
             self.traffic.dropped += 1
@@ -306,6 +310,7 @@ class Endpoint(asyncio.DatagramProtocol):
                 return
             self.known.note_answer(message.node_id, address, now - question.asked_at, now)
         self.traffic.answered += 1
+        self.traffic.received_bytes += size_bytes
         question.told(message)
 
     # what others ask
@@ -325,6 +330,7 @@ class Endpoint(asyncio.DatagramProtocol):
 
     def _send(self, data: bytes, address: Address) -> None:
         if self._transport is not None and not self._transport.is_closing():
+            self.traffic.sent_bytes += len(data)
             with contextlib.suppress(OSError, ValueError):  # as if it were lost on the way
                 self._transport.sendto(data, address)
 

@@ -17,11 +17,16 @@ from walletcli.node.dht.counters import DhtCounters
 from walletcli.node.dht.member import DhtMember
 from walletcli.node.store import Store
 
-AT_ONCE: Final = 4
+AT_ONCE: Final = 32
+"""Packets that are put again at once. On the public network one takes seconds, most of them spent waiting."""
+
 MIN_ROUND_S: Final = 900.0
 MAX_ROUND_S: Final = 21_600.0
 MUCH_LOST: Final = 0.5
 LITTLE_LOST: Final = 0.1
+LATE: Final = 1.5
+"""A round that takes so many times as long as planned is too much for this node."""
+
 _REST_S: Final = 30.0
 """Between two rounds, in seconds."""
 
@@ -77,11 +82,15 @@ class Keeper:
         expected, missing = counters.copies_expected, counters.copies_missing
         limit = asyncio.Semaphore(AT_ONCE)
         pause_s = spread_s / max(len(keys), 1)
+        started = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as group:
             for key in keys:
                 await limit.acquire()
                 group.create_task(self._keep(key, limit))
                 await asyncio.sleep(pause_s)
+        took_s = asyncio.get_running_loop().time() - started
+        if took_s > LATE * max(spread_s, _REST_S):
+            log.warning("dht.round-late", packets=len(keys), planned_s=round(spread_s), took_s=round(took_s))
         counters.rounds += 1
         expected, missing = counters.copies_expected - expected, counters.copies_missing - missing
         self._round_s = next_round_s(self._round_s, missing / expected if expected else 0.0)
