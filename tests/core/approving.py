@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.core.samples import digest
-from walletcli.core.approval import Approval
+from walletcli.core.approval import Approval, Subject
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Approver, Approvers
 
@@ -73,6 +73,12 @@ class SoftKey:
     ) -> Approval:
         data = party + bytes([flags]) + counter.to_bytes(4, "big")
         hashed = client_data_hash(kind, identity or document.identity, subject or document.hash)
+        return Approval(self.algorithm, self.public_key, data, self.sign(data + hashed))
+
+    def agree(self, subject: Subject) -> Approval:
+        """Approve what a wallet asks to be approved."""
+        data = PARTY + b"\x05" + (7).to_bytes(4, "big")
+        hashed = client_data_hash(int(subject.kind), subject.identity, subject.digest)
         return Approval(self.algorithm, self.public_key, data, self.sign(data + hashed))
 
 

@@ -11,18 +11,19 @@ import pytest
 
 from tests.client.records import foreign_packet
 from tests.client.servers import Asked
+from tests.core.approving import ONE, approvers
 from tests.wallet.parts import WORDS, HonestRelay, make_home, opened
 from tests.wallet.recovery.parts import FIRST_SEQ, Lost, Net, device, go, published, signed, tree_of
-from walletcli.core.document_parts import Approver, Approvers, Power, Retirement
+from walletcli.core.document_parts import Power, Retirement
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.encodings import z32_decode
 from walletcli.core.keys import Scheme
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
 from walletcli.core.sealed import seal
-from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, InputError, SignerError, UsageError
 from walletcli.wallet.access.session import Session
+from walletcli.wallet.approvers import asking
 from walletcli.wallet.identities import create_identity
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.recovery import journal as journals
@@ -350,15 +351,17 @@ def test_devices_that_were_enrolled_since_stay(lost: Owner, net: Net) -> None:
         assert device(77).signing_key.hex() not in alice.revoked
 
 
-def test_nothing_but_the_devices_changes_in_the_new_record(lost: Owner, net: Net) -> None:
+def test_nothing_but_the_devices_changes_in_the_new_record(
+    lost: Owner, net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "ask", lambda _home, _credentials, _group, subject, _progress: (ONE.agree(subject),))
     owner = lost()
-    approver = Approver(-8, SigningKey(Secret(b"\x09" * 32)).public_key, False)
     before = published(
         owner.tree,
         0,
         "alice",
         profile={"name": "A."},
-        approvers=Approvers(1, (approver,), 7),
+        approvers=approvers(ONE),
         extensions={99: b"later"},
     ).document
     assert before is not None

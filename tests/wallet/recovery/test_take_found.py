@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.approving import ONE, SoftKey, approvers
 from tests.wallet.parts import WORDS, opened, restored_home
 from tests.wallet.recovery.parts import FIRST_SEQ, device, published, tree_of
-from walletcli.core.document_parts import Approver, Approvers, Retirement
-from walletcli.core.ed25519 import SigningKey
+from walletcli.core.approvals import DocumentApprovals
+from walletcli.core.document_parts import Retirement
 from walletcli.core.record import Record
 from walletcli.core.sealed import seal
-from walletcli.core.secret import Secret
 from walletcli.errors import SignerError, VerificationError, WalletError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.unlock import lock, unlock
@@ -45,10 +45,12 @@ def take(session: Session, index: int, record: Record, *, is_fresh: bool = True)
     return session.change(TakeFound(index, 20_000, record.to_bytes(), is_fresh, RELAYS))
 
 
-def sign(session: Session, index: int) -> Record:
+def sign(session: Session, index: int, *keys: SoftKey) -> Record:
+    """Sign the next document, approved by `keys`."""
     snapshot = session.snapshot()
     document = next_document(snapshot.wallet.by_index(index), (), time.time(), os.urandom)
-    return Record.from_bytes(session.sign(index, document.to_bytes(), snapshot.generation))
+    beside = DocumentApprovals(tuple(key.approve(document) for key in keys)).to_bytes() if keys else None
+    return Record.from_bytes(session.sign(index, document.to_bytes(), snapshot.generation, beside))
 
 
 def test_an_identity_comes_back_with_its_label_its_profile_and_new_device_keys(session: Session) -> None:
@@ -117,12 +119,9 @@ def test_two_identities_with_one_label_keep_apart(session: Session) -> None:
 
 
 def test_nothing_of_the_document_is_dropped(session: Session) -> None:
-    approver = Approver(-8, SigningKey(Secret(b"\x09" * 32)).public_key, False)
-    record = published(
-        TREE, 0, "Alice", bindings=(b"grant",), approvers=Approvers(1, (approver,), 7), extensions={99: b"later"}
-    )
+    record = published(TREE, 0, "Alice", bindings=(b"grant",), approvers=approvers(ONE), extensions={99: b"later"})
     take(session, 0, record)
-    after, before = sign(session, 0).document, record.document
+    after, before = sign(session, 0, ONE).document, record.document
     assert after is not None
     assert before is not None
     assert (after.bindings, after.approvers, dict(after.extensions)) == ((b"grant",), before.approvers, {99: b"later"})
