@@ -11,10 +11,13 @@ import pytest
 from tests.wallet.contacts.people import Owner, make_owner
 from tests.wallet.parts import WORDS, HonestRelay, make_home, opened, restored_home
 from walletcli.client.resolution import FreshnessCheck, Outcome
+from walletcli.core.bip39 import Mnemonic
 from walletcli.core.document import Document
-from walletcli.core.equivocation import EquivocationProof, content_hash
+from walletcli.core.equivocation import EquivocationProof, Side, content_hash
 from walletcli.core.identity_id import IdentityId
-from walletcli.core.record import Record
+from walletcli.core.keys import KeyTree, Scheme
+from walletcli.core.packet import SignedPacket
+from walletcli.core.record import Record, packet_value
 from walletcli.errors import InputError, WalletError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.adding import add_contact, introduction_from
@@ -28,7 +31,7 @@ from walletcli.wallet.sealed.sync import sync_identity
 from walletcli.wallet.splits.own import own_splits
 from walletcli.wallet.splits.proving import prove_from_files, prove_split, verify_split_proof
 from walletcli.wallet.state import draft, kept_splits
-from walletcli.wallet.state.changes import KeepSplits
+from walletcli.wallet.state.changes import HealSplits, KeepSplits
 
 Relays = Callable[[], HonestRelay]
 
@@ -335,6 +338,25 @@ def test_an_identity_that_is_given_up_ends_for_those_who_saw_the_split_too(twins
     ended = twins.heal()
     assert document_of(ended).retirement is not None
     assert look(session, twins, twins.left, twins.right).resolution.record == ended
+
+
+def test_an_identity_that_is_split_again_and_again_can_be_ended(twins: Twins) -> None:
+    seq = publish_identity(twins.one, "alice", [twins.left.url]).seq
+    root = KeyTree(Mnemonic.parse(WORDS).seed(None), Scheme.WALLETCLI).root(0)
+
+    def forged(at: int, name: str) -> Side:
+        document = Document(twins.key, at, profile={"name": name})
+        return Side(SignedPacket.sign(root, at, packet_value(document)))
+
+    proofs = [EquivocationProof.of(forged(seq - n, "one"), forged(seq - n, "other")).to_bytes() for n in range(1, 10)]
+    twins.one.apply(HealSplits(0, tuple(proofs[:8])))
+    twins.one.apply(KeepSplits((proofs[8],)))
+    assert refused(lambda: twins.one.apply(HealSplits(0, (proofs[8],)))) == "heal.too-many"
+    assert refused(lambda: publish_identity(twins.one, "alice", [twins.left.url])) == "publish.split"
+    retire_identity(twins.one, "alice", "key compromised")
+    ended = document_of(publish_identity(twins.one, "alice", [twins.left.url]).record)
+    assert ended.retirement is not None
+    assert len(ended.healed) == 8
 
 
 def restored(twins: Twins) -> Session:

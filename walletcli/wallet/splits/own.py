@@ -11,6 +11,7 @@ from walletcli.core.equivocation import EquivocationProof, named_in, open_proofs
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import VerificationError
 from walletcli.wallet.state.draft import last_document
+from walletcli.wallet.state.kept_splits import MAX_HEALED
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
 
@@ -72,12 +73,18 @@ def splits_of(wallet: WalletView, identity: IdentityView) -> tuple[OwnSplit, ...
 def refuse_open_split(wallet: WalletView, index: int) -> None:
     """Refuse to go on with an identity that is split, unless its next record heals that.
 
+    An identity whose owner gives it up because it is split again and again ends all the same: for those who did not see
+    the last splits.
+
     Raises:
         VerificationError: ``publish.split``.
     """
     identity = wallet.by_index(index)
     found = [split for split in splits_of(wallet, identity) if not split.is_decided]
-    if found:
+    last = last_document(identity)
+    healed = {*(last.healed if last is not None else ()), *((item.first, item.second) for item in identity.healing)}
+    ends_anyway = identity.retired is not None and len(healed) >= MAX_HEALED
+    if found and not ends_anyway:
         raise VerificationError(
             "publish.split",
             f"{identity.label!r} is split: two different states are signed with seq {found[0].proof.seq}; {MEANING}. "
