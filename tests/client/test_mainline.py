@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.client.records import foreign_packet, identity, record
+from tests.client.records import foreign_packet, identity, record, unsigned
 from tests.client.servers import Conversation, Server, Shelf
 from tests.dht.strangers import Stranger, stranger
-from tests.dht.swarm import Swarm, swarm_of
-from walletcli.client import mainline
+from tests.dht.swarm import Swarm, joined, swarm_of
+from walletcli.client.dht_process import meet, settings_of
 from walletcli.client.freshness import FreshnessMap
 from walletcli.client.independence import independent
-from walletcli.client.mainline import DhtSource, settings_of, view_of
+from walletcli.client.mainline import DhtSource, view_of
 from walletcli.client.publish import PublishedShortError, publish
 from walletcli.client.resolution import Outcome, Resolution
 from walletcli.client.resolve import resolve
@@ -26,7 +26,8 @@ from walletcli.client.scan import scan, scan_apart
 from walletcli.client.sources import open_source
 from walletcli.client.spread import look_up_each
 from walletcli.core.packet import SignedPacket
-from walletcli.dht.settings import PUBLIC_BOOTSTRAP
+from walletcli.dht.mainline import Mainline
+from walletcli.dht.settings import PUBLIC_BOOTSTRAP, Settings
 from walletcli.errors import NetworkError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.offline import OfflineDialer
@@ -207,12 +208,14 @@ def test_a_record_that_the_dht_has_a_newer_one_of_is_not_put(dht: NodeAddress, d
 # --- who may
 
 
-def test_offline_the_dht_is_not_entered(dht: NodeAddress) -> None:
-    before = threading.active_count()
+def test_offline_the_dht_is_not_entered(dht: NodeAddress, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*args: object, **more: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", start)
     with pytest.raises(NetworkError) as refused:
         resolve(identity("alice"), [dht], dialer=OfflineDialer())
     assert refused.value.code == "network.offline"
-    assert threading.active_count() == before
 
 
 def test_a_route_that_carries_no_datagrams_does_not_enter_the_dht(dht: NodeAddress, relay: Relay) -> None:
@@ -233,28 +236,98 @@ def test_the_tcp_dialer_itself_does_not_dial_the_dht(dht: NodeAddress, dialer: T
     assert refused.value.code == "network.transport"
 
 
-def test_a_dht_that_nobody_answers_for_is_a_failure_and_no_source(
-    relay: Relay, dialer: TcpDialer, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mainline, "JOIN_S", 0.2)
+def test_a_dht_whose_process_has_ended_is_a_failure_and_no_source(dht: NodeAddress, relay: Relay) -> None:
+    dialer = TcpDialer()
+    view_of(dht, dialer).process.kill()
     shelf, server = relay()
     shelf.put(record("alice"))
-    dead = entered_by(("127.0.0.1", free_port()))
-    found = resolve(identity("alice"), [dead, server.address], dialer=dialer)
+    found = resolve(identity("alice"), [dht, server.address], dialer=dialer)
     assert [source.error_code for source in found.sources] == ["dht.unreachable", None]
     assert found.independent == (server.address.to_text(),)
+    with pytest.raises(PublishedShortError) as short:
+        publish(record("alice"), [dht, server.address], dialer=dialer)
+    assert short.value.stored.relays == (server.address.to_text(),)
+
+
+def test_a_dht_that_nobody_answers_for_is_a_failure(dialer: TcpDialer, free_port: Callable[[], int]) -> None:
+    with pytest.raises(NetworkError) as refused:
+        open_source(entered_by(("127.0.0.1", free_port())), dialer).get_packet(identity("alice").public_key)
+    assert refused.value.code == "dht.unreachable"
+
+
+def test_who_waits_for_the_dht_waits_no_longer_than_was_said(dialer: TcpDialer, free_port: Callable[[], int]) -> None:
+    source = DhtSource(entered_by(("127.0.0.1", free_port())), dialer, timeout_s=0.1)
+    with pytest.raises(NetworkError) as refused:
+        source.get_packet(identity("alice").public_key)
+    assert refused.value.code == "relay.timeout"
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ('{"id": 1, "error": "dht.unreachable"}', "dht.unreachable"),
+        ('{"id": 1, "error": "dht.busy"}', "dht.busy"),
+        ('{"id": 1, "error": "dht.listen"}', "dht.listen"),
+        ('{"id": 1, "error": "dht.precondition"}', "dht.precondition"),
+        ('{"id": 1, "error": ["what"]}', "dht.unreachable"),
+        ('{"id": 1, "payload": null, "answered": 0}', "dht.unreachable"),
+        ('{"id": 1}', "dht.unreachable"),
+        ('{"id": 1, "payload": "zz"}', "dht.unreachable"),
+        ('{"id": 1, "payload": "00"}', "relay.bad-answer"),
+        ("x" * 10_000, "dht.unreachable"),
+        ("{", "dht.unreachable"),
+        ("[1]", "relay.timeout"),
+        ('{"id": 2}', "relay.timeout"),
+        ('{"id": [1]}', "relay.timeout"),
+    ],
+)
+def test_what_the_process_says_is_believed_no_more_than_a_relay(
+    dht: NodeAddress, said: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = f"import sys\nsys.stdin.readline()\nprint({said!r}, flush=True)\nsys.stdin.read()\n"
+    start = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda _, **how: start([sys.executable, "-c", program], **how))
+    dialer = TcpDialer()
+    with pytest.raises(NetworkError) as refused:
+        DhtSource(dht, dialer, timeout_s=5 if code != "relay.timeout" else 0.3).get_packet(identity("alice").public_key)
+    assert refused.value.code == code
+
+
+def test_a_forged_packet_from_the_process_is_refused(dht: NodeAddress, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = f'{{"id": 1, "payload": "{unsigned(record("alice").packet).hex()}"}}'
+    program = f"import sys\nsys.stdin.readline()\nprint({said!r}, flush=True)\nsys.stdin.read()\n"
+    start = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda _, **how: start([sys.executable, "-c", program], **how))
+    with pytest.raises(VerificationError) as refused:
+        DhtSource(dht, TcpDialer()).get_packet(identity("alice").public_key)
+    assert refused.value.code == "signature.invalid"
+
+
+def test_nobody_met_ends_the_wait_and_everybody_there_is_does_too(swarm: Swarm) -> None:
+    async def story() -> tuple[int, int]:
+        async with joined(swarm.addresses[:2], read_only=True) as member:
+            await meet(member)
+            known = member.session.nodes
+        alone = await Mainline.join(Settings((("127.0.0.1", 0),), bootstrap=(), private=True))
+        await meet(alone, 0.1)
+        nobody = alone.session.nodes
+        await alone.close()
+        return known, nobody
+
+    known, nobody = asyncio.run(story())
+    assert known >= 8
+    assert nobody == 0
 
 
 def test_the_dht_is_left_when_the_dialer_is_gone(dht: NodeAddress) -> None:
     dialer = TcpDialer()
     view = view_of(dht, dialer)
     assert view_of(dht, dialer) is view
-    thread = next(thread for thread in threading.enumerate() if thread.name == "dht view" and thread is view._thread)
     assert DhtSource(dht, dialer).get_packet(identity("nobody").public_key) is None
+    assert view.process.poll() is None
     del dialer
     gc.collect()
-    thread.join(30)
-    assert not thread.is_alive()
+    assert view.process.wait(30) == 0, "it ends by itself with its input"
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,25 @@
 """The Mainline DHT as a source, which the client itself joins where the user has named it, while a command lasts.
 
-Packets only: the documents that they name come from elsewhere, by their hash. No key is in reach.
+Packets only: the documents that they name come from elsewhere, by their hash. What speaks to strangers is a process of
+its own (`walletcli.client.dht_process`), which has no secret in its memory; what it says is verified here.
 
 Spec: docs/spec/resolution.md, "The DHT as a source"; docs/spec/dht.md.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import json
+import queue
+import subprocess
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
+from typing import Any, Final, NoReturn, Self
 
 from walletcli.client.answers import Answer
 from walletcli.client.fanout import for_each
@@ -24,49 +27,53 @@ from walletcli.client.link import TIMEOUT_S
 from walletcli.client.relay import decode_packet
 from walletcli.client.visit import Found
 from walletcli.core.approvals import DocumentApprovals
-from walletcli.core.packet import SignedPacket
+from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES, SignedPacket
 from walletcli.errors import NetworkError, VerificationError, WalletError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 
-if TYPE_CHECKING:
-    from walletcli.dht.mainline import Mainline
-    from walletcli.dht.settings import Settings
+PROCESS: Final = "walletcli.client.dht_process"
+"""The module that is run."""
 
-JOIN_S: Final = 10.0
-"""How long a newcomer may take to meet a first member, in seconds."""
-
-SETTLE_S: Final = 0.5
-"""After so long without meeting another member, those that were met are all there are, in seconds."""
-
-ENOUGH: Final = 8
-"""Members that a look-up wants to start from."""
+MAX_LINE_BYTES: Final = 4096
+"""Longest question or answer: one line of JSON, with a packet in hexadecimal."""
 
 PUT_S: Final = 30.0
 """How long a put and its count may take, in seconds; a look-up of the nearest nodes alone may take half of that."""
 
-_LOOK_S: Final = 0.02
-_CLOSE_S: Final = 5.0
-_T = TypeVar("_T")
+_CLOSE_S: Final = 2.0
 
 
 class DhtView:
-    """A member of the DHT in a thread of its own; may be asked from several threads at once.
+    """A member of the DHT in a process of its own; may be asked from several threads at once.
 
     Args:
         address: the DHT.
+
+    Attributes:
+        process: the member.
+
+    Raises:
+        NetworkError: ``dht.unreachable`` if no process can be started.
     """
 
     def __init__(self, address: NodeAddress) -> None:
-        self._address = address
         self._name = address.to_text()
-        self._is_ready = threading.Event()
-        self._failure: WalletError | None = None
-        self._mainline: Mainline | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ends: asyncio.Event | None = None
-        self._thread = threading.Thread(target=self._run, name="dht view", daemon=True)
-        self._thread.start()
+        self._lock = threading.Lock()
+        self._waiting: dict[int, queue.SimpleQueue[Mapping[str, Any] | None]] = {}
+        self._asked = 0
+        self._has_ended = False
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", PROCESS, self._name],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # it ends with its input, and not by a key that is meant for the command
+            )
+        except OSError as error:
+            raise _unreachable(self._name) from error
+        threading.Thread(target=self._read, name="dht view", daemon=True).start()
 
     def get(self, key: bytes, deadline_s: float) -> SignedPacket | None:
         """Return the newest packet that the nodes nearest to a key have, verified, or None if none has one.
@@ -76,14 +83,15 @@ class DhtView:
             deadline_s: the instant of ``time.monotonic()``, in seconds, by which the answer must be there.
 
         Raises:
-            NetworkError: ``dht.unreachable`` when no node answers, ``dht.listen``, ``relay.timeout``,
+            NetworkError: ``dht.unreachable`` when no node answers, ``dht.listen``, ``dht.busy``, ``relay.timeout``,
                 ``relay.bad-answer`` when what is there is not a packet.
+            VerificationError: ``signature.invalid``.
         """
-        mainline = self._member(deadline_s)
-        item, answered = self._wait(mainline.look_up(key), deadline_s)
-        if item is not None:
-            return decode_packet(key, item.signature + item.seq.to_bytes(8, "big") + item.value, self._name)
-        if not answered:
+        answer = self._ask({"get": key.hex()}, deadline_s)
+        payload = _hex_of(answer, "payload")
+        if payload is not None:
+            return decode_packet(key, payload, self._name)
+        if not answer.get("answered"):
             raise _unreachable(self._name)
         return None
 
@@ -99,63 +107,65 @@ class DhtView:
             NetworkError: ``dht.*``, ``relay.timeout``.
             VerificationError: ``dht.newer-exists``.
         """
-        from walletcli.dht.messages import Item
-
-        mainline = self._member(deadline_s)
-        item = Item(packet.public_key, packet.seq, packet.signature, packet.value)
-        return self._wait(mainline.put(item, cas_seq), deadline_s).stored
+        payload = packet.to_relay_payload().hex()
+        answer = self._ask({"put": packet.public_key.hex(), "payload": payload, "cas": cas_seq}, deadline_s)
+        stored = answer.get("stored")
+        return stored if type(stored) is int and 0 <= stored <= 999 else 0
 
     def close(self) -> None:
         """Leave the DHT."""
-        loop, ends = self._loop, self._ends
-        if loop is not None and ends is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended already
-                loop.call_soon_threadsafe(ends.set)
-        if threading.current_thread() is not self._thread:
-            self._thread.join(_CLOSE_S)
+        with contextlib.suppress(OSError, ValueError), self._lock:
+            if self.process.stdin is not None:
+                self.process.stdin.close()
+        try:
+            self.process.wait(_CLOSE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
-    def _member(self, deadline_s: float) -> Mainline:
-        if not self._is_ready.wait(max(deadline_s - time.monotonic(), 0.0)):
-            self._late()
-        if self._failure is not None:
-            raise self._failure
-        assert self._mainline is not None
-        return self._mainline
-
-    def _wait(self, work: Coroutine[Any, Any, _T], deadline_s: float) -> _T:
-        if self._loop is None or self._loop.is_closed():
-            work.close()
+    def _ask(self, question: dict[str, object], deadline_s: float) -> Mapping[str, Any]:
+        answers: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
+        with self._lock:
+            self._asked += 1
+            number = self._asked
+            if self._has_ended or self.process.stdin is None:
+                raise _unreachable(self._name)
+            self._waiting[number] = answers
+            try:
+                self.process.stdin.write(json.dumps({"id": number, **question}).encode("ascii") + b"\n")
+                self.process.stdin.flush()
+            except (OSError, ValueError) as error:
+                del self._waiting[number]
+                raise _unreachable(self._name) from error
+        try:
+            answer = answers.get(timeout=max(deadline_s - time.monotonic(), 0.0))
+        except queue.Empty:
+            raise NetworkError(
+                "relay.timeout", f"{self._name} did not answer in time", "try again, or ask other relays"
+            ) from None
+        finally:
+            self._waiting.pop(number, None)
+        if answer is None:
             raise _unreachable(self._name)
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result(max(deadline_s - time.monotonic(), 0.0))
-        except FutureTimeoutError:
-            future.cancel()
-            self._late()
+        if "error" in answer:
+            raise _error(self._name, answer["error"])
+        return answer
 
-    def _late(self) -> NoReturn:
-        raise NetworkError("relay.timeout", f"{self._name} did not answer in time", "try again, or ask other relays")
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._live())
-        except WalletError as error:
-            self._failure = error
-        finally:
-            self._is_ready.set()
-
-    async def _live(self) -> None:
-        from walletcli.dht.mainline import Mainline  # loads libtorrent, which nothing else in a client needs
-
-        self._loop, self._ends = asyncio.get_running_loop(), asyncio.Event()
-        mainline = await Mainline.join(settings_of(self._address))
-        try:
-            await _meet(mainline)
-            self._mainline = mainline
-            self._is_ready.set()
-            await self._ends.wait()
-        finally:
-            await mainline.close()
+    def _read(self) -> None:
+        """Hand answers on until there are no more, or one makes no sense."""
+        output = self.process.stdout
+        assert output is not None
+        with contextlib.suppress(OSError, ValueError), output:
+            while (line := output.readline(MAX_LINE_BYTES + 1)).endswith(b"\n"):
+                answer = json.loads(line)
+                number = answer.get("id") if isinstance(answer, dict) else None
+                waiting = self._waiting.get(number) if type(number) is int else None
+                if waiting is not None:
+                    waiting.put(answer)
+        with self._lock:
+            self._has_ended = True
+            for waiting in list(self._waiting.values()):
+                waiting.put(None)
 
 
 class DhtSource:
@@ -323,41 +333,27 @@ def view_of(address: NodeAddress, dialer: Dialer) -> DhtView:
         return views[address]
 
 
-def settings_of(address: NodeAddress) -> Settings:
-    """Return how a client takes part: on any port, answering nobody, entered by the members that the address names."""
-    import ipaddress
-
-    from walletcli.dht.settings import PUBLIC_BOOTSTRAP, Settings
-
-    numeric, named = [], []
-    for host, port in address.members:
-        try:
-            numeric.append((str(ipaddress.ip_address(host)), port))
-        except ValueError:
-            named.append((host, port))
-    is_public = any(ipaddress.ip_address(host).is_global for host, _ in numeric)
-    listen = (("127.0.0.1" if address.is_loopback else "0.0.0.0", 0),)  # noqa: S104 - strangers have to reach it
-    return Settings(
-        listen,
-        bootstrap=tuple(named) if address.members else PUBLIC_BOOTSTRAP,
-        peers=tuple(numeric),
-        private=address.is_loopback or (bool(numeric) and not is_public),
-        read_only=True,
-    )
+def _hex_of(answer: Mapping[str, Any], name: str) -> bytes | None:
+    text = answer.get(name)
+    if not isinstance(text, str) or len(text) > 2 * MAX_RELAY_PAYLOAD_BYTES:
+        return None
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return None
 
 
-async def _meet(mainline: Mainline) -> None:
-    """Wait until enough members are known, or those that there are."""
-    loop = asyncio.get_running_loop()
-    started = changed = loop.time()
-    known = 0
-    while known < ENOUGH and loop.time() - started < JOIN_S:
-        await asyncio.sleep(_LOOK_S)
-        now = mainline.session.nodes
-        if now != known:
-            known, changed = now, loop.time()
-        elif known and loop.time() - changed > SETTLE_S:
-            return
+def _error(name: str, code: object) -> WalletError:
+    """Return the error that the process has named; nothing else of what it says is repeated."""
+    if code == "dht.newer-exists":
+        return VerificationError("dht.newer-exists", f"{name} has a newer packet of this key")
+    if code == "dht.precondition":
+        return NetworkError("dht.precondition", f"{name} has another packet than the one to be replaced")
+    if code == "dht.busy":
+        return NetworkError("dht.busy", "too many look-ups are waiting", "ask again later")
+    if code == "dht.listen":
+        return NetworkError("dht.listen", f"no UDP port could be had to enter {name}", "check the network")
+    return _unreachable(name)
 
 
 def _unreachable(name: str) -> NetworkError:

@@ -143,10 +143,7 @@ class Session:
         self._loop.remove_reader(self._wake)
         held = [session]
         del session
-        try:
-            await asyncio.to_thread(held.clear)
-        except RuntimeError:  # the program ends, and starts no thread any more: then this one waits
-            held.clear()
+        await asyncio.to_thread(held.clear)
         os.close(self._wake)
         os.close(self._waker)
 
