@@ -39,6 +39,25 @@ def test_show_publish_and_off_answer_with_the_index_as_it_stands(
     assert answer("wallet", "index", "on", *password, home=wallet)["next_s"] is not None
 
 
+def test_the_status_tells_when_the_index_was_written_and_who_waits_for_it(
+    answer: Answer, cli: Cli, wallet: Path, password: Password, node: NodeProcess
+) -> None:
+    assert answer("wallet", "status", *password, home=wallet)["wallet"]["index"] is None
+    answer("relay", "add", node.url, home=wallet)
+    answer("identity", "create", "alice", *password, home=wallet)
+    answer("publish", "alice", *password, home=wallet)
+    answer("sync", "--at-once", *password, home=wallet)
+    index = answer("wallet", "status", *password, home=wallet)["wallet"]["index"]
+    assert (index["on"], index["written_s"], index["waiting"], index["fault"]) == (True, None, 1, None)
+    assert "which takes in 1 more" in cli("wallet", "status", *password, home=wallet).stdout
+    answer("wallet", "index", "publish", *password, home=wallet)
+    index = answer("wallet", "status", *password, home=wallet)["wallet"]["index"]
+    assert index["waiting"] == 0
+    assert index["next_s"] > index["written_s"]
+    answer("wallet", "index", "off", *password, home=wallet)
+    assert "off; a restore has to search" in cli("wallet", "status", *password, home=wallet).stdout
+
+
 def test_sync_plans_the_index_and_says_when_it_is_due(
     answer: Answer, wallet: Path, password: Password, node: NodeProcess
 ) -> None:

@@ -67,7 +67,8 @@ def _index(summary: Mapping[str, object]) -> str:
     written_s, next_s, fault = summary["written_s"], summary["next_s"], summary["fault"]
     parts = [f"written {instant_text(written_s)}" if isinstance(written_s, int) else "not written yet"]
     if isinstance(next_s, int):
-        parts.append(f"next slot {instant_text(next_s)}")
+        waiting = f", which takes in {summary['waiting']} more" if summary["waiting"] else ""
+        parts.append(f"next slot {instant_text(next_s)}{waiting}")
     if isinstance(fault, dict):
         parts.append(f"the last try failed: {fault['message']}")
     return "; ".join(parts)

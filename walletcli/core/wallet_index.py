@@ -32,7 +32,7 @@ VERSION: Final = 1
 MAX_SHARDS: Final = 64
 """Most shards of an index."""
 
-MAX_LISTED: Final = 1_000_000
+MAX_LISTED: Final = 100_000
 """Most identities that one shard may list."""
 
 VALUE_BYTES: Final = bep44.MAX_VALUE_BYTES

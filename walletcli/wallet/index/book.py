@@ -101,6 +101,11 @@ class Shard:
             raise _malformed("an address is too long")
         return shard
 
+    @property
+    def waiting(self) -> int:
+        """How many identities it will list with its next slot that it did not list when it was written last."""
+        return sum(len(self.content.of(scheme)) - len(self.said.of(scheme)) for scheme in SCHEMES)
+
     def failed(self, error: WalletError) -> Shard:
         """Return the shard after a try that ended in `error`."""
         message = error.message.encode()[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore")
@@ -224,13 +229,14 @@ class IndexBook:
         return min(passed)[1] if passed and self.is_on else None
 
     def summary(self) -> dict[str, object]:
-        """Return whether it is on, when it was written last in full, its next slot, and what failed."""
+        """Return whether it is on, when it was written last in full, its next slot, who waits for it, what failed."""
         written = [shard.written_s for shard in self.shards if shard.written_s is not None]
         fault = next((shard.fault for shard in self.shards if shard.fault), ())
         return {
             "on": self.is_on,
             "written_s": min(written) if len(written) == len(self.shards) else None,
             "next_s": self.next_s,
+            "waiting": sum(shard.waiting for shard in self.shards),
             "fault": {"code": fault[0], "message": fault[1]} if fault else None,
         }
 
