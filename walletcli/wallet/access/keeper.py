@@ -12,24 +12,20 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import Protocol, TypeVar
 
-from walletcli.core import x25519
 from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.document import Document
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.keys import KeyTree, Scheme
 from walletcli.core.record import Record
-from walletcli.core.sealed import unseal
-from walletcli.core.secret import Secret
-from walletcli.core.slip10 import path_to_text
 from walletcli.core.wallet_index import ShardContent
-from walletcli.errors import FormatError, InputError, VaultError, VerificationError
+from walletcli.errors import InputError, VaultError
 from walletcli.signers.requests import PacketRequest
 from walletcli.signers.software import SoftwareSigner
 from walletcli.signers.statements import sign_statement
-from walletcli.wallet.access import ssh_keys
+from walletcli.wallet.access import holding, ssh_keys
+from walletcli.wallet.access.changing import changed
 from walletcli.wallet.access.messages import (
     Apply,
     ApproveRequest,
@@ -51,41 +47,24 @@ from walletcli.wallet.access.messages import (
     UnsealAsRoot,
 )
 from walletcli.wallet.access.policy import check_signing, watch_only
+from walletcli.wallet.access.root import Root, SeedRoot
 from walletcli.wallet.access.statement_policy import check_statement
-from walletcli.wallet.access.watching import keep_devices, new_devices, take_identity
+from walletcli.wallet.access.watching import new_devices
 from walletcli.wallet.home import Home
 from walletcli.wallet.index import signing as shards
-from walletcli.wallet.state import sections, transitions
+from walletcli.wallet.state import transitions
 from walletcli.wallet.state.approvers import Credential
 from walletcli.wallet.state.changes import (
     AddIdentity,
-    Adopt,
     Change,
-    KeepDevices,
-    KeepSshKey,
-    PutDrawer,
-    Several,
-    TakeFound,
-    TakeIdentity,
 )
-from walletcli.wallet.state.continuing import Found
-from walletcli.wallet.state.draft import verified_record
 from walletcli.wallet.state.summary import IdentitySummary
 from walletcli.wallet.state.view import IdentityView
-from walletcli.wallet.state.wallet_state import DEVICE_SEED_BYTES, WALLET_DRAWER, DeviceSecrets, WalletState
+from walletcli.wallet.state.wallet_state import WALLET_DRAWER, DeviceSecrets, WalletState
 from walletcli.wallet.state.wallet_view import Snapshot, WalletFacts
 
 MAX_ATTEMPTS = 20
 """How often a change is made again on top of what another process wrote meanwhile."""
-
-MAX_RECOVERY_PAIRS = 1024
-"""Of how many identities the recovery recipient's keys are kept at hand."""
-
-MAX_KNOWN_KEYS = 4096
-"""Of how many identities the root public key is kept at hand."""
-
-RECOVERY_GENERATION = 0
-"""Generation of the recovery recipient of a new identity."""
 
 _DAY_S = 86_400
 
@@ -136,17 +115,17 @@ class Keeper:
         self._entropy = entropy
         self._now = now if now is not None else lambda: time.time()
         self._summaries: dict[bytes, IdentitySummary] = {}
-        self._recovery_pairs: dict[tuple[int, int], tuple[Secret, bytes]] = {}
-        self._known_keys: dict[int, bytes] = {}
         self._load()
 
     def _load(self) -> None:
         stamp = self._file_stamp()
         state = WalletState.from_bytes(self._vault.read())
-        self._recovery_pairs.clear()
-        self._known_keys.clear()
-        self._root = KeyTree(state.seed, Scheme(state.public.scheme)) if state.seed is not None else None
+        self._seed = KeyTree(state.seed, Scheme(state.public.scheme)) if state.seed is not None else None
+        self._root = self._root_of(self._seed)
         self._state, self._stamp = state, stamp
+
+    def _root_of(self, seed: KeyTree | None) -> Root | None:
+        return SeedRoot(seed) if seed is not None else None
 
     @property
     def _tree(self) -> KeyTree:
@@ -154,6 +133,17 @@ class Keeper:
 
         Raises:
             SignerError: ``wallet.watch-only`` where there is no seed.
+        """
+        if self._seed is None:
+            raise watch_only()
+        return self._seed
+
+    @property
+    def _roots(self) -> Root:
+        """The root keys, wherever they are.
+
+        Raises:
+            SignerError: ``wallet.watch-only`` where there are none.
         """
         if self._root is None:
             raise watch_only()
@@ -235,9 +225,9 @@ class Keeper:
             case SignSsh():
                 return ssh_keys.sign(self._state, request.index, request.data)
             case DeriveKeys():
-                return self._root_keys(request.start, request.count)
+                return self._roots.keys(request.start, request.count)
             case UnsealAsRoot():
-                return self._unseal_as_root(request.index, request.sealed, request.context)
+                return self._roots.unseal(request.index, request.sealed, request.context)
             case OpenShard():
                 return shards.opened(self._tree, request.number, request.payload)
             case SignShard():
@@ -277,15 +267,11 @@ class Keeper:
         published, retired = identity.stored is not None, identity.retired is not None
         return replace(known, label=identity.label, published=published, retired=retired)
 
-    def _path(self, index: int) -> str:
-        return path_to_text(self._tree.identity_path(index))
-
     def _derived(self, request: DeriveSummaries) -> list[IdentitySummary]:
-        held = {identity.index: identity for identity in self._state.public.identities}
-        keys = self._tree.root_public_keys(request.start, request.count)
+        held, root = {identity.index: identity for identity in self._state.public.identities}, self._roots
         return [
-            self._summary(held[index]) if index in held else IdentitySummary.of(index, key, self._path(index))
-            for index, key in enumerate(keys, request.start)
+            self._summary(held[index]) if index in held else IdentitySummary.of(index, key, root.path(index))
+            for index, key in enumerate(root.keys(request.start, request.count), request.start)
         ]
 
     def _write(self, state: WalletState) -> None:
@@ -298,7 +284,7 @@ class Keeper:
         if request.generation != self.generation:
             raise VaultError("vault.changed", "the wallet has changed since the document was made", "try again")
         identity = self._state.public.by_index(request.index)
-        if self._root is None:
+        if self._seed is None:
             raise watch_only(identity.label)
         previous = Record.from_bytes(identity.record).document if identity.record is not None else None
         asked = PacketRequest(identity.public_key, Document.from_bytes(request.document), previous)
@@ -321,9 +307,9 @@ class Keeper:
         check_statement(request.typ, request.payload, identity, by_root=request.by_root)
         if not request.by_root:
             return sign_statement(SigningKey(self._device(request.index).signing), request.typ, request.payload)
-        if not self._has_root:
+        if self._root is None:
             raise watch_only(identity.label)
-        return self._sign_as_root(request.index, request.typ, request.payload)
+        return self._root.sign(request.index, request.typ, request.payload)
 
     def _device(self, index: int) -> DeviceSecrets:
         return self._state.devices[index]
@@ -349,44 +335,13 @@ class Keeper:
         raise VaultError("vault.busy", "other processes keep changing the wallet", "try again")
 
     def _changed(self, change: Change) -> tuple[WalletState, int | None]:
-        if not isinstance(change, Several):
-            return self._changed_once(self._state, change)
-        state, index = self._state, None
-        for kind, group in groupby(change.changes, key=type):
-            alike = list(group)
-            if kind is TakeFound:
-                state = self._taken_all(state, [one for one in alike if isinstance(one, TakeFound)])
-                index = getattr(alike[-1], "index", None)
-            elif kind is PutDrawer:
-                state = transitions.put_drawers(state, [one for one in alike if isinstance(one, PutDrawer)])
-                index = getattr(alike[-1], "index", None)
-            else:
-                for one in alike:
-                    state, index = self._changed_once(state, one)
-        return state, index
-
-    def _changed_once(self, state: WalletState, change: Change) -> tuple[WalletState, int | None]:
-        if isinstance(change, AddIdentity):
-            if self._root is None:
-                raise watch_only(new=change.label)
-            index = transitions.free_index(state.public, change.index)
-            return transitions.add_identity(state, *self._new_identity(state, index, change)), index
-        if isinstance(change, TakeIdentity):
-            return take_identity(state, change), change.index
-        if isinstance(change, KeepDevices):
-            return keep_devices(state, change), None
-        if isinstance(change, TakeFound):
-            return self._taken_all(state, [change]), change.index
-        if isinstance(change, KeepSshKey):
-            return ssh_keys.keep(state, change, self._entropy), change.index
-        found = self._found(state, change) if isinstance(change, Adopt) else None
-        return transitions.apply(state, change, found), getattr(change, "index", None)
+        return changed(self._state, change, self._root, self._entropy, has_seed=self._seed is not None)
 
     def _review_request(self, data: bytes) -> object:
         """Say what a request would do; without the root keys it is only read."""
         from walletcli.wallet.airgap import desk
 
-        return desk.review(data, self._state, self._root, self._now(), self._entropy)
+        return desk.review(data, self._state, self._seed, self._now(), self._entropy)
 
     def _approve_request(self, asked: ApproveRequest) -> object:
         """Sign what the owner approved; records and responses are in the vault before anybody sees them."""
@@ -418,150 +373,13 @@ class Keeper:
         Raises:
             FormatError: ``index-book.*``.
         """
-        return shards.due_s(self._state) if self._root is not None else None
+        return shards.due_s(self._state) if self._seed is not None else None
 
     def _hold(self, state: WalletState, index: int, label: str) -> WalletState:
         """Return the state with an identity that the wallet did not hold."""
         change = AddIdentity(label, index, int(self._now()) // _DAY_S)
-        return transitions.add_identity(state, *self._new_identity(state, index, change))
-
-    def _new_identity(self, state: WalletState, index: int, change: AddIdentity) -> tuple[IdentityView, DeviceSecrets]:
-        label = transitions.free_label(state.public, change.label, None)
-        return self._new_view(label, index, change.day, unseen=state.public.restored)
-
-    def _new_view(self, label: str, index: int, day: int, *, unseen: bool) -> tuple[IdentityView, DeviceSecrets]:
-        """Return an identity that has nothing yet, with new device keys."""
-        secrets = DeviceSecrets(Secret(self._entropy(DEVICE_SEED_BYTES)), Secret(self._entropy(DEVICE_SEED_BYTES)))
-        view = IdentityView(
-            index=index,
-            public_key=self._root_keys(index, 1)[0],
-            label=label,
-            created_day=day,
-            device_signing_key=SigningKey(secrets.signing).public_key,
-            device_sealing_key=x25519.public_key(secrets.sealing),
-            recovery_key=self._recovery_key(index),
-            recovery_generation=RECOVERY_GENERATION,
-            profile={},
-            sealed_profile={},
-            retired=None,
-            changed=True,
-            unseen=unseen,
-            record=None,
-            stored=None,
-            contacted=(),
-            accepted_links=(),
-            path=self._path(index),
-        )
-        return view, secrets
-
-    def _taken_all(self, state: WalletState, changes: Sequence[TakeFound]) -> WalletState:
-        """Hold identities whose records were found, under their owner's labels, or continue from those records."""
-        labels = transitions.labels_of(state.public)
-        new: dict[int, tuple[IdentityView, DeviceSecrets]] = {}
-        left = []
-        for change in changes:
-            if change.index in state.devices or change.index in new:
-                left.append(change)
-                continue
-            record = verified_record(change.record)
-            section = self._section_as_root(change.index, record)
-            label = transitions.free_label_for(labels, section, change.index)
-            labels.add(label.casefold())
-            view, secrets = self._new_view(label, change.index, change.day, unseen=state.public.restored)
-            new[change.index] = transitions.taken(view, change, Found(record, section, None)), secrets
-        state = transitions.add_identities(state, list(new.values())) if new else state
-        for change in left:
-            state = self._taken_again(state, change)
-        return state
-
-    def _taken_again(self, state: WalletState, change: TakeFound) -> WalletState:
-        own = state.public.by_index(change.index).record
-        base = self._section_as_root(change.index, Record.from_bytes(own)) if own is not None else None
-        record = Record.from_bytes(change.record)
-        return transitions.take_found(state, change, Found(record, self._section_as_root(change.index, record), base))
-
-    def _section_as_root(self, index: int, record: Record) -> sections.OwnerSection | None:
-        context = sections.context(record.packet.public_key)
-        return _owner_section(record, lambda sealed: self._unseal_as_root(index, sealed, context))
-
-    def _found(self, state: WalletState, change: Adopt) -> Found | None:
-        """Open the owner's sections of a record from the network and of the wallet's own last one."""
-        if change.record is None:
-            return None
-        identity = state.public.by_index(change.index)
-        context = sections.context(identity.public_key)
-
-        def opened(sealed: bytes) -> bytes:
-            return self._opened(state, identity, sealed, context)
-
-        record = Record.from_bytes(change.record)
-        own = Record.from_bytes(identity.record) if identity.record is not None else None
-        base = _owner_section(own, opened) if own is not None else None
-        return Found(record, _owner_section(record, opened), base)
+        return holding.added(state, self._roots, index, change, self._entropy)
 
     def _unseal(self, index: int, sealed: bytes, context: bytes) -> bytes:
         """Open what is sealed to this device or to the recovery recipient of an identity."""
-        return self._opened(self._state, self._state.public.by_index(index), sealed, context)
-
-    def _opened(self, state: WalletState, identity: IdentityView, sealed: bytes, context: bytes) -> bytes:
-        try:
-            return unseal(sealed, state.devices[identity.index].sealing, context)
-        except VerificationError as error:
-            if error.code != "sealed.not-for-you":
-                raise
-        if self._has_root:
-            return self._unseal_as_root(identity.index, sealed, context, identity.recovery_generation)
-        raise VerificationError(
-            "sealed.not-for-you",
-            "it is not sealed to this device",
-            "if this device is new, let one that can read it go first, with: walletcli sync; then try again",
-        )
-
-    @property
-    def _has_root(self) -> bool:
-        return self._root is not None
-
-    def _root_keys(self, start: int, count: int) -> list[bytes]:
-        """Return root public keys; a restore asks for many, and then holds the identities that it has found by them."""
-        if count == 1 and start in self._known_keys:
-            return [self._known_keys[start]]
-        keys = self._tree.root_public_keys(start, count)
-        if len(self._known_keys) + count > MAX_KNOWN_KEYS:
-            self._known_keys.clear()
-        self._known_keys.update(enumerate(keys, start))
-        return keys
-
-    def _recovery_key(self, index: int) -> bytes:
-        return self._recovery_pair(index, RECOVERY_GENERATION)[1]
-
-    def _unseal_as_root(
-        self, index: int, sealed: bytes, context: bytes, generation: int = RECOVERY_GENERATION
-    ) -> bytes:
-        """Open what is sealed to the recovery recipient of an identity, held or not."""
-        secret, public_key = self._recovery_pair(index, generation)
-        return unseal(sealed, secret, context, public_key)
-
-    def _recovery_pair(self, index: int, generation: int) -> tuple[Secret, bytes]:
-        """Return the recovery recipient's keys; those that were needed last are kept beside the seed."""
-        pair = self._recovery_pairs.pop((index, generation), None)
-        if pair is None:
-            secret = self._tree.recovery_secret(index, generation)
-            pair = secret, x25519.public_key(secret)
-            if len(self._recovery_pairs) >= MAX_RECOVERY_PAIRS:
-                self._recovery_pairs.pop(next(iter(self._recovery_pairs)))
-        self._recovery_pairs[index, generation] = pair
-        return pair
-
-    def _sign_as_root(self, index: int, typ: str, payload: bytes) -> bytes:
-        return sign_statement(self._tree.root(index), typ, payload)
-
-
-def _owner_section(found: Record, opened: Callable[[bytes], bytes]) -> sections.OwnerSection | None:
-    """Return the owner's section of a record's document, or None if there is none that `opened` opens."""
-    for section in found.document.sections if found.document is not None else ():
-        try:
-            content = opened(section)
-        except (FormatError, VerificationError):  # somebody else's, or nonsense
-            continue
-        return sections.OwnerSection.from_bytes(content)
-    return None
+        return holding.opened(self._state, self._root, self._state.public.by_index(index), sealed, context)

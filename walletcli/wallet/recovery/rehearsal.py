@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 
-from walletcli.core.keys import MORPHEUS_PERSONA, MORPHEUS_PURPOSE, PURPOSE, Scheme
+from walletcli.core.keys import MORPHEUS_PERSONA, MORPHEUS_PURPOSE, PURPOSE, KeyTree, Scheme
 from walletcli.core.slip10 import path_to_text
 from walletcli.errors import VaultError
-from walletcli.wallet.access.keeper import RECOVERY_GENERATION, Keeper
+from walletcli.wallet.access.keeper import Keeper
+from walletcli.wallet.access.root import RECOVERY_GENERATION, Root
 from walletcli.wallet.access.session import LocalSession, Session
 from walletcli.wallet.home import Home
 from walletcli.wallet.state.draft import today
@@ -65,10 +66,8 @@ class MemoryKeeper(Keeper):
         return 0, 0, 0
 
 
-class BorrowingKeeper(MemoryKeeper):
-    """A keeper without a seed, for which another open wallet does what only its root can: open, and log in.
-
-    It never gets a key: the other wallet's own requests are all that it uses.
+class BorrowedRoot:
+    """The root keys of another open wallet: opens, and signs logins, by its own requests alone; no key is given out.
 
     Args:
         session: the open wallet.
@@ -79,30 +78,44 @@ class BorrowingKeeper(MemoryKeeper):
         self._lender = session
         self._scheme = Scheme(wallet.scheme)
         self._recovery_keys = {view.index: view.recovery_key for view in wallet.identities}
-        public = WalletView(wallet.scheme, "", 0, b"", today(time.time()), True, (), {}, watch=True)
-        super().__init__(WalletState(None, {}, public))
 
-    @property
-    def _has_root(self) -> bool:
-        return True
-
-    def _path(self, index: int) -> str:
+    def path(self, index: int) -> str:
+        """As `Root.path`."""
         prefix = (MORPHEUS_PURPOSE, MORPHEUS_PERSONA) if self._scheme is Scheme.MORPHEUS else (PURPOSE,)
         return path_to_text((*prefix, index))
 
-    def _root_keys(self, start: int, count: int) -> list[bytes]:
+    def keys(self, start: int, count: int) -> list[bytes]:
+        """As `Root.keys`."""
         return self._lender.root_keys(start, count)
 
-    def _recovery_key(self, index: int) -> bytes:
+    def recovery_key(self, index: int) -> bytes:
+        """As `Root.recovery_key`; of an identity that the other wallet does not hold, zeros."""
         return self._recovery_keys.get(index, bytes(32))
 
-    def _unseal_as_root(
-        self, index: int, sealed: bytes, context: bytes, generation: int = RECOVERY_GENERATION
-    ) -> bytes:
+    def unseal(self, index: int, sealed: bytes, context: bytes, generation: int = RECOVERY_GENERATION) -> bytes:
+        """As `Root.unseal`."""
         return self._lender.unseal_as_root(index, sealed, context)
 
-    def _sign_as_root(self, index: int, typ: str, payload: bytes) -> bytes:
+    def sign(self, index: int, typ: str, payload: bytes) -> bytes:
+        """As `Root.sign`."""
         return self._lender.sign_statement(index, typ, payload, by_root=True)
+
+
+class BorrowingKeeper(MemoryKeeper):
+    """A keeper without a seed, for which another open wallet does what only its root can.
+
+    Args:
+        session: the open wallet.
+    """
+
+    def __init__(self, session: Session) -> None:
+        scheme = session.snapshot().wallet.scheme
+        self._borrowed = BorrowedRoot(session)
+        public = WalletView(scheme, "", 0, b"", today(time.time()), True, (), {}, watch=True)
+        super().__init__(WalletState(None, {}, public))
+
+    def _root_of(self, seed: KeyTree | None) -> Root | None:
+        return self._borrowed
 
 
 def rehearsal(home: Home, state: WalletState) -> Session:
