@@ -41,7 +41,7 @@ NOT_ERRORS = re.compile(
     | (adr|name|org)\.[a-z]+                       # attributes of contacts
     | (node|run|tls|root|device|store|wallet|data)\.(toml|json|crt|key|db|record|vault|lock)   # files
     | (node|sink|source|store|limits)\..*          # events in the node's log, answers of its HTTP interface
-    | dht\.(bug|failed|joined|not-kept|not-put|round-failed|state|state-not-saved)   # events in its log, and a file
+    | dht\.(bug|failed|joined|not-kept|not-put|round-failed|round-late|state|state-not-saved)   # events, a file
     | (dht|router)\.[a-z]+\.(com|org)               # the public DHT's first nodes
     | (bitcoin)?trezor\.(com|io)                   # what a device says that made it
     | (request|packet|document)\.(method|path|body|timeout|malformed|bug|too-large|precondition|conflict|in-flight|hash)
