@@ -11,6 +11,7 @@ from tests.client.servers import Asked
 from tests.wallet.index.conftest import Clock
 from tests.wallet.parts import WORDS, HonestRelay, make_home, opened
 from tests.wallet.recovery.parts import Net, tree_of
+from walletcli.core import cbor
 from walletcli.core.encodings import z32_encode
 from walletcli.core.keys import KeyTree, Scheme
 from walletcli.core.packet import SignedPacket
@@ -21,13 +22,15 @@ from walletcli.wallet.access.session import Session
 from walletcli.wallet.create import create_watch_wallet
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity
-from walletcli.wallet.index.book import change_book, read_book
+from walletcli.wallet.index.book import DRAWER, change_book, read_book
 from walletcli.wallet.index.overview import publish_index, set_policy, show_index
 from walletcli.wallet.index.places import choose
 from walletcli.wallet.index.signing import open_with, shard_key, sign_with
 from walletcli.wallet.index.writing import keep_index, write_shard
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.relays import list_relays, remove_relay
+from walletcli.wallet.sealed.sync_wallet import sync_wallet
+from walletcli.wallet.state.changes import PutDrawer
 
 OURS = Scheme.WALLETCLI
 TREE = tree_of(WORDS)
@@ -283,6 +286,18 @@ def test_what_is_off_is_not_written(owner: Session, net: Net, clock: Clock) -> N
     assert told(net) == []
     set_policy(owner, is_on=True)
     assert keep_index(owner).written == 0
+
+
+def test_a_book_that_cannot_be_read_keeps_no_identity_from_its_synchronization(owner: Session) -> None:
+    owner.put_drawers(PutDrawer(None, DRAWER, cbor.encode({1: 9}), None))
+    done = sync_wallet(owner, spread_s=0)
+    assert len(done.reports) == 1
+    assert done.shortfall is None
+    assert done.index is not None
+    assert done.index.error is not None
+    assert done.index.error.code == "index-book.unknown-version"
+    with pytest.raises(FormatError):
+        show_index(owner)
 
 
 def test_a_watch_wallet_has_no_keys_of_the_index(tmp_path: object) -> None:

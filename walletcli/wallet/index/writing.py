@@ -18,7 +18,7 @@ from walletcli.core.identity_id import IdentityId
 from walletcli.core.keys import Scheme
 from walletcli.core.record import Record
 from walletcli.core.wallet_index import NOTHING, Ranges, ShardContent
-from walletcli.errors import FormatError, NetworkError, VerificationError, WalletError
+from walletcli.errors import FormatError, InputError, NetworkError, VerificationError, WalletError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
@@ -97,7 +97,7 @@ def keep_index(
     progress(f"writing shard {number} of the wallet index")
     try:
         return IndexVisit(write_shard(session, number, dialer=dialer, timeout_s=timeout_s), number)
-    except (FormatError, NetworkError, VerificationError) as failure:
+    except (FormatError, InputError, NetworkError, VerificationError) as failure:
         error: WalletError = failure
         book = change_book(session, lambda before: before.put(number, before.shards[number].failed(error)))
         return IndexVisit(book, None, error)

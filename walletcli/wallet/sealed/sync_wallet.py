@@ -10,11 +10,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from walletcli.errors import PartialError, WalletError
+from walletcli.errors import FormatError, InputError, PartialError, WalletError
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.waited import session_after
 from walletcli.wallet.home import Progress, silent
+from walletcli.wallet.index.book import IndexBook
 from walletcli.wallet.index.writing import IndexVisit, keep_index, plan_index
 from walletcli.wallet.keepalive.run import keep_due_contacts
 from walletcli.wallet.pacing import DEFAULT_SPREAD_S, Pause, random_waits
@@ -93,11 +94,11 @@ def sync_wallet(
     wallet = session.snapshot().wallet
     chosen = [find(wallet, who) for who in whom] or [item for item in wallet.identities if _takes_part(item)]
     visits: list[IdentityView | None] = list({item.index: item for item in chosen}.values())
-    index = plan_index(session) if not whom and not wallet.watch else None
-    if index is not None and not offline and index.due(time.time()) is not None:
+    visit = _planned_index(session) if not whom and not wallet.watch else None
+    if visit is not None and not offline and visit.book.due(time.time()) is not None:
         visits.append(None)
     order = sorted(visits, key=lambda _: os.urandom(16))
-    reports, visit = [], IndexVisit(index) if index is not None else None
+    reports = []
     for identity, wait_s in zip(order, random_waits(len(order), spread_s), strict=True):
         if wait_s > 0:
             progress(f"waiting {wait_s:.0f} s before the next visit")
@@ -114,6 +115,14 @@ def sync_wallet(
             )
     held = () if whom else tuple(item.label for item in wallet.identities if item.record is not None and item.unseen)
     return WalletSync(tuple(reports), held, visit)
+
+
+def _planned_index(session: Session) -> IndexVisit:
+    """Plan the index; that it cannot be planned keeps no identity from being brought in step."""
+    try:
+        return IndexVisit(plan_index(session))
+    except (FormatError, InputError) as error:
+        return IndexVisit(IndexBook(is_on=False), None, error)
 
 
 def _takes_part(identity: IdentityView) -> bool:
