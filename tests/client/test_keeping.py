@@ -92,9 +92,9 @@ def test_approvals_that_are_missing_are_put_beside_the_document(
 
 
 def test_a_newer_one_of_an_identity_with_approvers_is_taken_with_their_approval_only(
-    shelf: Shelf, serve: Serve, memory: FreshnessMap
+    shelf: Shelf, serve: Serve
 ) -> None:
-    known = record(seq=100, approvers=approvers(ONE))
+    known, memory = record(seq=100, approvers=approvers(ONE)), FreshnessMap()
     memory.put(ALICE, Seen.of(known))
     newer, server = record(seq=300, approvers=approvers(ONE)), serve(shelf.converse)
     for offered in (newer, approved(newer, TWO)):

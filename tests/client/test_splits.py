@@ -158,6 +158,13 @@ def test_a_record_by_itself_that_splits_what_is_known_leaves_the_proof() -> None
     assert proof.pair == PAIR
 
 
+def test_what_is_remembered_is_never_changed_for_another_state_of_its_seq() -> None:
+    memory = FreshnessMap()
+    for found in (LEFT, RIGHT, OLD):
+        memory.put(ALICE.public_key, Seen.of(found))
+        assert memory.get(ALICE.public_key) == Seen.of(LEFT)
+
+
 def test_splits_of_others_are_nobody_elses() -> None:
     memory = knowing()
     bob = record("bob", 100)

@@ -48,6 +48,12 @@ class Seen:
         """Return what to remember of `record`."""
         return cls(record.packet.seq, record.packet.document_hash, record)
 
+    def may_follow(self, known: Seen | None) -> bool:
+        """Tell whether this may take the place of what is remembered: never below it, nor beside it with its `seq`."""
+        if known is None or known.seq < self.seq:
+            return True
+        return known.seq == self.seq and known.document_hash == self.document_hash
+
     def after(self, known: Seen | None) -> Seen:
         """Return what is remembered where `known` was: of the same state, nothing that was known of it is forgotten."""
         if known is None or (known.seq, known.document_hash) != (self.seq, self.document_hash):
@@ -68,7 +74,7 @@ class Freshness(Protocol):
         """Return what was seen of the identity with this root key (32 bytes), or None."""
 
     def put(self, public_key: bytes, seen: Seen) -> None:
-        """Remember `seen`, unless something newer is remembered already."""
+        """Remember `seen`, unless something newer is remembered already, or another state with its `seq`."""
 
     def splits(self, public_key: bytes) -> Sequence[EquivocationProof]:
         """Return the splits that were met of the identity with this root key (32 bytes), healed or not."""
@@ -93,7 +99,7 @@ class FreshnessMap:
         """Remember `seen`, unless something newer is remembered already."""
         with self._lock:
             known = self._seen.get(public_key)
-            if known is None or known.seq <= seen.seq:
+            if seen.may_follow(known):
                 self._seen[public_key] = seen.after(known)
 
     def splits(self, public_key: bytes) -> Sequence[EquivocationProof]:

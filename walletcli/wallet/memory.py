@@ -70,7 +70,7 @@ class WalletMemory:
     def put(self, public_key: bytes, seen: freshness.Seen) -> None:
         """Remember `seen`, unless something newer is remembered already."""
         known = self.get(public_key)
-        if known is None or known.seq <= seen.seq:
+        if seen.may_follow(known):
             with self._lock:
                 self._new[public_key] = seen.after(known)
 
