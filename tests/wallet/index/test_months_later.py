@@ -69,3 +69,10 @@ def test_after_months_the_words_find_the_index_and_by_it_the_identities(swarm: S
             assert set(report.index.answered) == {third.url, stranger.url}
             assert [found.view.label for found in report.restored] == ["alice", "bob"]
             assert report.looked_up == 2
+
+        members = ",".join(f"{host}:{port}" for host, port in swarm.addresses[:4])
+        with Lost(tmp_path).begin(third.url, f"dht://{members}", sources=2, beyond=0, name="by dht") as session:
+            report = go(session, timeout_s=15.0, accept_link=True)
+            assert report.index is not None, report.to_json()
+            assert len(report.index.answered) == 2, "a relay, and the DHT itself"
+            assert [found.view.label for found in report.restored] == ["alice", "bob"]
