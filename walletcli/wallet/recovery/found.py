@@ -14,7 +14,7 @@ from walletcli.core.exit_kit import ExitKitHead
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
 from walletcli.errors import VerificationError, WalletError
-from walletcli.wallet.recovery.gap_scan import Looked
+from walletcli.wallet.recovery.asking import Looked
 from walletcli.wallet.recovery.journal import Missing
 
 

@@ -23,7 +23,7 @@ from walletcli.wallet.access.session import Session
 from walletcli.wallet.index.signing import open_with, shard_key
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.pacing import random_pauses
-from walletcli.wallet.recovery.gap_scan import RelayLookups
+from walletcli.wallet.recovery.asking import RelayLookups
 from walletcli.wallet.recovery.journal import IndexFound, Missing
 
 MISSING = "wallet-index"

@@ -13,8 +13,8 @@ from typing import Final
 from walletcli.client.kit import read_head
 from walletcli.core.keys import MAX_INDEX
 from walletcli.errors import StorageError, VerificationError, WalletError
+from walletcli.wallet.recovery.asking import Keys
 from walletcli.wallet.recovery.found import KitRecord
-from walletcli.wallet.recovery.gap_scan import Keys
 from walletcli.wallet.recovery.journal import Missing
 
 MAX_KITS: Final = 10_000

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
+from walletcli.wallet.recovery.asking import RelayLookups
 from walletcli.wallet.recovery.data import PlaceLookup
-from walletcli.wallet.recovery.gap_scan import RelayLookups
 from walletcli.wallet.recovery.journal import Entry, IndexFound, Journal, Missing
 from walletcli.wallet.state.draft import last_record
 from walletcli.wallet.state.view import IdentityView

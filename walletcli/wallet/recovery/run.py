@@ -24,9 +24,9 @@ from walletcli.wallet.access.shared import SharedSession
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.pacing import Pause, random_pauses
+from walletcli.wallet.recovery.asking import RelayLookups
 from walletcli.wallet.recovery.data import PlaceLookup, ReadData, read_data
 from walletcli.wallet.recovery.found import FoundRecord
-from walletcli.wallet.recovery.gap_scan import RelayLookups
 from walletcli.wallet.recovery.journal import Entry, FormerDevice, Item, Journal, JournalFile, Missing
 from walletcli.wallet.recovery.keeping import changes_of
 from walletcli.wallet.recovery.kits import FoundKits, find_kits

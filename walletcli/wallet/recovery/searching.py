@@ -16,9 +16,9 @@ from walletcli.errors import NetworkError
 from walletcli.net.addresses import NodeAddress
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.pacing import random_pauses
+from walletcli.wallet.recovery.asking import Asking, Looked, RelayLookups
 from walletcli.wallet.recovery.decoys import Decoys, ask_for_decoys
 from walletcli.wallet.recovery.found import newest, why_not
-from walletcli.wallet.recovery.gap_scan import Asking, Looked, RelayLookups
 from walletcli.wallet.recovery.index_search import MISSING, IndexRead, IndexReader
 from walletcli.wallet.recovery.journal import Missing, is_done
 from walletcli.wallet.recovery.kits import FoundKits
