@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -175,15 +177,18 @@ def test_a_closed_stderr_changes_nothing(home: Path) -> None:
     assert (done.returncode, done.stdout) == (5, "")
 
 
-def test_interruption_exits_130_with_json(secret_file: Callable[..., str], home: Path) -> None:
-    read, write = os.pipe()
+def test_interruption_exits_130_with_json(secret_file: Callable[..., str], home: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "words"
+    os.mkfifo(pipe, 0o600)
     process = subprocess.Popen(
         [sys.executable, "-m", "walletcli", "--json", "--home", str(home), "wallet", "restore",
-         "--mnemonic-file", "-", "--password-file", secret_file("password", "x")],
-        stdin=read, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment(),
+         "--mnemonic-file", str(pipe), "--password-file", secret_file("password", "x")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment(),
     )  # fmt: skip
-    os.close(read)
-    time.sleep(0.6)  # it waits for the words by now
+    write = os.open(pipe, os.O_WRONLY)
+    os.write(write, b"abandon ")
+    while fcntl.ioctl(write, termios.FIONREAD, bytes(4)) != bytes(4):  # once that is read, it waits for the rest
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=20)
     os.close(write)
