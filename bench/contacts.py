@@ -19,7 +19,8 @@ from walletcli.core.ed25519 import SigningKey
 from walletcli.core.export_file import OpenExport
 from walletcli.core.secret import Secret
 from walletcli.vault.kdf import KdfParameters
-from walletcli.wallet.access.session import Session, open_session
+from walletcli.wallet.access.agent_session import open_session
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import ContactBook, read_book, save_book
 from walletcli.wallet.contacts.evidence import Inquiry
 from walletcli.wallet.contacts.importing import import_contacts

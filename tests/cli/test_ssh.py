@@ -227,7 +227,7 @@ def _sign_record(wallet: Path, password: Password) -> None:
     import time
 
     from walletcli.core.secret import Secret
-    from walletcli.wallet.access.session import open_session
+    from walletcli.wallet.access.agent_session import open_session
     from walletcli.wallet.home import Home
     from walletcli.wallet.state.changes import Adopt
     from walletcli.wallet.state.draft import next_document

@@ -13,8 +13,8 @@ from walletcli.core.bip39 import Mnemonic
 from walletcli.core.secret import Secret
 from walletcli.errors import WalletError
 from walletcli.vault import os_keyring
+from walletcli.wallet.access.agent_session import open_session
 from walletcli.wallet.access.opening import open_here
-from walletcli.wallet.access.session import open_session
 from walletcli.wallet.create import NewSlots, create_wallet
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, rename_identity, set_attribute

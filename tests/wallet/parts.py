@@ -9,7 +9,8 @@ from walletcli.core.bip39 import Mnemonic
 from walletcli.core.record import Record
 from walletcli.core.secret import Secret
 from walletcli.vault.kdf import KdfParameters
-from walletcli.wallet.access.session import Session, open_session
+from walletcli.wallet.access.agent_session import open_session
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.create import NewSlots, create_wallet, new_mnemonic
 from walletcli.wallet.home import Home
 from walletcli.wallet.restore import restore_wallet

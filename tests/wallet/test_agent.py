@@ -22,8 +22,8 @@ from walletcli.core.ed25519 import SigningKey
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, InputError, SignerError, StorageError, VaultError
 from walletcli.wallet.access import runtime, wire
+from walletcli.wallet.access.agent_session import AgentSession, find_agent, open_session
 from walletcli.wallet.access.opening import open_vault
-from walletcli.wallet.access.session import AgentSession, find_agent, open_session
 from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, show_identity
@@ -457,7 +457,7 @@ def test_a_killed_agents_socket_is_replaced(wallet_home: Home) -> None:
 
 
 def test_a_stuck_agent_is_ended_by_lock(agent_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("walletcli.wallet.access.session.ANSWER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("walletcli.wallet.access.agent_session.ANSWER_TIMEOUT_S", 0.3)
     pid = pid_of(agent_home)
     os.kill(pid, signal.SIGSTOP)
     assert lock(agent_home)
@@ -607,12 +607,12 @@ def test_the_way_to_the_agent_loads_nothing_heavy(agent_home: Home) -> None:
     script = (
         "import sys\n"
         "from walletcli.wallet.home import Home\n"
-        "from walletcli.wallet.access.session import open_session\n"
+        "from walletcli.wallet.access.agent_session import open_session\n"
         "with open_session(Home.at(sys.argv[1])) as session:\n"
         "    [summary.to_json() for summary in session.summaries()]\n"
         "print(*sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, agent_home.path], capture_output=True, check=True, text=True)
     heavy = {"nacl", "cryptography", "keyring", "platformdirs", "asyncio", "mnemonic", "cffi", "json", "ctypes"}
-    assert "walletcli.wallet.access.session" in done.stdout.split()
+    assert "walletcli.wallet.access.agent_session" in done.stdout.split()
     assert heavy & set(done.stdout.split()) == set()

@@ -120,7 +120,7 @@ def _with_device(session: Session, before: Document, device: Delegation) -> Docu
     from walletcli.core.keys import KeyTree, Scheme
     from walletcli.core.packet import SignedPacket
     from walletcli.core.record import packet_value
-    from walletcli.wallet.access.session import LocalSession
+    from walletcli.wallet.access.local_session import LocalSession
 
     assert isinstance(session, LocalSession)
     keeper = session._keeper

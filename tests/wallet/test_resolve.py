@@ -33,7 +33,7 @@ def newer(tmp_path: Path, relay: HonestRelay, theirs: Published) -> Callable[[],
 
     def publish() -> Published:
         from tests.wallet.parts import password
-        from walletcli.wallet.access.session import open_session
+        from walletcli.wallet.access.agent_session import open_session
 
         with open_session(Home(str(tmp_path / "theirs")), password) as other:
             set_attribute(other, "them", "name", "Them")

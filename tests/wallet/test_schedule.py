@@ -17,8 +17,8 @@ from tests.node.local import eventually
 from tests.wallet.parts import HonestRelay, make_home, nobody, opened, password
 from walletcli.errors import InputError
 from walletcli.wallet.access import schedule as schedules
+from walletcli.wallet.access.agent_session import find_agent
 from walletcli.wallet.access.schedule import Interval, Schedule
-from walletcli.wallet.access.session import find_agent
 from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity

@@ -15,7 +15,7 @@ from walletcli.core.keys import KeyTree, Scheme, scheme_seed
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, InputError, UsageError, VaultError, VerificationError, WalletError
 from walletcli.vault import unopened
-from walletcli.wallet.access.session import open_session
+from walletcli.wallet.access.agent_session import open_session
 from walletcli.wallet.create import NewSlots, create_wallet, new_mnemonic
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, derive_identities

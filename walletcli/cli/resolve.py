@@ -92,7 +92,7 @@ def warn_of_doubts(resolution: Resolution) -> None:
 
 def session_for(invocation: Invocation, who: str) -> Session | None:
     """Open the wallet if that takes no question, or if `who` is a label, which only the wallet knows."""
-    from walletcli.wallet.access.session import open_session
+    from walletcli.wallet.access.agent_session import open_session
 
     if invocation.password_file is not None or (not _is_id(who) and invocation.home.exists()):
         return invocation.session()

@@ -29,9 +29,9 @@ def open_wallet(invocation: Invocation) -> Session:
     """Open the wallet of this run.
 
     Raises:
-        VaultError: as `walletcli.wallet.access.session.open_session`.
+        VaultError: as `walletcli.wallet.access.agent_session.open_session`.
     """
-    from walletcli.wallet.access.session import open_session
+    from walletcli.wallet.access.agent_session import open_session
 
     session = with_password(invocation, lambda password: open_session(invocation.home, password))
     for notice in session.notices:

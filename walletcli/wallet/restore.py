@@ -9,7 +9,8 @@ from walletcli.core.bip39 import Mnemonic
 from walletcli.core.keys import KeyTree, Scheme, scheme_seed
 from walletcli.core.secret import Secret
 from walletcli.errors import SignerError, UsageError, VerificationError
-from walletcli.wallet.access.session import LocalSession, Session
+from walletcli.wallet.access.local_session import LocalSession
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.create import NewSlots, first_state, make_vault, make_wallet
 from walletcli.wallet.home import Home
 from walletcli.wallet.recovery.journal import DRAWER, Journal

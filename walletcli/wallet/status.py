@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from walletcli.wallet.access.session import live_agent
+from walletcli.wallet.access.agent_session import live_agent
 from walletcli.wallet.home import Home, PasswordSource
 from walletcli.wallet.state.wallet_view import WalletFacts
 

@@ -18,8 +18,8 @@ from walletcli.core.request_items import Item, PublishItem
 from walletcli.core.response import Response, ResponseFile
 from walletcli.errors import WalletError
 from walletcli.signers.statements import sign_statement
+from walletcli.wallet.access.local_session import LocalSession
 from walletcli.wallet.access.opening import open_here
-from walletcli.wallet.access.session import LocalSession
 from walletcli.wallet.airgap.alarms import NAMES
 from walletcli.wallet.airgap.applying import Applied, apply_response
 from walletcli.wallet.airgap.making import Made, NewIdentity, Wish, make_request

@@ -16,7 +16,8 @@ from walletcli.core.document import Document
 from walletcli.core.document_parts import Approver, Approvers
 from walletcli.core.record import Record
 from walletcli.errors import WalletError
-from walletcli.wallet.access.session import Session, open_session
+from walletcli.wallet.access.agent_session import open_session
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.identities import create_identity
 from walletcli.wallet.state.approvers import ApproverPlan

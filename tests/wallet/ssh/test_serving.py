@@ -24,7 +24,8 @@ from walletcli.core.ssh.keys import key_blob
 from walletcli.core.ssh.signable import FileHash
 from walletcli.errors import FormatError, SignerError, StorageError, VaultError
 from walletcli.wallet.access import runtime
-from walletcli.wallet.access.session import AgentSession, Session
+from walletcli.wallet.access.agent_session import AgentSession
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.unlock import lock
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity
@@ -265,7 +266,7 @@ def test_an_identity_without_a_key_gives_none(session: Session) -> None:
 SCRIPT = """
 import sys
 from tests.wallet.parts import opened, password
-from walletcli.wallet.access.session import open_session
+from walletcli.wallet.access.agent_session import open_session
 from walletcli.wallet.home import Home
 from walletcli.wallet.ssh.conversation import Policy
 from walletcli.wallet.ssh.key import ssh_key

@@ -14,7 +14,7 @@ from walletcli.vault.kinds import FIDO2, KEYRING, PASSWORD
 from walletcli.vault.slots import SlotInfo
 from walletcli.vault.unopened import describe
 from walletcli.wallet.access.keeper import Keeper
-from walletcli.wallet.access.session import LocalSession
+from walletcli.wallet.access.local_session import LocalSession
 from walletcli.wallet.home import Home, PasswordSource
 
 

@@ -1,55 +1,25 @@
 """An open wallet as the stories see it: the same operations whether an agent or this process holds the secrets.
 
-Light: importing it loads no cryptography. `LocalSession` loads it when it is made.
+Light: importing it loads no cryptography. `LocalSession` and `AgentSession` are its two kinds.
 
 Spec: docs/spec/agent.md.
 """
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
 from walletcli.errors import VaultError
-from walletcli.wallet.access import runtime, wire
-from walletcli.wallet.home import Home, PasswordSource
+from walletcli.wallet.access import wire
+from walletcli.wallet.home import Home
 
 if TYPE_CHECKING:
-    from walletcli.wallet.access.keeper import Keeper
-    from walletcli.wallet.access.ssh_keys import SshSigner
     from walletcli.wallet.state.changes import Change, PutDrawer
     from walletcli.wallet.state.summary import IdentitySummary
     from walletcli.wallet.state.view import IdentityView
     from walletcli.wallet.state.wallet_view import Snapshot, WalletFacts
-
-ANSWER_TIMEOUT_S = 30.0
-"""How long a command waits for the agent; a write waits for the disk and for other processes."""
-
-_CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class AgentStatus:
-    """How an agent is.
-
-    Attributes:
-        pid: its process id.
-        expires_in_s: seconds until it forgets everything if nobody asks it anything.
-        already: it had been unlocked before.
-    """
-
-    pid: int
-    expires_in_s: int
-    already: bool = False
-
-    def to_json(self) -> dict[str, object]:
-        """Return the fields under their names."""
-        return {"pid": self.pid, "expires_in_s": self.expires_in_s, "already": self.already}
 
 
 class Session:
@@ -109,7 +79,7 @@ class Session:
         """Return the public half of the wallet."""
         from walletcli.wallet.state.wallet_view import Snapshot, WalletView
 
-        generation, wallet = _rows(self.ask(wire.GET_VIEW))
+        generation, wallet = rows_of(self.ask(wire.GET_VIEW))
         return Snapshot(cast("int", generation), WalletView.from_cbor(wallet))
 
     def apply(self, change: Change) -> IdentityView | None:
@@ -121,7 +91,7 @@ class Session:
         from walletcli.wallet.state.changes import to_row
         from walletcli.wallet.state.view import IdentityView
 
-        _, identity = _rows(self.ask(wire.APPLY, to_row(change)))
+        _, identity = rows_of(self.ask(wire.APPLY, to_row(change)))
         return IdentityView.from_cbor(identity) if identity is not None else None
 
     def change(self, change: Change) -> IdentityView:
@@ -200,7 +170,7 @@ class Session:
             SignerError: ``request.not-watch``.
             InputError: ``request.too-many``.
         """
-        return [cast("tuple[bytes, bytes]", tuple(_rows(row))) for row in _rows(self.ask(wire.NEW_DEVICES, count))]
+        return [cast("tuple[bytes, bytes]", tuple(rows_of(row))) for row in rows_of(self.ask(wire.NEW_DEVICES, count))]
 
     def review_request(self, data: bytes) -> object:
         """Return what a request file would do, as the row of a `Review`."""
@@ -255,192 +225,12 @@ class Session:
         return cast("bytes", self.ask(wire.SIGN_SSH, index, data))
 
 
-def _rows(value: object) -> list[object]:
+def rows_of(value: object) -> list[object]:
+    """Return the list that an answer is."""
     return cast("list[object]", value)
 
 
 def _summaries(value: object) -> list[IdentitySummary]:
     from walletcli.wallet.state.summary import IdentitySummary
 
-    return [IdentitySummary.from_cbor(row) for row in _rows(value)]
-
-
-class LocalSession(Session):
-    """A wallet that is open in this process.
-
-    Args:
-        home: whose wallet it is.
-        keeper: holds the secrets.
-        notices: what the user should hear about the vault.
-    """
-
-    def __init__(self, home: Home, keeper: Keeper, notices: tuple[str, ...] = ()) -> None:
-        super().__init__(home, notices)
-        self._keeper: Keeper | None = keeper
-
-    def close(self) -> None:
-        """Let go of the secrets."""
-        self._keeper = None
-
-    def snapshot(self) -> Snapshot:
-        """Return the public half of the wallet: the values themselves, which nobody changes."""
-        return self._open().snapshot()
-
-    def unseal_as_root(self, index: int, sealed: bytes, context: bytes) -> bytes:
-        """As asked of an agent, without the way through the request's encoding: what is sealed may be large."""
-        from walletcli.wallet.access.messages import UnsealAsRoot
-
-        return cast("bytes", self._open().answer(UnsealAsRoot(index, sealed, context)))
-
-    def sign_statement(self, index: int, typ: str, payload: bytes, *, by_root: bool = False) -> bytes:
-        """As asked of an agent, without the way through the request's encoding."""
-        from walletcli.wallet.access.messages import SignStatement
-
-        return cast("bytes", self._open().answer(SignStatement(index, typ, payload, by_root)))
-
-    def drawer(self, index: int | None, name: str) -> bytes | None:
-        """As asked of an agent, without the way through the answer's encoding: a drawer may be large."""
-        from walletcli.wallet.access.messages import GetDrawer
-
-        return cast("bytes | None", self._open().answer(GetDrawer(index, name)))
-
-    def ask(self, kind: int, *arguments: object) -> object:
-        """Have a request answered here, through the same door as the agent's."""
-        from walletcli.wallet.access.messages import decode_request
-
-        return self._open().answer(decode_request(wire.encode_request([kind, *arguments])))
-
-    def keep_ssh_key(self, index: int) -> SshSigner:
-        """Return the SSH key of an identity, and let go of everything else: the session is closed.
-
-        Raises:
-            InputError: ``identity.unknown``, ``identity.retired``.
-            SignerError: ``ssh.no-key``, ``ssh.key-mismatch``.
-        """
-        found = self._open().ssh_signer(index)
-        self.close()
-        return found
-
-    def _open(self) -> Keeper:
-        if self._keeper is None:
-            raise VaultError("wallet.locked", "the session is closed", "open the wallet again")
-        return self._keeper
-
-
-class AgentSession(Session):
-    """A wallet that an agent holds open.
-
-    Args:
-        home: whose wallet it is.
-        connection: connected to the agent, with a timeout.
-    """
-
-    def __init__(self, home: Home, connection: socket.socket) -> None:
-        super().__init__(home)
-        self._connection = connection
-
-    def close(self) -> None:
-        """Close the connection; the agent stays."""
-        self._connection.close()
-
-    def ask(self, kind: int, *arguments: object) -> object:
-        """Have a request answered by the agent.
-
-        Raises:
-            WalletError: what the request ends in, or ``agent.gone``, ``agent.bad-answer``.
-        """
-        deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
-        try:
-            self._connection.sendall(wire.frame(wire.encode_request([kind, *arguments])))
-            length = int.from_bytes(self._receive(wire.HEADER_BYTES, deadline_s), "big")
-            if length > wire.MAX_ANSWER_BYTES:
-                raise VaultError("agent.bad-answer", "the agent's answer is too long", "lock and unlock the wallet")
-            content = self._receive(length, deadline_s)
-        except OSError as error:
-            raise VaultError(
-                "agent.gone", "the agent went away before it answered", "walletcli wallet unlock"
-            ) from error
-        return wire.decode_answer(content)
-
-    def _receive(self, length: int, deadline_s: float) -> bytes:
-        parts = bytearray()
-        while len(parts) < length:
-            if time.monotonic() > deadline_s:
-                raise TimeoutError
-            part = self._connection.recv(min(length - len(parts), _CHUNK_BYTES))
-            if not part:
-                raise ConnectionResetError
-            parts += part
-        return bytes(parts)
-
-    def status(self) -> AgentStatus:
-        """Return how the agent is."""
-        pid, expires_in_s = _rows(self.ask(wire.GET_STATUS))
-        return AgentStatus(cast("int", pid), cast("int", expires_in_s))
-
-    def lock(self) -> None:
-        """Make the agent forget everything and end."""
-        self.ask(wire.LOCK)
-
-    def kill(self) -> None:
-        """End an agent that no longer answers; it is this user's process, as the kernel told when it was found."""
-        import os
-        import signal
-
-        pid = runtime.peer_pid(self._connection)
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def find_agent(home: Home) -> AgentSession | None:
-    """Return a session with this home's agent, or None if there is none.
-
-    Raises:
-        VaultError: ``agent.foreign`` or ``agent.unreachable``.
-        StorageError: ``agent.directory``.
-    """
-    connection = runtime.connect(home, ANSWER_TIMEOUT_S)
-    return AgentSession(home, connection) if connection is not None else None
-
-
-def live_agent(home: Home) -> AgentSession | None:
-    """Return a session with this home's agent if it still has the vault open.
-
-    An agent that finds, when it is asked, that the vault has been sealed with another key or has gone, ends; then there
-    is none.
-
-    Raises:
-        VaultError: ``agent.foreign`` or ``agent.unreachable``.
-        StorageError: ``agent.directory``.
-    """
-    agent = find_agent(home)
-    if agent is None:
-        return None
-    try:
-        agent.status()
-    except VaultError as error:
-        agent.close()
-        if error.code not in ("agent.locked", "agent.gone"):
-            raise
-        return None
-    return agent
-
-
-def open_session(home: Home, password: PasswordSource | None = None) -> Session:
-    """Open the wallet: through its agent, or else here with the keyring or the password.
-
-    Args:
-        home: whose wallet.
-        password: asked for the password if nothing else opens the vault; None: nobody can be asked.
-
-    Raises:
-        VaultError: ``wallet.missing``, ``wallet.locked``, ``vault.*``.
-    """
-    home.require()
-    agent = live_agent(home)
-    if agent is not None:
-        return agent
-    from walletcli.wallet.access.opening import open_here
-
-    return open_here(home, password)
+    return [IdentitySummary.from_cbor(row) for row in rows_of(value)]

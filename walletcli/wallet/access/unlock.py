@@ -15,8 +15,8 @@ from typing import IO
 from walletcli.core.secret import Secret
 from walletcli.errors import InputError, VaultError, WalletError
 from walletcli.wallet.access import runtime, wire
+from walletcli.wallet.access.agent_session import AgentStatus, find_agent, live_agent
 from walletcli.wallet.access.schedule import Interval
-from walletcli.wallet.access.session import AgentStatus, find_agent, live_agent
 from walletcli.wallet.home import Home, PasswordSource
 
 DEFAULT_IDLE_S = 900.0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from walletcli.errors import VaultError
-from walletcli.wallet.access.session import AgentSession, Session, live_agent
+from walletcli.wallet.access.agent_session import AgentSession, live_agent
+from walletcli.wallet.access.session import Session
 
 
 class Borrowed:

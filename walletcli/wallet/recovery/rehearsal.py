@@ -13,8 +13,9 @@ from walletcli.core.keys import MORPHEUS_PERSONA, MORPHEUS_PURPOSE, PURPOSE, Key
 from walletcli.core.slip10 import path_to_text
 from walletcli.errors import VaultError
 from walletcli.wallet.access.keeper import Keeper
+from walletcli.wallet.access.local_session import LocalSession
 from walletcli.wallet.access.root import RECOVERY_GENERATION, Root
-from walletcli.wallet.access.session import LocalSession, Session
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Home
 from walletcli.wallet.state.draft import today
 from walletcli.wallet.state.wallet_state import WalletState

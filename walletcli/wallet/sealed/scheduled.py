@@ -14,8 +14,9 @@ from typing import Final
 
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import WalletError
+from walletcli.wallet.access.agent_session import live_agent
 from walletcli.wallet.access.schedule import WALLET_INDEX
-from walletcli.wallet.access.session import Session, live_agent
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Home
 from walletcli.wallet.keepalive.run import keep_due_contacts
 from walletcli.wallet.sealed.sync import sync_identity

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from walletcli.core import ed25519
 from walletcli.errors import VaultError
-from walletcli.wallet.access.session import AgentSession, LocalSession, Session, live_agent
+from walletcli.wallet.access.agent_session import AgentSession, live_agent
+from walletcli.wallet.access.local_session import LocalSession
+from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.ssh_keys import SshSigner
 from walletcli.wallet.home import Home
 from walletcli.wallet.state.view import IdentityView
