@@ -28,7 +28,8 @@ from walletcli.wallet.access.unlock import lock, unlock
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, show_identity
 from walletcli.wallet.slots import change_password
-from walletcli.wallet.state.changes import AddIdentity, Change, Rename, to_row
+from walletcli.wallet.state.change_rows import to_row
+from walletcli.wallet.state.changes import AddIdentity, Change, Rename
 from walletcli.wallet.status import wallet_status
 from walletcli.wallet.transfer import wipe
 

@@ -12,7 +12,8 @@ from walletcli.core.equivocation import EquivocationProof, proof_of_records
 from walletcli.errors import FormatError, InputError, VerificationError, WalletError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.identities import create_identity, show_identity
-from walletcli.wallet.state.changes import HealSplits, KeepSplits, from_row, to_row
+from walletcli.wallet.state.change_rows import from_row, to_row
+from walletcli.wallet.state.changes import HealSplits, KeepSplits
 from walletcli.wallet.state.kept_splits import (
     MAX_HEALED,
     MAX_OF_ONE,

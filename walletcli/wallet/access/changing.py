@@ -12,7 +12,7 @@ from walletcli.wallet.access.holding import Entropy
 from walletcli.wallet.access.policy import watch_only
 from walletcli.wallet.access.root import Root
 from walletcli.wallet.access.watching import keep_devices, take_identity
-from walletcli.wallet.state import transitions
+from walletcli.wallet.state import naming, transitions
 from walletcli.wallet.state.changes import (
     AddIdentity,
     Adopt,
@@ -66,7 +66,7 @@ def _changed_once(
     if isinstance(change, AddIdentity):
         if not has_seed:
             raise watch_only(new=change.label)
-        index = transitions.free_index(state.public, change.index)
+        index = naming.free_index(state.public, change.index)
         return holding.added(state, _needed(root), index, change, entropy), index
     if isinstance(change, TakeIdentity):
         return take_identity(state, change), change.index

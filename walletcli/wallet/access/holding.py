@@ -14,7 +14,7 @@ from walletcli.core.sealed import unseal
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, VerificationError
 from walletcli.wallet.access.root import RECOVERY_GENERATION, Root
-from walletcli.wallet.state import sections, transitions
+from walletcli.wallet.state import naming, sections, transitions
 from walletcli.wallet.state.changes import AddIdentity, Adopt, TakeFound
 from walletcli.wallet.state.continuing import Found
 from walletcli.wallet.state.draft import verified_record
@@ -27,7 +27,7 @@ Entropy = Callable[[int], bytes]
 
 def added(state: WalletState, root: Root, index: int, change: AddIdentity, entropy: Entropy) -> WalletState:
     """Return the state with a new identity, under the label that is wanted or one like it."""
-    label = transitions.free_label(state.public, change.label, None)
+    label = naming.free_label(state.public, change.label, None)
     view, secrets = _new(root, label, index, change.day, entropy, unseen=state.public.restored)
     return transitions.add_identity(state, view, secrets)
 
@@ -62,7 +62,7 @@ def _new(
 
 def taken_all(state: WalletState, root: Root, changes: Sequence[TakeFound], entropy: Entropy) -> WalletState:
     """Hold identities whose records were found, under their owner's labels, or continue from those records."""
-    labels = transitions.labels_of(state.public)
+    labels = naming.labels_of(state.public)
     new: dict[int, tuple[IdentityView, DeviceSecrets]] = {}
     left = []
     for change in changes:
@@ -71,7 +71,7 @@ def taken_all(state: WalletState, root: Root, changes: Sequence[TakeFound], entr
             continue
         record = verified_record(change.record)
         section = _section_as_root(root, change.index, record)
-        label = transitions.free_label_for(labels, section, change.index)
+        label = naming.free_label_for(labels, section, change.index)
         labels.add(label.casefold())
         view, secrets = _new(root, label, change.index, change.day, entropy, unseen=state.public.restored)
         new[change.index] = transitions.taken(view, change, Found(record, section, None)), secrets

@@ -15,7 +15,7 @@ from walletcli.core.ssh.signable import MAX_SIGNABLE_BYTES
 from walletcli.core.wallet_index import CONTENT_BYTES, MAX_SHARDS
 from walletcli.errors import FormatError
 from walletcli.wallet.access import wire
-from walletcli.wallet.state import changes
+from walletcli.wallet.state import change_rows, changes
 from walletcli.wallet.state.fields import Fields
 from walletcli.wallet.state.view import MAX_DRAWER_BYTES, MAX_INDEX
 
@@ -250,7 +250,7 @@ def to_row(request: Request) -> list[object]:
         case Sign():
             return [wire.SIGN, request.index, request.document, request.generation, request.beside]
         case Apply():
-            return [wire.APPLY, changes.to_row(request.change)]
+            return [wire.APPLY, change_rows.to_row(request.change)]
         case Unseal():
             return [wire.UNSEAL, request.index, request.sealed, request.context]
         case DeriveKeys():
@@ -336,7 +336,7 @@ def _request(kind: int, row: Fields) -> Request:
             index, document, generation = row.integer(1, high=MAX_INDEX), row.raw(2, max_bytes=1 << 16), row.integer(3)
             return Sign(index, document, generation, row.optional_raw(4, max_bytes=MAX_APPROVALS_BYTES))
         case wire.APPLY:
-            return Apply(changes.from_row(row.items(1)))
+            return Apply(change_rows.from_row(row.items(1)))
         case wire.UNSEAL:
             return Unseal(*_sealed(row))
         case wire.DERIVE_KEYS:

@@ -88,7 +88,7 @@ class Session:
         Returns:
             The identity that it touched, as it is now, or None if it touched none.
         """
-        from walletcli.wallet.state.changes import to_row
+        from walletcli.wallet.state.change_rows import to_row
         from walletcli.wallet.state.view import IdentityView
 
         _, identity = rows_of(self.ask(wire.APPLY, to_row(change)))

@@ -18,7 +18,7 @@ from walletcli.core.sealed import unseal
 from walletcli.core.secret import Secret
 from walletcli.core.slip10 import path_to_text
 from walletcli.errors import FormatError, InputError, SignerError, VaultError, VerificationError
-from walletcli.wallet.state import sections, transitions
+from walletcli.wallet.state import naming, sections, transitions
 from walletcli.wallet.state.changes import KeepDevices, TakeIdentity
 from walletcli.wallet.state.sections import OwnerSection
 from walletcli.wallet.state.view import IdentityView, Retired
@@ -89,14 +89,14 @@ def take_identity(state: WalletState, change: TakeIdentity) -> WalletState:
         raise _record("no device of this wallet waits for it")
     device = _delegation_of(document, change.device, x25519.public_key(secrets.sealing))
     section = _opened(document, secrets)
-    index = transitions.free_index(state.public, change.index)
+    index = naming.free_index(state.public, change.index)
     if change.wanted is not None and change.wanted != (section.label, tuple(sorted(section.attributes.items()))):
         raise _record("its owner's section says something else")
-    label = change.wanted[0] if change.wanted is not None else transitions.label_for(state.public, section, index)
+    label = change.wanted[0] if change.wanted is not None else naming.label_for(state.public, section, index)
     view = IdentityView(
         index=index,
         public_key=document.identity,
-        label=transitions.free_label(state.public, label, None),
+        label=naming.free_label(state.public, label, None),
         created_day=change.day,
         device_signing_key=device.signing_key,
         device_sealing_key=device.sealing_key,

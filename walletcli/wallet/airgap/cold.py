@@ -26,7 +26,7 @@ from walletcli.signers.statements import sign_statement
 from walletcli.wallet.airgap.book import DRAWER, Answered, RequestBook
 from walletcli.wallet.airgap.preparing import Prepared, Preparer
 from walletcli.wallet.airgap.review import KINDS, ItemReview, Review, error_parts
-from walletcli.wallet.state import transitions
+from walletcli.wallet.state import naming, transitions
 from walletcli.wallet.state.approvers import Credential, joined
 from walletcli.wallet.state.continuing import Found
 from walletcli.wallet.state.draft import today
@@ -185,7 +185,7 @@ def _kept(state: WalletState, prepared: Prepared, record: Record, hold: Hold) ->
     index = prepared.index
     held = any(identity.index == index for identity in state.public.identities)
     if not held:
-        state = hold(state, index, transitions.label_for(state.public, prepared.section, index))
+        state = hold(state, index, naming.label_for(state.public, prepared.section, index))
     return transitions.record_approved(state, index, Found(record, prepared.section, prepared.before), held=held)
 
 

@@ -34,7 +34,7 @@ from walletcli.wallet.state.decided import decisions_hash
 from walletcli.wallet.state.draft import needs_document, new_delegation, today
 from walletcli.wallet.state.labels import same_label
 from walletcli.wallet.state.lookup import find, key_of
-from walletcli.wallet.state.transitions import free_label
+from walletcli.wallet.state.naming import free_label
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
 

@@ -6,7 +6,7 @@ Spec: docs/spec/agent.md, "Changes".
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from walletcli.core.document import check_attribute
@@ -42,10 +42,9 @@ from walletcli.wallet.state.changes import (
 from walletcli.wallet.state.continuing import Found, check_continues, continued, label_wanted
 from walletcli.wallet.state.decided import decisions_hash
 from walletcli.wallet.state.kept_splits import still_to_heal, with_healing, with_splits
-from walletcli.wallet.state.labels import check_label, same_label
-from walletcli.wallet.state.sections import MAX_ATTRIBUTES, OwnerSection
+from walletcli.wallet.state.naming import free_label
+from walletcli.wallet.state.sections import MAX_ATTRIBUTES
 from walletcli.wallet.state.view import (
-    MAX_INDEX,
     MAX_RECIPIENTS,
     IdentityView,
     Retired,
@@ -145,35 +144,6 @@ def add_identities(state: WalletState, new: Sequence[tuple[IdentityView, DeviceS
     identities = sorted((*state.public.identities, *(view for view, _ in new)), key=lambda item: item.index)
     devices = {**state.devices, **{view.index: secrets for view, secrets in new}}
     return replace(state, devices=devices, public=replace(state.public, identities=tuple(identities)))
-
-
-def free_index(wallet: WalletView, wanted: int | None) -> int:
-    """Return `wanted`, or else the first index above all that are in use.
-
-    Raises:
-        InputError: ``identity.exists`` or ``identity.index``.
-    """
-    used = {identity.index for identity in wallet.identities}
-    index = max(used, default=-1) + 1 if wanted is None else wanted
-    if index in used:
-        raise InputError(
-            "identity.exists", f"this wallet already holds identity {index}", "see: walletcli identity list"
-        )
-    if not 0 <= index <= MAX_INDEX:
-        raise InputError("identity.index", f"the index of an identity is 0 to {MAX_INDEX}, found {index}")
-    return index
-
-
-def free_label(wallet: WalletView, text: str, index: int | None) -> str:
-    """Return `text` as a label that no identity but `index` has.
-
-    Raises:
-        InputError: ``label.malformed`` or ``label.exists``.
-    """
-    label = check_label(text)
-    if any(same_label(label, other.label) and other.index != index for other in wallet.identities):
-        raise InputError("label.exists", "another identity of this wallet has this label", "choose another label")
-    return label
 
 
 def record_signed(state: WalletState, index: int, record: bytes) -> WalletState:
@@ -405,52 +375,13 @@ def _relabelled(wallet: WalletView, identity: IdentityView, label: str | None) -
         return identity
 
 
-def label_for(wallet: WalletView, section: OwnerSection | None, index: int) -> str:
-    """Return a label for an identity that was found: the one that its owner gave it, unless that cannot be had."""
-    return free_label_for(labels_of(wallet), section, index)
-
-
-def labels_of(wallet: WalletView) -> set[str]:
-    """Return the labels that are in use, case folded."""
-    return {identity.label.casefold() for identity in wallet.identities}
-
-
-def free_label_for(used: Collection[str], section: OwnerSection | None, index: int) -> str:
-    """Return a label for an identity that was found.
-
-    Args:
-        used: labels of other identities, case folded.
-        section: the owner's section of its record, or None.
-        index: of the identity.
-    """
-    wanted = [section.label, f"{section.label} ({index})"] if section is not None and section.label else []
-    for text in wanted:
-        try:
-            label = check_label(text)
-        except InputError:
-            continue
-        if label.casefold() not in used:
-            return label
-    label = f"identity {index}"
-    while label in used:
-        label = f"another {label}"
-    return label
-
-
 def _remember(wallet: WalletView, change: Remember) -> dict[bytes, Seen]:
     known = dict(wallet.seen)
     for identity, seen in change.seen:
         before = known.get(identity)
-        if before is None or before.seq < seen.seq or _completes(before, seen):
+        if before is None or before.seq < seen.seq or before.is_completed_by(seen):
             known[identity] = seen
     return known
-
-
-def _completes(before: Seen, seen: Seen) -> bool:
-    """Tell whether `seen` is the remembered state, with the record that was missing, or with what is waited for."""
-    same = (before.seq, before.document_hash) == (seen.seq, seen.document_hash)
-    has_more = before.record is None and seen.record is not None
-    return same and (has_more or (seen.waiting is not None and seen.waiting != before.waiting))
 
 
 def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

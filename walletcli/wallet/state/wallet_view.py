@@ -38,6 +38,12 @@ class Seen:
     record: bytes | None
     waiting: tuple[bytes, int] | None = None
 
+    def is_completed_by(self, other: Seen) -> bool:
+        """Tell whether `other` is the same state, with the record that was missing, or with what is waited for."""
+        same = (self.seq, self.document_hash) == (other.seq, other.document_hash)
+        has_more = self.record is None and other.record is not None
+        return same and (has_more or (other.waiting is not None and other.waiting != self.waiting))
+
     def to_row(self, identity: bytes) -> list[object]:
         """Return the CBOR list that stands for what was seen of `identity`."""
         return [identity, self.seq, self.document_hash, self.record, *(self.waiting or ())]
