@@ -83,7 +83,7 @@ def remove(invocation: Invocation, who: str, key: str, threshold: int | None, lo
     with open_wallet_here(invocation) as session:
         found = remove_approver(session, who, key, threshold=threshold, lost=lost)
     invocation.answer(found.to_json(), _lines(found))
-    if lost:
+    if found.lost:
         warn(
             "without approvals, each node and contact waits for the delay from the day on which it first sees this; "
             "publish now, and again when it has passed"

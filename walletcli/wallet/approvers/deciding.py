@@ -202,9 +202,9 @@ def remove_approver(
     before = next_approvers(last_document(identity), identity)
     gone = _named(identity, before, key)
     left = [item for item in (before.approvers if before is not None else ()) if item.public_key != gone]
-    plan = ApproverPlan(_group(left, before, threshold, None) if left else None, lost)
     in_force = last_document(identity)
     keeps = in_force is not None and in_force.approvers is not None
+    plan = ApproverPlan(_group(left, before, threshold, None) if left else None, lost and keeps)
     kept = tuple(item for item in identity.credentials if keeps or item.public_key != gone)
     session.apply(SetApprovers(identity.index, plan, kept))
     return list_approvers(session, who)
