@@ -129,7 +129,8 @@ def publish_identity(
             ``migration.under-way``.
         NetworkError: ``relay.none``, ``network.offline``, and what relays end in.
         ShortPublishError: ``publish.short``; what was stored is remembered all the same.
-        VerificationError: ``publish.newer-exists``, ``record.equivocation``, ``publish.split`` for an identity that is
+        VerificationError: ``publish.newer-exists``, ``publish.not-approved`` for a record that its approvers
+            have not approved, ``record.equivocation``, ``publish.split`` for an identity that is
             split and would stay so; ``heal.identity`` and what a proof file ends in.
         SignerError: ``request.*``; ``wallet.watch-only`` if the wallet says something new and its root is elsewhere.
         VaultError: ``vault.*``, ``agent.*``.
@@ -144,8 +145,9 @@ def publish_identity(
     for _ in range(MAX_ATTEMPTS):
         snapshot = session.snapshot()
         try:
-            _look_before_signing(session, snapshot, snapshot.wallet.by_index(index), addresses, route, on_top, progress)
-            return _publish_once(session, index, addresses, route, copies, progress)
+            identity = snapshot.wallet.by_index(index)
+            above_seq = _look_before_signing(session, snapshot, identity, addresses, route, on_top, progress)
+            return _publish_once(session, index, addresses, route, copies, progress, above_seq)
         except VerificationError as error:
             if error.code != "publish.newer-exists" or not _has_moved_on(session, snapshot, index):
                 raise
@@ -217,10 +219,9 @@ def sign_next(
     for _ in range(MAX_ATTEMPTS):
         snapshot = session.snapshot()
         try:
-            _look_before_signing(
-                session, snapshot, snapshot.wallet.by_index(index), addresses, dialer, on_top, progress
-            )
-            return _signed(session, index, progress)
+            identity = snapshot.wallet.by_index(index)
+            above_seq = _look_before_signing(session, snapshot, identity, addresses, dialer, on_top, progress)
+            return _signed(session, index, progress, above_seq)
         except VerificationError as error:
             if error.code != "publish.newer-exists" or not _has_moved_on(session, snapshot, index):
                 raise
@@ -252,14 +253,16 @@ def draft_next(
     Raises:
         As `publish_identity`.
     """
+    above_seq = None
     if addresses:
         snapshot = session.snapshot()
         identity = snapshot.wallet.by_index(index)
-        _look_before_signing(session, snapshot, identity, addresses, dialer, on_top, progress)
+        above_seq = _look_before_signing(session, snapshot, identity, addresses, dialer, on_top, progress)
     wallet = session.snapshot().wallet
     refuse_open_split(wallet, index)
     identity = wallet.by_index(index)
-    return identity, next_document(identity, _foreign_sections(session, identity), time.time(), os.urandom)
+    sections = _foreign_sections(session, identity)
+    return identity, next_document(identity, sections, time.time(), os.urandom, above_seq)
 
 
 def store_record(
@@ -298,8 +301,9 @@ def _publish_once(
     dialer: Dialer,
     copies: int | None,
     progress: Progress,
+    above_seq: int | None,
 ) -> Published:
-    record, new = _signed(session, index, progress)
+    record, new = _signed(session, index, progress, above_seq)
     stored = store_record(session, index, record, addresses, dialer, copies=copies, progress=progress)
     return Published(record, stored, new)
 
@@ -346,18 +350,29 @@ def _look_before_signing(
     dialer: Dialer,
     on_top: bool,
     progress: Progress,
-) -> None:
+) -> int | None:
     """See whether another device of the owner has published something newer, which a new record would silently undo.
 
     `seq` alone does not tell: a record made from an older state may well get a higher one. What is only stored again is
     not looked up first.
+
+    Returns:
+        The `seq` that the next record has to be above, to win over one that the approvers have not approved; or None.
     """
     if not (identity.unseen or on_top or needs_document(identity, time.time())):
-        return
+        return None
     progress(f"looking up what has been published of {identity.label}")
     found = _newest_found(session, snapshot, identity, addresses, dialer)
     known = Record.from_bytes(identity.record).packet.seq if identity.record is not None else -1
     if found is not None and found.pending is not None and found.pending.seq > known:
+        if found.refused is not None and on_top:
+            return found.pending.seq
+        if found.refused is not None:
+            raise VerificationError(
+                "publish.not-approved",
+                f"relays have a record of this identity that its approvers have not approved (seq {found.pending.seq})",
+                "if you did not make it, somebody has the root key: publish over it with --on-top, which takes a touch",
+            )
         raise VerificationError(
             "record.pending",
             "there is a newer packet of this identity, whose document cannot be had",
@@ -368,7 +383,7 @@ def _look_before_signing(
     if found is None or found.record.packet.seq <= known:
         if identity.unseen and found is None:
             session.apply(Adopt(identity.index, None))
-        return
+        return None
     if not (identity.unseen or on_top):
         raise VerificationError(
             "publish.newer-exists",
@@ -376,6 +391,7 @@ def _look_before_signing(
             "if another device of yours made it, continue from it with --on-top; else somebody has its root key",
         )
     session.apply(Adopt(identity.index, found.record.to_bytes()))
+    return None
 
 
 def _newest_found(
@@ -407,16 +423,17 @@ def _newest_found(
     return None
 
 
-def _signed(session: Session, index: int, progress: Progress) -> tuple[Record, bool]:
-    """Return the record to publish, and whether it had to be signed."""
+def _signed(session: Session, index: int, progress: Progress, above_seq: int | None) -> tuple[Record, bool]:
+    """Return the record to publish, and whether it had to be signed; with `above_seq` it always has to be."""
     for _ in range(MAX_ATTEMPTS):
         snapshot = session.snapshot()
         identity = snapshot.wallet.by_index(index)
-        if identity.record is not None and not needs_document(identity, time.time()):
+        if identity.record is not None and above_seq is None and not needs_document(identity, time.time()):
             return Record.from_bytes(identity.record), False
         refuse_open_split(snapshot.wallet, index)
         progress(f"signing the record of {identity.label}")
-        document = next_document(identity, _foreign_sections(session, identity), time.time(), os.urandom)
+        sections = _foreign_sections(session, identity)
+        document = next_document(identity, sections, time.time(), os.urandom, above_seq)
         try:
             beside = approvals_of(session.home, identity, document, progress)
             return Record.from_bytes(session.sign(index, document.to_bytes(), snapshot.generation, beside)), True

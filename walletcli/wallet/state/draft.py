@@ -12,7 +12,7 @@ from typing import Final
 from walletcli.core.cbor import Value
 from walletcli.core.document import Document
 from walletcli.core.document_parts import MAX_DELEGATION_DAYS, Approvers, Delegation, Power, Retirement
-from walletcli.core.record import Record, next_seq
+from walletcli.core.record import SEQ_JUMP, Record, next_seq
 from walletcli.core.sealed import MAX_RECIPIENTS
 from walletcli.core.ssh.named_keys import named_keys, naming
 from walletcli.errors import FormatError
@@ -99,7 +99,11 @@ def needs_document(identity: IdentityView, now_s: float) -> bool:
 
 
 def next_document(
-    identity: IdentityView, foreign_sections: tuple[bytes, ...], now_s: float, entropy: Entropy
+    identity: IdentityView,
+    foreign_sections: tuple[bytes, ...],
+    now_s: float,
+    entropy: Entropy,
+    above_seq: int | None = None,
 ) -> Document:
     """Return the document that says what the wallet now says of `identity`.
 
@@ -111,6 +115,7 @@ def next_document(
         foreign_sections: sealed sections of the last document that the owner's own keys do not open.
         now_s: Unix time, seconds.
         entropy: randomness.
+        above_seq: a `seq` that the new one has to be above, if that does not lie ahead of the clock by more than a day.
 
     Raises:
         FormatError: ``document.too-long`` or ``owner-section.too-long``.
@@ -124,7 +129,7 @@ def next_document(
     own_section = seal_section(section, identity.public_key, readers, entropy)
     document = replace(
         before,
-        seq=next_seq(_last_seq(previous, identity), now_s, entropy),
+        seq=next_seq(_last_seq(previous, identity, above_seq, now_s), now_s, entropy),
         previous=previous.hash if previous is not None else None,
         profile=dict(identity.profile),
         bindings=_bindings(previous, identity),
@@ -161,9 +166,11 @@ def _extensions(
     return naming(previous.extensions, kept)
 
 
-def _last_seq(previous: Document | None, identity: IdentityView) -> int | None:
-    """Return the highest `seq` that the next document has to be above: the last one's, and of what it heals."""
+def _last_seq(previous: Document | None, identity: IdentityView, above_seq: int | None, now_s: float) -> int | None:
+    """Return the highest `seq` that the next document has to be above: the last one's, of what it heals or beats."""
     known = [previous.seq] if previous is not None else []
+    if above_seq is not None and above_seq <= int((now_s + _DAY_S) * 1_000_000) - SEQ_JUMP:
+        known.append(above_seq)
     return max([*known, *(item.seq for item in identity.healing)], default=None)
 
 

@@ -1,0 +1,90 @@
+"""The owner's second wallet: it takes over what the approvers approved, and nothing that the root alone signed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.core.approving import ONE, approvers
+from tests.wallet.parts import WORDS, HonestRelay, opened, restored_home
+from tests.wallet.recovery.parts import signed, tree_of
+from walletcli.core.approvals import DocumentApprovals
+from walletcli.core.document import Document
+from walletcli.core.record import Record
+from walletcli.errors import WalletError
+from walletcli.wallet.access.session import Session
+from walletcli.wallet.approvers import asking
+from walletcli.wallet.identities import create_identity, set_attribute
+from walletcli.wallet.publish import publish_identity
+from walletcli.wallet.resolve import resolve_identity
+from walletcli.wallet.state.approvers import ApproverPlan
+from walletcli.wallet.state.changes import SetApprovers
+
+
+@pytest.fixture
+def second(tmp_path: Path, relay: HonestRelay, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A wallet that knows the approvers of its identity, which the relay has as well."""
+    monkeypatch.setattr(asking, "ask", lambda _home, _credentials, _group, subject, _progress: (ONE.agree(subject),))
+    session = opened(restored_home(tmp_path / "second", WORDS))
+    create_identity(session, "alice")
+    publish_identity(session, "alice", [relay.url])
+    session.apply(SetApprovers(0, ApproverPlan(approvers(ONE)), ()))
+    publish_identity(session, "alice", [relay.url])
+    return session
+
+
+def document_of(session: Session) -> Document:
+    record = session.snapshot().wallet.by_index(0).record
+    assert record is not None
+    document = Record.from_bytes(record).document
+    assert document is not None
+    return document
+
+
+def elsewhere(session: Session, relay: HonestRelay, *, approved: bool) -> Document:
+    """Sign a migration with the same words on another machine, and put it at the relay."""
+    before = document_of(session)
+    moved = replace(before, seq=before.seq + 1000, previous=before.hash, bindings=(b"another provider's grant",))
+    record = signed(tree_of(WORDS).root(0), moved)
+    if approved:
+        record = record.with_approvals(DocumentApprovals((ONE.approve(moved),)))
+    relay.shelf.put(record)
+    return moved
+
+
+def test_a_migration_that_the_root_alone_signed_elsewhere_is_not_taken_over(
+    second: Session, relay: HonestRelay
+) -> None:
+    before = document_of(second)
+    elsewhere(second, relay, approved=False)
+    found = resolve_identity("alice", second, [relay.url], home=second.home)
+    assert found.resolution.record.document == before
+    assert found.resolution.refused is not None
+    set_attribute(second, "alice", "name", "Alice")
+    with pytest.raises(WalletError) as refused:
+        publish_identity(second, "alice", [relay.url])
+    assert refused.value.code == "publish.not-approved"
+    assert document_of(second) == before
+
+
+def test_the_owner_publishes_over_it_and_ends_the_waiting_everywhere(second: Session, relay: HonestRelay) -> None:
+    before = document_of(second)
+    moved = elsewhere(second, relay, approved=False)
+    assert publish_identity(second, "alice", [relay.url], on_top=True).new
+    after = document_of(second)
+    assert (after.bindings, after.previous) == (before.bindings, before.hash)
+    assert after.seq > moved.seq
+    assert relay.shelf.packets[after.identity].seq == after.seq
+
+
+def test_a_migration_that_the_approvers_approved_is_taken_over(second: Session, relay: HonestRelay) -> None:
+    moved = elsewhere(second, relay, approved=True)
+    found = resolve_identity("alice", second, [relay.url], home=second.home)
+    assert found.resolution.record.document == moved
+    set_attribute(second, "alice", "name", "Alice")
+    publish_identity(second, "alice", [relay.url], on_top=True)
+    after = document_of(second)
+    assert after.bindings == moved.bindings
+    assert after.previous == moved.hash
