@@ -14,20 +14,22 @@ import pexpect
 import pytest
 
 from tests.hid.device import LIES
-from tests.hid.in_process import Owner
+from tests.hid.in_process import Owner, TrezorOwner
 from tests.hid.plugboard import ask
 from walletcli.core.secret import Secret
 from walletcli.errors import SignerError, VaultError, WalletError
 from walletcli.signers.devices import channel, security_key
 from walletcli.signers.devices.hidapi import plugged_keys
 from walletcli.signers.devices.security_key import SecurityKey
+from walletcli.signers.devices.udev import RULES
 from walletcli.signers.devices.unlocker import opened
 from walletcli.vault.kdf import KdfParameters
 from walletcli.wallet.access.opening import open_vault
 from walletcli.wallet.create import NewSlots, create_wallet, new_mnemonic
 from walletcli.wallet.home import Home
-from walletcli.wallet.security_keys import enrol_key, list_keys, remove_key, try_key
+from walletcli.wallet.security_keys import enrol_key, key_info, list_keys, remove_key, try_key
 from walletcli.wallet.slots import remove_slot
+from walletcli.wallet.trezors import trezor_info
 
 PIN = "4711"
 PASSWORD = "correct horse battery"
@@ -387,18 +389,20 @@ def test_pin_and_touch_are_asked_for_on_the_terminal(place: Path) -> None:
 # The last one: from here on, udev decides who may use what
 
 
-def test_the_udev_rule_gives_keys_and_trezors_to_their_group(place: Path) -> None:
+def test_the_udev_rule_gives_keys_and_trezors_to_their_group(home: Home) -> None:
     plug("a", mode=0o600)
-    assert walletcli(place, "key", "info", code=6)["error"]["code"] == "key.no-permission"
+    with pytest.raises(SignerError) as refused:
+        key_info(home, None)
+    assert refused.value.code == "key.no-permission"
     ask("unplug", name="a")
-    ask("use_udev_rules", rules=walletcli(place, "key", "udev-rules")["rules"])
+    ask("use_udev_rules", rules=RULES)
     node = plug("a", mode=None)
     ask("settle_udev", node=node)
     assert Path(node).stat().st_mode & 0o777 == 0o660
     assert Path(node).group() == "plugdev"
-    assert walletcli(place, "key", "info")["key"]["state"] == "no-pin"
+    assert key_info(home, None).state == "no-pin"
     ask("unplug", name="a")
     node = str(ask("plug_trezor", name="t", mode=None))
     ask("settle_udev", node=node)
     assert Path(node).group() == "plugdev"
-    assert walletcli(place, "key", "info", "--identity", "0")["trezor"]["identity"]["did"].startswith("did:key:z6Mk")
+    assert trezor_info(None, TrezorOwner(), 0).identity is not None
