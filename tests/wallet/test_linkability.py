@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.dht.swarm import swarm_of
 from tests.wallet.parts import HonestRelay
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Address, Approver, Approvers, Succession, Transport
@@ -66,6 +67,21 @@ def test_another_relay_over_tcp_links_as_well(session: Session, relays: Callable
     create_identity(session, "bob")
     publish_identity(session, "alice", [relays().url])
     assert "compare notes" in refused(lambda: publish_identity(session, "bob", [relays().url])).message
+
+
+def test_the_dht_sees_this_machines_address_as_a_relay_over_tcp_does(
+    session: Session, relays: Callable[[], HonestRelay]
+) -> None:
+    with swarm_of(4) as swarm:
+        dht = "dht://" + ",".join(f"{host}:{port}" for host, port in swarm.addresses)
+        create_identity(session, "alice")
+        create_identity(session, "bob")
+        one, other = relays(), relays()
+        publish_identity(session, "alice", [one.url, dht])
+        assert dht in show_identity(session, "alice").contacted
+        refused(lambda: publish_identity(session, "bob", [other.url, dht]))
+        published = publish_identity(session, "bob", [other.url, dht], accept_link=True)
+        assert published.stored.packet_only == (dht,)
 
 
 def test_a_refused_publish_signs_and_sends_nothing(session: Session, relay: HonestRelay) -> None:

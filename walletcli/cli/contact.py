@@ -12,7 +12,7 @@ from walletcli.cli.commands import Noun
 from walletcli.cli.contact_options import ACCEPT_LINK, AS, NOUN_AS, RELAYS, STDIN, WHO, inquiry_of, read_stdin
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import pairs
-from walletcli.cli.times import date_text
+from walletcli.cli.times import age_line, date_text
 from walletcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ def add(
     tell(invocation, added.warnings, following if added.contact.compared_day is None else "")
     answer = {"contact": document(added.contact), "new": added.is_new, "checks": list(added.why)}
     told = {"warnings": list(added.warnings), "asked": list(added.asked), "independent": added.independent}
-    invocation.answer({**answer, **told, "wanted": WANTED_SOURCES}, lines(added.contact))
+    sources = {"wanted": WANTED_SOURCES, "latest_day": added.latest_day}
+    invocation.answer({**answer, **told, **sources}, lines(added.contact, [("age", age_line(added.latest_day))]))
 
 
 def _introduction(invocation: Invocation, source: str) -> Introduction:

@@ -11,7 +11,7 @@ from walletcli.cli.commands import Verb
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import json_lines, pairs, warn
 from walletcli.cli.relay import warn_of_clear_text
-from walletcli.cli.times import date_text
+from walletcli.cli.times import age_line, date_text
 from walletcli.errors import InputError, VaultError, VerificationError
 
 if TYPE_CHECKING:
@@ -152,13 +152,6 @@ def sources_line(resolution: Resolution) -> str:
     if resolution.may_start_trust:
         return f"{answered}: enough for new trust to start"
     return f"{answered}; {WANTED_SOURCES} are wanted before new trust starts"
-
-
-def age_line(day: int | None) -> str:
-    """Say how old a state is at most, by what its owner has written into it."""
-    if day is None:
-        return "not known: nothing in it has a date"
-    return f"its latest date is {date_text(day)}, by its owner's word; seq says nothing of time"
 
 
 def _binding_line(binding: Binding) -> str:

@@ -66,3 +66,10 @@ def instant_text(time_s: int) -> str:
 
 def _counted(number: int, unit: str) -> str:
     return f"{number} {unit}" + ("" if number == 1 else "s")
+
+
+def age_line(day: int | None) -> str:
+    """Say how old a state is at most, by what its owner has written into it."""
+    if day is None:
+        return "not known: nothing in it has a date"
+    return f"its latest date is {date_text(day)}, by its owner's word; seq says nothing of time"

@@ -343,6 +343,7 @@ def test_a_stranger_seen_at_three_sources_is_added_without_one(
         add_relay(owner.session.home, other.url)
     added = add(owner, bob.card_file(bob.device("phone")))
     assert (added.independent, added.warnings) == (3, ())
+    assert added.latest_day == max(item.not_before_day for item in bob.document.delegations)
 
 
 def test_a_record_in_a_file_is_no_source(owner: Owner, bob: Stranger) -> None:

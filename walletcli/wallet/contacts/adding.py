@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from walletcli.client.independence import WANTED_SOURCES
+from walletcli.client.resolution import latest_day
 from walletcli.core.authority import check_authority
+from walletcli.core.bindings import bindings_of
 from walletcli.core.card import (
     LINK_PREFIX,
     MAGIC,
@@ -87,6 +89,7 @@ class Added:
         warnings: what should make one look twice.
         asked: nodes that were asked, as text.
         independent: how many independent sources have answered.
+        latest_day: latest date in its record that is not in the future, days since 1970-01-01; None without any.
     """
 
     contact: Contact
@@ -95,6 +98,7 @@ class Added:
     warnings: tuple[str, ...]
     asked: tuple[str, ...] = ()
     independent: int = 0
+    latest_day: int | None = None
 
 
 def read_introduction(source: str) -> Introduction:
@@ -203,8 +207,9 @@ def add_contact(
     said = _statements(introduction, evidence)
     warnings = [*name_warnings(contact.name, contact.id, book, wallet), *_evidence_warnings(evidence)]
     asked = tuple(s.address for s in evidence.resolution.sources) if evidence.resolution is not None else ()
-    added = book.get(contact.id) or contact
-    return Added(added, before is None, tuple(said), tuple(warnings), asked, evidence.independent)
+    added, document = book.get(contact.id) or contact, evidence.record.document if evidence.record is not None else None
+    dated = latest_day(document, bindings_of(document, day) if document is not None else (), day)
+    return Added(added, before is None, tuple(said), tuple(warnings), asked, evidence.independent, dated)
 
 
 def _check_links(session: Session, wallet: WalletView, identity: IdentityView, key: bytes, accept: bool) -> None:
