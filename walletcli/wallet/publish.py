@@ -38,7 +38,7 @@ from walletcli.wallet.state.wallet_view import Snapshot
 WATCH_ONLY = "wallet.watch-only"
 """Code of the error for what a wallet without root keys cannot sign."""
 
-_CAN_WAIT = frozenset({WATCH_ONLY, "approver.unattended"})
+_CAN_WAIT = frozenset({WATCH_ONLY, "approver.unattended", "approver.not-here"})
 """Why a record that says nothing new, but for a device that is renewed, is not signed now."""
 
 MAX_ATTEMPTS = 20
@@ -441,7 +441,7 @@ def _signed(session: Session, index: int, progress: Progress, above_seq: int | N
             if error.code != "vault.changed":
                 raise
         except SignerError as error:
-            if error.code not in _CAN_WAIT or identity.record is None or identity.changed:
+            if error.code not in _CAN_WAIT or identity.record is None or identity.changed or above_seq is not None:
                 raise
             return Record.from_bytes(identity.record), False  # renewing the device can wait for the next trip
     raise _too_busy()
