@@ -26,12 +26,14 @@ def test_show_publish_and_off_answer_with_the_index_as_it_stands(
     answer("publish", "alice", *password, home=wallet)
     shown = cli("wallet", "index", "show", *password, home=wallet)
     assert "Not in it yet: alice" in shown.stderr
+    assert "The wallet index names it from" in cli("publish", "alice", *password, home=wallet).stderr
     published = cli("wallet", "index", "publish", *password, home=wallet)
     assert published.code == 0, published.stderr
     assert "not at a random instant" in published.stderr
     assert "lists:      1 identity" in published.stdout
     view = answer("wallet", "index", "show", *password, home=wallet)
     assert view["waiting"] == []
+    assert "The wallet index" not in cli("publish", "alice", *password, home=wallet).stderr
     assert view["shards"][0]["stored"] == [node.url]
     assert first["shards"][0]["key"] == view["shards"][0]["key"]
     assert answer("wallet", "index", "off", *password, home=wallet)["next_s"] is None

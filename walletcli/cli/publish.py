@@ -6,9 +6,10 @@ import click
 
 from walletcli.cli.commands import Verb
 from walletcli.cli.invocation import Invocation, pass_invocation
-from walletcli.cli.output import pairs, warn
+from walletcli.cli.output import note, pairs, warn
 from walletcli.cli.relay import warn_of_clear_text
 from walletcli.cli.split_page import warn_of_the_key
+from walletcli.cli.times import instant_text
 from walletcli.errors import UsageError
 
 
@@ -26,6 +27,7 @@ def publish(
     heal: tuple[str, ...], side: str | None,
 ) -> None:  # fmt: skip
     """Sign an identity's record and store it on relays."""
+    from walletcli.wallet.index.overview import slot_of
     from walletcli.wallet.publish import publish_identity
 
     if side is not None and not heal:
@@ -36,6 +38,7 @@ def publish(
             session, who, relays, accept_link, copies,
             on_top=on_top, heal=heal, side=side, offline=invocation.offline, progress=invocation.step,
         )  # fmt: skip
+        slot_s = slot_of(session, published.record.packet.public_key)
     for failure in published.failed:
         warn(f"{failure.address} did not store it: {failure.message}")
     record = "new, signed now" if published.new else "unchanged, stored again"
@@ -45,5 +48,7 @@ def publish(
         stored.append(("on the DHT", f"{published.stored.dht_nodes} nodes"))
     fields = [("did", published.did), ("seq", str(published.seq)), ("record", record), *stored]
     invocation.answer(published.to_json(), pairs(fields))
+    if slot_s is not None and not invocation.json:
+        note(f"The wallet index names it from {instant_text(slot_s)} on: no sooner, so that no time ties it to yours.")
     if heal:
         warn_of_the_key()

@@ -16,7 +16,7 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
-from walletcli.wallet.index.book import IndexBook, change_book
+from walletcli.wallet.index.book import IndexBook, change_book, read_book
 from walletcli.wallet.index.places import told_of_identities
 from walletcli.wallet.index.signing import shard_key
 from walletcli.wallet.index.writing import plan_index, write_shard
@@ -169,6 +169,29 @@ def publish_index(
     if len(book.shards) > 1:  # shard 0 tells of the others once they are there
         write_shard(session, 0, relays, dialer=dialer)
     return show_index(session)
+
+
+def slot_of(session: Session, public_key: bytes) -> int | None:
+    """Return when an identity comes into the index, Unix time in seconds.
+
+    Args:
+        session: the open wallet.
+        public_key: of one of its identities, 32 bytes.
+
+    Returns:
+        The slot of the shard that it waits for; None if it is in, or if there is no index to come into.
+
+    Raises:
+        FormatError: ``index-book.*``.
+    """
+    book = read_book(session)
+    wallet = session.snapshot().wallet
+    index = next((view.index for view in wallet.identities if view.public_key == public_key), None)
+    scheme = Scheme(wallet.scheme)
+    if book is None or not book.is_on or index is None or any(index in shard.said.of(scheme) for shard in book.shards):
+        return None
+    planned = [shard.next_s for shard in book.shards if index in shard.content.of(scheme)]
+    return (planned or [shard.next_s for shard in book.shards])[0]
 
 
 def _scheme(session: Session) -> Scheme:
