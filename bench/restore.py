@@ -60,7 +60,7 @@ from walletcli.wallet.state.sections import OwnerSection, seal_section
 
 IDENTITIES = 1000
 CONTACTS_EACH = 20
-ROUNDS = 3
+ROUNDS = 5
 FIRST_SEQ = 1_700_000_000_000_000
 WORDS = "legal winner thank year wave sausage worth useful legal winner thank yellow"
 PASSWORD = Secret(b"bench")

@@ -122,7 +122,7 @@ NOTES = """How each is measured:
   the records up, logs in with each root, reads index and contact book, verifies, decodes and writes the vault, up to
   where new records would be signed. Against it: the derivation of the same keys, and a client that makes the same
   exchanges over as many connections in as many threads (TLS handshakes and logins among them) and looks at nothing of
-  what comes. Compared is the processor time of client and node together, the least of three rounds of each.
+  what comes. Compared is the processor time of client and node together, the least of five rounds of each.
 - *restore-index*: three relays whose answers come 200 ms late (`bench/far_away.py` before one node), the way they do
   from afar: compared is how often each has to wait. Ours makes the keys, asks for the index, then for the 20
   identities that it names and three beyond, each over connections of its own, verifies, and writes the vault, up to

@@ -12,6 +12,7 @@ from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity
 from walletcli.wallet.state.changes import PutDrawer, Rename, Several
+from walletcli.wallet.state.view import MAX_DRAWER_BYTES
 
 
 def digest(data: bytes) -> bytes:
@@ -77,6 +78,13 @@ def test_several_inside_several_is_refused(session: Session) -> None:
 def test_a_drawer_has_a_plain_name(session: Session, name: str) -> None:
     with pytest.raises((InputError, FormatError)):
         session.put_drawers(PutDrawer(None, name, b"x", None))
+
+
+def test_a_drawer_has_a_limit(session: Session) -> None:
+    with pytest.raises((InputError, FormatError)):
+        session.put_drawers(PutDrawer(None, "big", bytes(MAX_DRAWER_BYTES + 1), None))
+    session.put_drawers(PutDrawer(None, "small", b"x", None))
+    assert session.drawer(None, "big") is None
 
 
 def test_an_identity_that_is_not_held_has_no_drawer(session: Session) -> None:

@@ -198,12 +198,7 @@ class NodeAddress:
         """Whether the host is this machine by its very form; of a DHT, whether all its named members are."""
         if self.scheme is Scheme.DHT:
             return bool(self.members) and all(NodeAddress(Scheme.CLEAR, *member).is_loopback for member in self.members)
-        if self.host == "localhost" or self.host.endswith(".localhost"):
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return _is_loopback(self.host)
 
     @property
     def notice(self) -> str | None:
@@ -216,6 +211,16 @@ class NodeAddress:
         if self.scheme is Scheme.CLEAR and not self.is_loopback and self.transport is Transport.TCP:
             return f"{self.to_text()} is in clear: everybody on the way sees which identity is asked for"
         return None
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @lru_cache(maxsize=256)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, cast
 
 from walletcli.errors import VaultError
 from walletcli.wallet.access import wire
-from walletcli.wallet.access.session import Session
+from walletcli.wallet.access.session import Session, identity_of
 from walletcli.wallet.home import Home
 
 if TYPE_CHECKING:
     from walletcli.wallet.access.keeper import Keeper
     from walletcli.wallet.access.ssh_keys import SshSigner
+    from walletcli.wallet.state.changes import Change
+    from walletcli.wallet.state.view import IdentityView
     from walletcli.wallet.state.wallet_view import Snapshot
 
 
@@ -56,6 +58,15 @@ class LocalSession(Session):
         from walletcli.wallet.access.messages import GetDrawer
 
         return cast("bytes | None", self._open().answer(GetDrawer(index, name)))
+
+    def apply(self, change: Change) -> IdentityView | None:
+        """As asked of an agent; what a restore has found and read goes without the way through an encoding."""
+        from walletcli.wallet.access.messages import Apply
+        from walletcli.wallet.state.changes import PutDrawer, Several, TakeFound
+
+        if not isinstance(change, Several) or not all(isinstance(one, TakeFound | PutDrawer) for one in change.changes):
+            return super().apply(change)
+        return identity_of(self._open().answer(Apply(change)))
 
     def ask(self, kind: int, *arguments: object) -> object:
         """Have a request answered here, through the same door as the agent's."""

@@ -89,10 +89,8 @@ class Session:
             The identity that it touched, as it is now, or None if it touched none.
         """
         from walletcli.wallet.state.change_rows import to_row
-        from walletcli.wallet.state.view import IdentityView
 
-        _, identity = rows_of(self.ask(wire.APPLY, to_row(change)))
-        return IdentityView.from_cbor(identity) if identity is not None else None
+        return identity_of(self.ask(wire.APPLY, to_row(change)))
 
     def change(self, change: Change) -> IdentityView:
         """Make a change that touches one identity, and return that."""
@@ -223,6 +221,14 @@ class Session:
             InputError: ``identity.retired``.
         """
         return cast("bytes", self.ask(wire.SIGN_SSH, index, data))
+
+
+def identity_of(answer: object) -> IdentityView | None:
+    """Return the identity in the answer to a change: the one that it touched, or None."""
+    from walletcli.wallet.state.view import IdentityView
+
+    _, identity = rows_of(answer)
+    return IdentityView.from_cbor(identity) if identity is not None else None
 
 
 def rows_of(value: object) -> list[object]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.state.wallet_view import Snapshot
+
+if TYPE_CHECKING:
+    from walletcli.wallet.state.changes import Change
+    from walletcli.wallet.state.view import IdentityView
 
 
 class SharedSession(Session):
@@ -33,6 +38,11 @@ class SharedSession(Session):
         """Return the public half of the wallet when it is its turn."""
         with self._lock:
             return self._session.snapshot()
+
+    def apply(self, change: Change) -> IdentityView | None:
+        """Make a change when it is its turn."""
+        with self._lock:
+            return self._session.apply(change)
 
     def unseal_as_root(self, index: int, sealed: bytes, context: bytes) -> bytes:
         """Open what is sealed to the recovery recipient when it is its turn."""

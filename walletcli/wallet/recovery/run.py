@@ -21,6 +21,7 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.shared import SharedSession
+from walletcli.wallet.collection import rare_collection
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.pacing import Pause, random_pauses
@@ -108,6 +109,7 @@ class Run:
         """Tell whether an exit kit that was named holds this identity; known after the search."""
         return index in self._kits.by_index
 
+    @rare_collection()
     def search(self, relays: Sequence[NodeAddress]) -> None:
         """Find the identities: by the wallet index, or else in steps; those that were not found before come first.
 
@@ -169,6 +171,7 @@ class Run:
             if entry.index in views:
                 self.journal.put(_described(entry, views[entry.index]))
 
+    @rare_collection()
     def read(self) -> None:
         """Read the sealed data of every identity whose data has not been read, each over connections of its own.
 

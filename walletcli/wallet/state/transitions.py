@@ -45,6 +45,7 @@ from walletcli.wallet.state.kept_splits import still_to_heal, with_healing, with
 from walletcli.wallet.state.naming import free_label
 from walletcli.wallet.state.sections import MAX_ATTRIBUTES
 from walletcli.wallet.state.view import (
+    MAX_DRAWER_BYTES,
     MAX_RECIPIENTS,
     IdentityView,
     Retired,
@@ -236,7 +237,7 @@ def put_drawers(state: WalletState, changes: Sequence[PutDrawer]) -> WalletState
     """Replace drawers, each of which still has the content that its change was made from.
 
     Raises:
-        InputError: ``identity.unknown``, ``drawer.name``.
+        InputError: ``identity.unknown``, ``drawer.name``, ``drawer.too-long``.
         VaultError: ``drawer.changed``.
     """
     drawers = dict(state.drawers)
@@ -247,6 +248,8 @@ def put_drawers(state: WalletState, changes: Sequence[PutDrawer]) -> WalletState
             raise unknown_identity(f"index {index}")
         if not DRAWER_NAME.fullmatch(change.name):
             raise InputError("drawer.name", "the name of a drawer has 1 to 32 of a-z and '-'")
+        if len(change.data or b"") > MAX_DRAWER_BYTES:
+            raise InputError("drawer.too-long", f"a part of the wallet has at most {MAX_DRAWER_BYTES} bytes")
         before = drawers.pop((index, change.name), None)
         if change.before != (hashlib.sha256(before).digest() if before is not None else None):
             raise VaultError(
