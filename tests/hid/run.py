@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / ".work" / "hid"
 TIME_LIMIT_S = int(os.environ.get("HID_TIME_LIMIT_S", "2400"))
-"""How long the guest may run on a busy machine; on a quiet one it is done in three minutes."""
+"""How long the guest may run on a busy machine; on a quiet one it is done in four or five minutes."""
 
 BOOT_LIMIT_S = 600
 """How long it may take until its first program runs; usually it is 5 s."""
