@@ -115,7 +115,7 @@ class PacketRoutes:
         keys = [key for key, _, _ in asked]
         payloads = self._gate.store.packets(keys)
         render = self._render
-        if self._ask is None or (self._are_settled is not None and all(self._are_settled(keys))):
+        if self._ask is None or self._nobody_is_asked(asked, keys):
             answers = [render(item[1], payload) for item, payload in zip(asked, payloads, strict=True)]
             for item, answer in zip(asked, answers, strict=True):
                 item[2].finish(answer)
@@ -125,6 +125,12 @@ class PacketRoutes:
             found = partial(self._found, request, connection)
             if not may_ask or not self._ask(key, payload, found, anew=anew):
                 connection.finish(render(request, payload))
+
+    def _nobody_is_asked(self, asked: Sequence[Asked], keys: Sequence[bytes]) -> bool:
+        """Tell whether the store answers all of them: each was settled lately, and none is wanted anew."""
+        if self._are_settled is None or not all(self._are_settled(keys)):
+            return False
+        return all(b"cache-control" not in item[1].headers and b"?" not in item[1].target for item in asked)
 
     def _found(self, request: Request, connection: Connection, payload: bytes | None) -> None:
         connection.finish(self._render(request, payload))
