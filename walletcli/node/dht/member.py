@@ -31,7 +31,7 @@ LONELY_S: Final = 5.0
 """How long puts wait for a first member to be known, in seconds."""
 
 QUIET_S: Final = 0.0003
-REST: Final = 100.0
+REST: Final = 300.0
 MAX_REST_S: Final = 1.0
 """A pass of the event loop that takes longer than QUIET_S has clients in it: puts rest for REST times as long."""
 
