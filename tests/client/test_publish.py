@@ -74,7 +74,7 @@ def test_one_failure_is_an_error_that_says_which_and_why(relay: Relay, serve: Se
     _, good = relay()
     silent = serve(Conversation.hang)
     with pytest.raises(ShortPublishError) as caught:
-        put(good, silent, seconds=0.3)
+        put(good, silent, seconds=3.0)
     error = caught.value
     assert error.code == "publish.short"
     assert error.exit_code == 9
