@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 READY_S = 20.0
 """How long a node may take from its start to its ready line, in seconds, on a busy machine."""
@@ -26,6 +27,9 @@ STOP_S = 15.0
 
 FAST_KDF = ("--kdf-memory-mib", "8", "--kdf-passes", "1")
 """Options of `wallet create` and `wallet restore` that make opening a test's vault cheap."""
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")  # no test measures time, and properties are tests
 
 
 def pytest_configure() -> None:

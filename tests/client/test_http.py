@@ -292,7 +292,7 @@ _PARTS = [
 
 
 @given(st.lists(st.sampled_from(_PARTS) | st.binary(max_size=8), max_size=12), st.integers(1, 64))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_bytes_are_an_answer_or_our_error(parts: list[bytes], piece: int) -> None:
     connection = HttpConnection(Canned(b"".join(parts), piece), "h", "relay")
     try:

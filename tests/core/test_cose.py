@@ -127,7 +127,7 @@ def nearly(draw: st.DrawFn) -> bytes:
     return bytes(data[: len(data) - cut]) + draw(st.binary(max_size=2))
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(nearly())
 def test_the_fast_way_takes_nothing_that_the_slow_one_does_not(data: bytes) -> None:
     fast = cose._usual(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from walletcli.core.document import attribute_fault
@@ -48,7 +48,6 @@ def cards(draw: st.DrawFn) -> VCard:
         return VCard("Ada", attributes=kept)
 
 
-@settings(deadline=None)
 @given(st.lists(cards(), min_size=1, max_size=3), st.sampled_from(Version))
 def test_what_is_written_is_read_again(written: list[VCard], version: Version) -> None:
     found = read_vcards(write_vcards(written, version))
@@ -64,7 +63,6 @@ LINES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(LINES, st.sampled_from([b"3.0", b"4.0"]))
 def test_any_lines_are_taken_or_refused(lines: list[bytes], version: bytes) -> None:
     data = b"\r\n".join([b"BEGIN:VCARD", b"VERSION:" + version, *lines, b"END:VCARD", b""])

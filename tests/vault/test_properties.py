@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vault.golden import golden_vault
@@ -22,7 +22,7 @@ from walletcli.vault.slots import FactorRecord
 GOLDEN, GOLDEN_STATE, _ = golden_vault()
 HEADER_END = Header.from_bytes(GOLDEN)[1]
 
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=150)
 
 kinds = st.from_regex(r"x[a-z0-9-]{0,31}", fullmatch=True)
 values = st.integers(0, 2**64 - 1) | st.binary(max_size=64) | st.text(max_size=64)

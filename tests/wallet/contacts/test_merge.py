@@ -186,7 +186,7 @@ BOOKS = st.tuples(*map(_contacts, NAMES)).map(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(BOOKS, BOOKS, BOOKS)
 def test_the_result_does_not_depend_on_which_side_is_called_mine(
     base: ContactBook, mine: ContactBook, theirs: ContactBook
@@ -196,7 +196,7 @@ def test_the_result_does_not_depend_on_which_side_is_called_mine(
     assert found.to_bytes() == ContactBook.from_bytes(found.to_bytes()).to_bytes()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(BOOKS, BOOKS)
 def test_what_only_one_side_changed_is_what_it_made_of_it(base: ContactBook, mine: ContactBook) -> None:
     assert merge(base, mine, base) == mine
@@ -204,7 +204,7 @@ def test_what_only_one_side_changed_is_what_it_made_of_it(base: ContactBook, min
     assert merge(base, mine, mine) == mine
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(BOOKS, BOOKS, BOOKS)
 def test_merging_again_from_where_both_ended_changes_nothing(
     base: ContactBook, mine: ContactBook, theirs: ContactBook
