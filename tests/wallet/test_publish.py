@@ -127,7 +127,7 @@ def test_a_delegation_is_renewed_in_its_last_30_days(
     real = time.time
 
     def at(day: int) -> None:
-        monkeypatch.setattr("walletcli.wallet.publish.time.time", lambda: day * 86_400 + real() % 86_400)
+        monkeypatch.setattr("walletcli.wallet.next_record.time.time", lambda: day * 86_400 + real() % 86_400)
 
     at(before.not_after_day - 30)
     assert not publish_identity(session, "alice", [relay.url]).new

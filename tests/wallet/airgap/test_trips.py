@@ -174,7 +174,7 @@ def test_an_unchanged_record_is_stored_again_although_the_device_should_be_renew
 ) -> None:
     (device,) = document_of(alice.view("alice").record).delegations
     later = (device.not_after_day - 10) * 86_400
-    monkeypatch.setattr("walletcli.wallet.publish.time.time", lambda: float(later))
+    monkeypatch.setattr("walletcli.wallet.next_record.time.time", lambda: float(later))
     with here(alice.online) as session:
         assert not publish_identity(session, "alice", [relay.url]).new
     monkeypatch.setattr("walletcli.wallet.airgap.making.time.time", lambda: float(later))

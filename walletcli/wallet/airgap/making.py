@@ -26,7 +26,8 @@ from walletcli.wallet.airgap.waiting import cancel_request, change_book, require
 from walletcli.wallet.files import refuse_existing, write_file
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.memory import WalletMemory
-from walletcli.wallet.publish import draft_next, plan_publish, publish_addresses
+from walletcli.wallet.next_record import draft_next
+from walletcli.wallet.publish import plan_publish, publish_addresses
 from walletcli.wallet.relays import chosen_relays
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.changes import Change

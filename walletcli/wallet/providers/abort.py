@@ -16,11 +16,12 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
+from walletcli.wallet.next_record import sign_next
 from walletcli.wallet.providers.book import ProviderBook, Role, change_book, read_book
 from walletcli.wallet.providers.journal import Journal, Stage
 from walletcli.wallet.providers.links import bound_entries, decided_grants
 from walletcli.wallet.providers.places import access_to
-from walletcli.wallet.publish import sign_next, store_record
+from walletcli.wallet.publish import store_record
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.changes import Change, SetBindings

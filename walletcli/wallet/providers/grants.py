@@ -17,10 +17,11 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress
+from walletcli.wallet.next_record import sign_next
 from walletcli.wallet.providers.book import ProviderEntry, Role, change_book
 from walletcli.wallet.providers.links import decided_grants, read_grant
 from walletcli.wallet.providers.places import Access
-from walletcli.wallet.publish import sign_next, store_record
+from walletcli.wallet.publish import store_record
 from walletcli.wallet.state.draft import last_document, today
 from walletcli.wallet.state.view import IdentityView
 

@@ -21,6 +21,7 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress
+from walletcli.wallet.next_record import sign_next
 from walletcli.wallet.providers.addresses import known_addresses
 from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, change_book, read_book
 from walletcli.wallet.providers.exit_kits import refresh_kit, remembered_versions
@@ -32,7 +33,7 @@ from walletcli.wallet.providers.migration_data import DataMove, advance, evidenc
 from walletcli.wallet.providers.move_report import MoveReport
 from walletcli.wallet.providers.naming import named_provider
 from walletcli.wallet.providers.places import access_to, bound_places
-from walletcli.wallet.publish import plan_publish, refuse_during_migration, sign_next, store_record
+from walletcli.wallet.publish import plan_publish, refuse_during_migration, store_record
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.state.changes import SetBindings
 from walletcli.wallet.state.draft import last_document, today

@@ -20,6 +20,7 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
+from walletcli.wallet.next_record import sign_next
 from walletcli.wallet.providers.book import ProviderBook, ProviderEntry, Role, change_book, read_book
 from walletcli.wallet.providers.exit_kits import blobs_in_vault, listed_versions, live_versions, remembered_versions
 from walletcli.wallet.providers.grants import with_grants
@@ -27,7 +28,7 @@ from walletcli.wallet.providers.links import bound_entries, is_decided
 from walletcli.wallet.providers.naming import named_provider
 from walletcli.wallet.providers.overview import host_json
 from walletcli.wallet.providers.places import Places, access_to, bound_places, open_provider, writers_of
-from walletcli.wallet.publish import plan_publish, refuse_during_migration, sign_next, store_record
+from walletcli.wallet.publish import plan_publish, refuse_during_migration, store_record
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.changes import Change, SetBindings
