@@ -268,7 +268,7 @@ def test_a_wrong_clock_does_no_harm(
     import time
 
     now = time.time()
-    for hours in (-30, 30):
+    for hours in (-24, 30):  # what a provider signs holds from the day before
         monkeypatch.setattr("time.time", lambda shift=hours: now + shift * 3600)
         put_file(bound, "alice", file("one.txt", b"%d" % hours), replace=True)
         assert got(bound, tmp_path, "one.txt") == b"%d" % hours
