@@ -69,6 +69,10 @@ for directory in proc sys dev; do $b mkdir -p /new/$directory; $b mount --move /
 $b mkdir -p /new/dev/pts /new/dev/shm
 $b mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /new/dev/pts
 $b mount -t tmpfs tmpfs /new/run; $b mount -t tmpfs tmpfs /new/dev/shm; $b mount -t tmpfs -o mode=1777 tmpfs /new/tmp
+if [ ! -d /newROOT ]; then  # the project lies where something was just mounted
+    $b mkdir -p /newROOT /layer/project /layer/project-work
+    $b mount -t overlay -o lowerdir=/hostROOT,upperdir=/layer/project,workdir=/layer/project-work overlay /newROOT
+fi
 exec $b switch_root /new /bin/bash ROOT/tests/hid/guest.sh "$@" TESTS
 """
 
