@@ -1,4 +1,4 @@
-"""HTTP on a connection: framing, bounds, slow and hostile clients. Real sockets."""
+"""HTTP on a connection: framing, bounds, slow and hostile clients (docs/spec/node-api.md). Real sockets."""
 
 from __future__ import annotations
 

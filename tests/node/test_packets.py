@@ -1,4 +1,4 @@
-"""``/KEY``: what a packet's PUT and GET are answered."""
+"""``/KEY``: what a packet's PUT and GET are answered (docs/spec/node-api.md, "Packets")."""
 
 from __future__ import annotations
 

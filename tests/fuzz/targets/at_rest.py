@@ -16,7 +16,8 @@ from walletcli.vault.padding import SMALLEST_STEP_BYTES
 from walletcli.vault.slots import FactorRecord, Slot
 from walletcli.wallet.access import messages, wire
 from walletcli.wallet.recovery.drill_log import DrillLog, Mark
-from walletcli.wallet.recovery.journal import Entry, FormerDevice, IndexFound, Item, Journal, Missing
+from walletcli.wallet.recovery.index_found import IndexFound
+from walletcli.wallet.recovery.journal import Entry, FormerDevice, Item, Journal, Missing
 from walletcli.wallet.recovery.plan import Plan
 from walletcli.wallet.state import changes
 from walletcli.wallet.state.approvers import ApproverPlan, Credential

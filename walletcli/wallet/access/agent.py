@@ -17,11 +17,12 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, InputError, SignerError, VaultError, WalletError
 from walletcli.wallet.access import messages, runtime, wire
+from walletcli.wallet.access.clients import Client, Clients
 from walletcli.wallet.access.keeper import Keeper
 from walletcli.wallet.access.messages import Apply, ApproveRequest, GetStatus, GetSummaries, GetView, Lock, Request
 from walletcli.wallet.access.schedule import Interval, Schedule
@@ -46,8 +47,6 @@ READY = b"ready\n"
 FATAL_CODES = frozenset({"wallet.missing", "vault.changed", "vault.damaged", "vault.missing"})
 """Errors of the vault after which the agent holds nothing that is of use: it locks itself."""
 
-_CHUNK_BYTES = 65_536
-
 
 def boot_clock_s() -> float:
     """Return a clock that nobody sets and that runs while the machine sleeps, in seconds."""
@@ -68,15 +67,8 @@ class Limits:
 
 
 @dataclass(slots=True)
-class _Client:
-    """One connection: what came in and is no whole request yet, and what is still to go out."""
-
-    connection: socket.socket
-    heard_s: float
+class _Client(Client):
     is_child: bool = False
-    incoming: bytearray = field(default_factory=bytearray)
-    outgoing: bytearray = field(default_factory=bytearray)
-    closing: bool = False
 
 
 class Agent:
@@ -93,18 +85,15 @@ class Agent:
         self, keeper: Keeper, listener: socket.socket, limits: Limits, schedule: Schedule | None = None
     ) -> None:
         self._keeper = keeper
-        self._listener = listener
         self._limits = limits
         self._schedule = schedule
         self._planned = -1
         self._selector = selectors.DefaultSelector()
-        self._clients: dict[int, _Client] = {}
+        self._clients = Clients(listener, self._selector, MAX_CLIENTS, boot_clock_s, self._admit, self._take)
         self._started_s = self._asked_s = boot_clock_s()
         self._ending = False
         self._wakers: tuple[socket.socket, ...] = ()
         self._answers: dict[type[Request], tuple[int, bytes]] = {}
-        listener.setblocking(False)
-        self._selector.register(listener, selectors.EVENT_READ)
 
     def stop(self) -> None:
         """Have `run` return soon; safe in a signal handler."""
@@ -136,10 +125,7 @@ class Agent:
             for key, events in self._selector.select(timeout=self._pause_s()):
                 if self._finished():
                     break
-                if key.fileobj is self._listener:
-                    self._accept()
-                elif key.fd in self._clients:
-                    self._serve(self._clients[key.fd], events)
+                self._clients.handle(key, events)
             self._drop_silent()
         self._finish()
 
@@ -162,47 +148,11 @@ class Agent:
     def _finished(self) -> bool:
         return self._ending or self.expires_in_s() <= 0
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # until nobody waits any more
-            while True:
-                connection, _ = self._listener.accept()
-                self._admit(connection)
-
-    def _admit(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        if runtime.peer_uid(connection) != os.getuid():
-            connection.close()
-            return
-        if len(self._clients) >= MAX_CLIENTS:
-            self._close(min(self._clients.values(), key=lambda client: client.heard_s))
+    def _admit(self, connection: socket.socket, now_s: float) -> _Client:
         child = self._schedule.child_pid if self._schedule is not None else None
-        is_child = child is not None and runtime.peer_pid(connection) == child
-        self._clients[connection.fileno()] = _Client(connection, boot_clock_s(), is_child)
-        self._selector.register(connection, selectors.EVENT_READ)
+        return _Client(connection, now_s, is_child=child is not None and runtime.peer_pid(connection) == child)
 
-    def _serve(self, client: _Client, events: int) -> None:
-        try:
-            if events & selectors.EVENT_READ:
-                self._read(client)
-            if client.outgoing:
-                del client.outgoing[: client.connection.send(client.outgoing)]
-        except BlockingIOError:
-            pass
-        except OSError:
-            client.closing, client.outgoing = True, bytearray()
-        if client.closing and not client.outgoing:
-            self._close(client)
-        else:
-            # while an answer waits to go out, nothing more is read: a client cannot make answers pile up
-            wanted = selectors.EVENT_WRITE if client.outgoing else selectors.EVENT_READ
-            self._selector.modify(client.connection, wanted)
-
-    def _read(self, client: _Client) -> None:
-        data = client.connection.recv(_CHUNK_BYTES)
-        client.heard_s = boot_clock_s()
-        if not data:
-            client.closing = True
-        client.incoming += data
+    def _take(self, client: _Client) -> None:
         for content in _whole_frames(client):
             client.outgoing += wire.frame(self._answer(content, client))
 
@@ -264,23 +214,19 @@ class Agent:
 
     def _drop_silent(self) -> None:
         limit_s = boot_clock_s() - CLIENT_IDLE_S
-        for client in [client for client in self._clients.values() if client.heard_s < limit_s]:
-            self._close(client)
-
-    def _close(self, client: _Client) -> None:
-        del self._clients[client.connection.fileno()]
-        self._selector.unregister(client.connection)
-        client.connection.close()
+        for client in self._clients:
+            if client.heard_s < limit_s:
+                self._clients.close(client)
 
     def _finish(self) -> None:
         if self._schedule is not None:
             self._schedule.end()
-        for client in list(self._clients.values()):
+        for client in self._clients:
             with contextlib.suppress(OSError):
                 client.connection.setblocking(True)
                 client.connection.settimeout(1.0)
                 client.connection.sendall(client.outgoing)
-            self._close(client)
+            self._clients.close(client)
         self._selector.close()
         for waker in self._wakers:
             waker.close()

@@ -24,7 +24,8 @@ from walletcli.wallet.index.signing import open_with, shard_key
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.pacing import random_pauses
 from walletcli.wallet.recovery.asking import RelayLookups
-from walletcli.wallet.recovery.journal import IndexFound, Missing
+from walletcli.wallet.recovery.index_found import IndexFound
+from walletcli.wallet.recovery.journal import Missing
 
 MISSING = "wallet-index"
 """Kind of what is reported missing of the index."""

@@ -12,7 +12,8 @@ from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
 from walletcli.wallet.recovery.asking import RelayLookups
 from walletcli.wallet.recovery.data import PlaceLookup
-from walletcli.wallet.recovery.journal import Entry, IndexFound, Journal, Missing
+from walletcli.wallet.recovery.index_found import IndexFound
+from walletcli.wallet.recovery.journal import Entry, Journal, Missing
 from walletcli.wallet.state.draft import last_record
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
