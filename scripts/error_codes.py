@@ -128,8 +128,10 @@ def _error_calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
 
 def _constant_named(tree: ast.Module, name: str) -> str | None:
     for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
-            return str(ast.literal_eval(node.value))
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if ast.unparse(target) == name:
+                return str(ast.literal_eval(node.value))
     return None
 
 
