@@ -295,3 +295,27 @@ def test_handshake_that_does_not_come_is_timed_out(impatient: LocalNode) -> None
 def test_clear_text_on_the_tls_port_is_closed(shared: LocalNode) -> None:
     assert statuses(exchange(shared.tls_port, HEALTH)) == []
     assert still_works(shared)
+
+
+def chunked_put(name: str, trailer: bytes, seq: int = 2) -> bytes:
+    body = foreign_packet(name, seq).to_relay_payload()
+    head = f"PUT /{identity(name).z32} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    return head.encode() + b"%x\r\n" % len(body) + body + b"\r\n0\r\n" + trailer
+
+
+def test_fields_behind_a_chunked_body_are_no_fields_of_the_request(shared: LocalNode) -> None:
+    trailer = b'If-Match: "5"\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n'
+    assert statuses(exchange(shared.port, chunked_put("trailer", b"\r\n", seq=1))) == [204]
+    assert statuses(exchange(shared.port, chunked_put("trailer", trailer))) == [204]
+
+
+@pytest.mark.parametrize("trailer", [b"A: ", b"A", b"A: b\r\n" * 200], ids=["value", "name", "many"])
+def test_endless_fields_behind_a_chunked_body_are_refused(shared: LocalNode, trailer: bytes) -> None:
+    received = exchange(shared.port, chunked_put("endless", trailer), *[trailer * 1000] * 20)
+    assert statuses(received) == [431]
+    assert still_works(shared)
+
+
+def test_an_endless_extension_of_a_chunk_is_refused(shared: LocalNode) -> None:
+    head = f"PUT /{identity('ext').z32} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;".encode()
+    assert statuses(exchange(shared.port, head, *[b"x" * 4000] * 20)) == [431]

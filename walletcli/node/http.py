@@ -282,6 +282,7 @@ class Connection(asyncio.Protocol):
             self._resume()
 
     def _feed(self, data: bytes | memoryview) -> None:
+        body_bytes = self._incoming.body_bytes
         try:
             self._incoming.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -295,7 +296,10 @@ class Connection(asyncio.Protocol):
             self._refuse(error.__context__.refusal)
         except httptools.HttpParserError:
             self._refuse(MALFORMED)
-        if self._incoming.in_head and not self._deaf:
+        reading = self._incoming
+        if reading.in_body and reading.body_bytes > body_bytes:
+            self._head_bytes = 0
+        elif (reading.in_head or reading.in_body) and not self._deaf:  # what frames a body, and comes behind it, too
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES + SLICE_BYTES:
                 self._refuse(HEAD_TOO_LONG)

@@ -89,19 +89,20 @@ class Incoming:
         parser: of the connection's bytes.
         in_head: whether a head has begun and is not whole.
         in_body: whether a body has begun and is not whole.
+        body_bytes: how much of it has come.
         body_left_bytes: how much of it must still come, where that is known; 0 otherwise.
         body_s: how long it may take, in seconds.
     """
 
     __slots__ = (
         "_body",
-        "_body_bytes",
         "_field_bytes",
         "_headers",
         "_limit",
         "_method",
         "_reader",
         "_target",
+        "body_bytes",
         "body_left_bytes",
         "body_s",
         "in_body",
@@ -125,7 +126,7 @@ class Incoming:
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
-        self._body_bytes = 0
+        self.body_bytes = 0
         self._field_bytes = 0
 
     def forget(self) -> None:
@@ -149,10 +150,12 @@ class Incoming:
             raise Refused(_TARGET_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field; of most only the size counts."""
+        """Take a field; of most only the size counts, as of all behind a chunked body: the request was judged before."""
         self._field_bytes += len(name) + len(value) + 4
         if self._field_bytes > MAX_HEAD_BYTES:
             raise Refused(HEAD_TOO_LONG)
+        if not self.in_head:
+            return
         kept = name.lower()
         if kept in _KEPT:
             if kept not in self._headers:
@@ -188,10 +191,10 @@ class Incoming:
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
         self._body.append(body)
-        self._body_bytes += len(body)
+        self.body_bytes += len(body)
         self.body_left_bytes = max(0, self.body_left_bytes - len(body))
         limit = self._limit
-        if limit is not None and self._body_bytes > limit.most_bytes:
+        if limit is not None and self.body_bytes > limit.most_bytes:
             raise _too_long(limit)
 
     def on_message_complete(self) -> None:
