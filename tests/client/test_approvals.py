@@ -287,3 +287,27 @@ def test_a_record_that_was_kept_without_approvals_does_not_replace_one_with() ->
     assert seen.record.beside is not None
     memory.put(KEY, replace(Seen.of(record("alice", 300)), waiting=None))
     assert memory.get(KEY) == Seen.of(record("alice", 300))
+
+
+BETWEEN = document_of(record("alice", 50, approvers=approvers(ONE)))
+STEP = Step(BETWEEN, (ONE.approve(BETWEEN),))
+
+
+@pytest.mark.parametrize("served", [DocumentApprovals(()), approved(MOVED, TWO).beside, approved(MOVED, ONE).beside])
+def test_a_relay_takes_nothing_from_the_approvals_that_are_remembered(
+    relay: Relay, served: DocumentApprovals | None
+) -> None:
+    good = approved(MOVED, ONE, steps=(STEP,))
+    memory = remembering(good)
+    found = ask(*holding(relay, MOVED.with_approvals(served)), memory=memory)
+    memory.put(KEY, Seen.of(MOVED.with_approvals(served)))  # what a provider or a file says goes this way
+    for record_ in (found.record, (memory.get(KEY) or Seen(0, None)).record):
+        assert record_ is not None
+        assert record_.beside == good.beside
+
+
+def test_of_several_relays_the_one_with_more_beside_the_document_is_believed(relay: Relay) -> None:
+    good, bare = approved(MOVED, ONE, steps=(STEP,)), approved(MOVED, ONE)
+    for memory in (remembering(FIRST), FreshnessMap()):
+        found = ask(*holding(relay, bare, good, bare), memory=memory)
+        assert found.record.beside == good.beside

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import apsw
 import pytest
 
 from tests.client.records import foreign_packet, identity, key, record
-from tests.core.approving import ONE, TWO, SoftKey, approvers
+from tests.core.approving import ONE, THREE, TWO, SoftKey, approvers
 from tests.node.local import Answer, LocalNode, eventually
 from walletcli.core.approvals import DocumentApprovals, Step
 from walletcli.core.document import Document
@@ -182,6 +183,49 @@ def test_better_approvals_replace_worse_ones_and_never_the_other_way(store: Sqli
     assert write(store, PutApprovals(hashed, good.to_bytes())) == [Outcome.SAME]
     assert write(store, PutApprovals(hashed, junk.to_bytes())) == [Outcome.NOT_APPROVED]
     assert store.approvals(hashed) == good.to_bytes()
+
+
+THIRD = record("alice", 210, approvers=approvers(ONE, THREE), profile={"name": "third"})
+BETWEEN = document_of(record("alice", 150, approvers=approvers(ONE, THREE)))
+STEP = Step(BETWEEN, (ONE.approve(BETWEEN),))
+
+
+def without_a_key() -> dict[str, DocumentApprovals]:
+    """Return what a stranger can make of approvals that are good, without any key."""
+    good = approved(THIRD, ONE, THREE, steps=(STEP,)).beside
+    assert good is not None
+    broken = replace(STEP.approvals[0], signature=ONE.approve(document_of(THIRD)).signature)
+    return {
+        "nothing": DocumentApprovals(()),
+        "no step": replace(good, steps=()),
+        "a step that does not verify": replace(good, steps=(Step(BETWEEN, (broken,)),)),
+        "another step in its place": replace(good, steps=(Step(document_of(record("alice", 120)), ()),)),
+        "one approval of two": replace(good, approvals=good.approvals[:1]),
+        "a stranger's approval": replace(good, approvals=(TWO.approve(document_of(THIRD)),)),
+    }
+
+
+@pytest.mark.parametrize("is_followed", [False, True])
+@pytest.mark.parametrize("name", without_a_key())
+def test_nobody_without_a_key_takes_anything_from_approvals_that_are_stored(
+    store: SqliteStore, name: str, is_followed: bool
+) -> None:
+    put(store, FIRST)
+    good = approved(THIRD, ONE, THREE, steps=(STEP,))
+    hashed, writes = document_of(THIRD).hash, writes_of(good)
+    assert write(store, *(writes if is_followed else writes[:2]))[-1] is Outcome.STORED
+    assert write(store, PutApprovals(hashed, without_a_key()[name].to_bytes())) == [Outcome.NOT_APPROVED]
+    assert good.beside is not None
+    assert store.approvals(hashed) == good.beside.to_bytes()
+
+
+def test_more_approvals_of_approvers_and_more_steps_are_taken(store: SqliteStore) -> None:
+    put(store, FIRST)
+    hashed = document_of(THIRD).hash
+    write(store, writes_of(THIRD)[0])
+    for offer in (approved(THIRD, ONE), approved(THIRD, ONE, THREE), approved(THIRD, ONE, THREE, steps=(STEP,))):
+        assert offer.beside is not None
+        assert write(store, PutApprovals(hashed, offer.beside.to_bytes())) == [Outcome.STORED]
 
 
 def test_approvals_count_towards_the_room_that_documents_take(store: SqliteStore) -> None:

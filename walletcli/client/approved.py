@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from walletcli.client.freshness import Freshness, Seen, Waiting
-from walletcli.core.approvals import DocumentApprovals, change_of, check_follows
+from walletcli.core.approvals import DocumentApprovals, change_of, check_follows, is_better
 from walletcli.core.document import Document
 from walletcli.core.record import Record
 from walletcli.errors import FormatError, VerificationError
@@ -102,7 +102,7 @@ def names_approvers(document: bytes) -> bool:
 
 
 def best_beside(seen: Seen | None, record: Record, offered: Sequence[DocumentApprovals]) -> Record:
-    """Return a record with the best of what relays have beside its document.
+    """Return a record with the best of what relays have beside its document, and of what is remembered of it.
 
     Args:
         seen: what is remembered, or None.
@@ -110,24 +110,16 @@ def best_beside(seen: Seen | None, record: Record, offered: Sequence[DocumentApp
         offered: by the relays.
     """
     document = record.document
-    if not offered or document is None:
+    if document is None:
         return record
-    tests: list[Document] = [known] if (known := known_document(seen)) is not None else []
-    if document.approvers is not None:
-        tests.append(Document(document.identity, 0, approvers=document.approvers))
-    for test in tests:
-        for beside in offered:
-            if _passes(test, document, beside):
-                return record.with_approvals(beside)
-    return record.with_approvals(offered[0])
-
-
-def _passes(known: Document, document: Document, beside: DocumentApprovals) -> bool:
-    try:
-        check_follows(known, document, beside)
-    except VerificationError:
-        return False
-    return True
+    known, best = known_document(seen), record.beside
+    kept = seen.record if seen is not None else None
+    if kept is not None and kept.beside is not None and kept.packet.document_hash == document.hash:
+        offered = (kept.beside, *offered)
+    for beside in offered:
+        if is_better(known, document, beside, best):
+            best = beside
+    return record.with_approvals(best)
 
 
 def hashes_to_ask_for(

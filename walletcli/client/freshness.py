@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from walletcli.core.approvals import is_better
 from walletcli.core.equivocation import EquivocationProof
 from walletcli.core.record import Record
 
@@ -59,9 +60,17 @@ class Seen:
         if known is None or (known.seq, known.document_hash) != (self.seq, self.document_hash):
             return self
         waiting = self.waiting if self.waiting is not None else known.waiting
-        has_less = self.record is None or self.record.beside is None
-        record = known.record if has_less and known.record is not None else self.record
-        return replace(self, record=record, waiting=waiting)
+        return replace(self, record=_joined(known.record, self.record), waiting=waiting)
+
+
+def _joined(known: Record | None, record: Record | None) -> Record | None:
+    """Return one state with the better of what is known beside its document; whoever serves it may have taken some."""
+    if known is None or record is None:
+        return record or known
+    document, beside = record.document, record.beside
+    if document is None or beside is None:
+        return known
+    return record if is_better(None, document, beside, known.beside) else known
 
 
 class Freshness(Protocol):

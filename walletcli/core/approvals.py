@@ -14,7 +14,7 @@ from walletcli.core import cbor
 from walletcli.core.approval import Approval, Subject, check_threshold, in_order, read_approvals
 from walletcli.core.cbor import Value
 from walletcli.core.document import Document
-from walletcli.core.document_parts import Approvers
+from walletcli.core.document_parts import Approver, Approvers
 from walletcli.errors import FormatError, VerificationError
 
 VERSION: Final = 1
@@ -116,6 +116,55 @@ def approvals_for(
     return found if found.approvals or found.steps else None
 
 
+def is_better(
+    known: Document | None, document: Document, offered: DocumentApprovals, before: DocumentApprovals | None
+) -> bool:
+    """Tell whether what is offered beside a document may take the place of what is there.
+
+    Anybody can offer something: a stranger who strips or pads what is good must not get it replaced.
+
+    Args:
+        known: the newest document that was followed, or None; of no use where it is that document itself.
+        document: beside which it is.
+        offered: by whomever.
+        before: what is there, or None.
+    """
+    if before is None:
+        return True
+    worth = _worth(known, document, offered), _worth(known, document, before)
+    if worth[0] != worth[1] or not worth[0]:
+        return worth[0] > worth[1]
+    now, then = (_parts(known, document, beside) for beside in (offered, before))
+    return now > then
+
+
+def _worth(known: Document | None, document: Document, beside: DocumentApprovals) -> int:
+    """Return 2 if approvers who are known have approved, 1 if those have whom the document names itself, else 0."""
+    is_later = known is not None and known.hash != document.hash and known.approvers is not None
+    if known is not None and is_later and _passes(known, document, beside):
+        return 2
+    return int(document.approvers is not None and _approved(document.approvers, document, beside.approvals))
+
+
+def _parts(known: Document | None, document: Document, beside: DocumentApprovals) -> frozenset[bytes]:
+    """Return what tells one thing of value beside a document from another: keys that approved it, and steps."""
+    subject = Subject.of_document(document)
+    keys: set[bytes] = set()
+    for approvers in (document.approvers, known.approvers if known is not None else None):
+        for approver in approvers.approvers if approvers is not None else ():
+            keys.update(item.public_key for item in beside.approvals if _counts(item, subject, approver))
+    steps = {step.document.hash + item.to_bytes() for step in beside.steps for item in step.approvals}
+    return frozenset(keys | steps)
+
+
+def _counts(approval: Approval, subject: Subject, approver: Approver) -> bool:
+    try:
+        approval.check(subject, approver)
+    except VerificationError:
+        return False
+    return True
+
+
 def change_of(known: Document, document: Document) -> bytes | None:
     """Return what tells one change of approvers from another, for a verifier who waits: 32 bytes; None without one."""
     if known.approvers == document.approvers:
@@ -147,6 +196,14 @@ def check_follows(known: Document | None, document: Document, beside: DocumentAp
             approvers = step.document.approvers
     if approvers is not None:
         check_threshold(approvers, Subject.of_document(document), beside.approvals if beside is not None else ())
+
+
+def _passes(known: Document, document: Document, beside: DocumentApprovals) -> bool:
+    try:
+        check_follows(known, document, beside)
+    except VerificationError:
+        return False
+    return True
 
 
 def _approved(approvers: Approvers, document: Document, approvals: Iterable[Approval]) -> bool:

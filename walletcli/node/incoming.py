@@ -150,7 +150,7 @@ class Incoming:
             raise Refused(_TARGET_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field; of most only the size counts, as of all behind a chunked body: the request was judged before."""
+        """Take a field; of most, and of all behind a chunked body, only the size counts."""
         self._field_bytes += len(name) + len(value) + 4
         if self._field_bytes > MAX_HEAD_BYTES:
             raise Refused(HEAD_TOO_LONG)

@@ -245,8 +245,8 @@ class Batch:
         if before == put.body:
             return Outcome.SAME
         document = Document.from_bytes(body)
-        worth = self._guards.worth(document, DocumentApprovals.from_bytes(put.body))
-        if before is not None and worth < max(1, self._guards.worth(document, DocumentApprovals.from_bytes(before))):
+        old = DocumentApprovals.from_bytes(before) if before is not None else None
+        if not self._guards.is_better(document, DocumentApprovals.from_bytes(put.body), old):
             return Outcome.NOT_APPROVED
         self._cursor.execute("UPDATE document SET beside = ? WHERE id = ?", (put.body, row_id))
         longer_bytes = len(put.body) - len(before or b"")

@@ -12,7 +12,7 @@ from typing import Final
 
 import apsw
 
-from walletcli.core.approvals import DocumentApprovals, change_of, check_follows
+from walletcli.core.approvals import DocumentApprovals, change_of, check_follows, is_better
 from walletcli.core.document import Document
 from walletcli.core.record import Record
 from walletcli.errors import VerificationError, WalletError
@@ -91,16 +91,10 @@ class Guards:
             self._cursor.execute(_SET, (key, record.document.to_bytes(), None, None))
             self._any = True
 
-    def worth(self, document: Document, beside: DocumentApprovals) -> int:
-        """Tell what approvals beside a document are worth here.
-
-        Returns:
-            2 if the approvers who are known here have approved it, 1 if those have whom it names itself, 0 if neither.
-        """
+    def is_better(self, document: Document, offered: DocumentApprovals, before: DocumentApprovals | None) -> bool:
+        """Tell whether approvals that are offered beside a document may replace those that are there."""
         row = self._find(document.identity)
-        if row is not None and _suffices(Document.from_bytes(row[0]), document, beside):
-            return 2
-        return int(document.approvers is not None and _suffices(_itself(document), document, beside))
+        return is_better(Document.from_bytes(row[0]) if row is not None else None, document, offered, before)
 
     def _find(self, key: bytes) -> tuple[bytes, bytes | None, int | None] | None:
         row: tuple[bytes, bytes | None, int | None] | None
@@ -132,16 +126,3 @@ class Guards:
             self._cursor.execute(_SET, (key, row[0], change, now_s))
             return False
         return now_s - row[2] > known.approvers.delay_days * _DAY_S
-
-
-def _itself(document: Document) -> Document:
-    """Return an earlier document with the same approvers, as if one had been known."""
-    return Document(document.identity, 0, approvers=document.approvers)
-
-
-def _suffices(known: Document, document: Document, beside: DocumentApprovals) -> bool:
-    try:
-        check_follows(known, document, beside)
-    except VerificationError:
-        return False
-    return True
