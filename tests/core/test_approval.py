@@ -48,7 +48,7 @@ def test_an_approval_of_the_exact_document_counts_and_has_one_encoding(key: Soft
 
 def test_what_the_key_signs_is_what_the_page_says() -> None:
     assert SUBJECT.client_data_hash == client_data_hash(1, ALICE.public_key, DOCUMENT.hash)
-    export = Subject(Kind.CONTACT_EXPORT, ALICE.public_key, DOCUMENT.hash)
+    export = replace(SUBJECT, kind=Kind.CONTACT_EXPORT)
     assert export.client_data_hash == client_data_hash(2, ALICE.public_key, DOCUMENT.hash)
 
 
@@ -143,7 +143,8 @@ MALFORMED: dict[str, tuple[object, str]] = {
     "a map": ({}, "approval.malformed"),
     "nothing in it": ([], "approval.malformed"),
     "another type": (["application/walletcli-card+cose", *GOOD[1:]], "approval.malformed"),
-    "a later version": ([GOOD[0], 2, *GOOD[2:]], "approval.unknown-version"),
+    "a later version": ([GOOD[0], 3, *GOOD[2:]], "approval.unknown-version"),
+    "the other version's number": ([GOOD[0], 2, *GOOD[2:]], "approval.malformed"),
     "a version that is true": ([GOOD[0], True, *GOOD[2:]], "approval.unknown-version"),
     "a field more": ([*GOOD, 0], "approval.malformed"),
     "a field less": (GOOD[:-1], "approval.malformed"),

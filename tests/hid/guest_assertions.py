@@ -31,7 +31,7 @@ from walletcli.wallet.approvers.asking import ask
 from walletcli.wallet.approvers.deciding import add_approver
 from walletcli.wallet.identities import create_identity
 
-SUBJECT = Subject(Kind.DOCUMENT, bytes([1]) + bytes(31), bytes(range(32)))
+SUBJECT = Subject.rehearsal(bytes([1]) + bytes(31), bytes(range(32)))
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ def test_an_assertion_that_libfido2_asked_for_is_an_approval(tmp_path: Path, nam
     )
     approval.check(SUBJECT, approver)
     with pytest.raises(VerificationError):
-        approval.check(Subject(Kind.CONTACT_EXPORT, SUBJECT.identity, SUBJECT.digest), approver)
+        approval.check(replace(SUBJECT, kind=Kind.CONTACT_EXPORT), approver)
 
 
 @WAYS
@@ -106,7 +106,7 @@ def test_an_export_is_approved_with_the_key_and_not_without(tmp_path: Path, way:
         create_identity(session, "alice")
         (approver,) = add_approver(session, "alice", name="blue").approvers
         credentials = session.snapshot().wallet.by_index(0).credentials
-        export = Subject(Kind.CONTACT_EXPORT, SUBJECT.identity, bytes(32))
+        export = Subject.of_export(SUBJECT.identity, b"an export", 3, 20_000)
         group = Approvers(1, (approver.approver,), 30)
         plugboard("unplug", name="a")
         with pytest.raises(WalletError) as refused:

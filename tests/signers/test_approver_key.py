@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,8 +18,8 @@ from walletcli.errors import SignerError, VerificationError
 from walletcli.signers.devices import channel, security_key
 from walletcli.signers.devices.new_approver import approver_of
 
-SUBJECT = Subject(Kind.DOCUMENT, bytes([1]) + bytes(31), bytes(range(32)))
-OTHER = Subject(Kind.CONTACT_EXPORT, bytes([1]) + bytes(31), bytes(range(32)))
+SUBJECT = Subject.rehearsal(bytes([1]) + bytes(31), bytes(range(32)))
+OTHER = replace(SUBJECT, kind=Kind.CONTACT_EXPORT)
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tests.core.approving import ONE, THREE, TWO, SoftKey, approvers
+from tests.core.approving import ONE, SCREEN, THREE, TWO, ScreenKey, SoftKey, approvers
 from tests.core.samples import ALICE, BOB, SEQ
+from walletcli.core.approval import Subject
 from walletcli.core.approvals import DocumentApprovals, Step, approvals_for
 from walletcli.core.document import Document
 
@@ -17,10 +18,12 @@ AFTER = Document(ALICE.public_key, SEQ + 3, HANDED_OVER.hash, approvers=approver
 LIFTED = Document(ALICE.public_key, SEQ + 4, AFTER.hash)
 FREE = Document(ALICE.public_key, SEQ + 5, LIFTED.hash, profile={"name": "Ada"})
 BOTH = Document(ALICE.public_key, SEQ, approvers=approvers(ONE, TWO, threshold=2))
+SHOWN = Document(ALICE.public_key, SEQ, approvers=approvers(SCREEN))
+MIXED = Document(ALICE.public_key, SEQ, approvers=approvers(ONE, SCREEN, threshold=2))
 TOUCH = Document(ALICE.public_key, SEQ, approvers=approvers(THREE))
 
 
-def _beside(document: Document, *keys: SoftKey, steps: tuple[Step, ...] = ()) -> DocumentApprovals:
+def _beside(document: Document, *keys: SoftKey | ScreenKey, steps: tuple[Step, ...] = ()) -> DocumentApprovals:
     approvals = tuple(sorted((key.approve(document) for key in keys), key=lambda item: item.public_key))
     return DocumentApprovals(approvals, steps)
 
@@ -51,6 +54,8 @@ def _follows() -> Iterator[tuple[str, Document, Document, DocumentApprovals | No
     yield "over two steps", FIRST, LIFTED, CHAIN[LIFTED.seq]
     yield "over the step that ended it", FIRST, FREE, CHAIN[FREE.seq]
     yield "from between two steps", AFTER, FREE, CHAIN[FREE.seq]
+    yield "approved by a signed text", SHOWN, SAME, _beside(SAME, SCREEN)
+    yield "approved by an assertion and a signed text", MIXED, SAME, _beside(SAME, ONE, SCREEN)
     yield "flags of backup do not matter", FIRST, SAME, DocumentApprovals((ONE.approve(SAME, flags=0x1D),))
 
 
@@ -58,6 +63,13 @@ def _refused() -> Iterator[tuple[str, Document, Document, DocumentApprovals | No
     def one(**changes: object) -> DocumentApprovals:
         return DocumentApprovals((ONE.approve(SAME, **changes),))  # type: ignore[arg-type]
 
+    asserting = SoftKey("screen", seed="screen screen")
+    yield "a signed text of another document", SHOWN, SAME, _beside(AFTER, SCREEN)
+    yield "a signed text where an assertion is wanted", FIRST, SAME, _beside(SAME, ScreenKey("one", "approver one"))
+    yield "an assertion where a signed text is wanted", SHOWN, SAME, _beside(SAME, asserting)
+    yield "a signed text alone of two", MIXED, SAME, _beside(SAME, SCREEN)
+    rehearsed = SCREEN.sign_text(Subject.rehearsal(SAME.identity, SAME.hash).text)
+    yield "a rehearsal of a signed text", SHOWN, SAME, DocumentApprovals((rehearsed,))
     step = Step(HANDED_OVER, (ONE.approve(HANDED_OVER),))
     yield "nothing is beside it", FIRST, SAME, None
     yield "no approvals are beside it", FIRST, SAME, DocumentApprovals(())

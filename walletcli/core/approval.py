@@ -1,7 +1,8 @@
-"""The approval: a touch of a security key that agrees to one exact document, or one exact contact export.
+"""The approval: a device in its owner's hand agrees to one exact document, or one exact contact export.
 
-It is what FIDO2 calls an assertion. The key signs its own authenticator data and the hash of what is approved; whoever
-verifies makes that hash anew, so that an approval fits nothing else.
+There are two forms. A security key gives what FIDO2 calls an assertion: it signs its own authenticator data and the
+hash of what is approved. A device with a screen signs a readable text that it has shown. Whoever verifies makes hash
+or text anew, so that an approval fits nothing else.
 
 Spec: docs/spec/approval.md, "Approval"; WebAuthn level 2, section 6.1 (authenticator data) and 7.2 (assertions).
 """
@@ -15,16 +16,20 @@ from enum import IntEnum
 from typing import Final
 
 from walletcli.core import cbor, ed25519, p256
+from walletcli.core.approval_text import off_chain_message, text_of, text_of_export, text_of_rehearsal
 from walletcli.core.cbor import Value
 from walletcli.core.document import Document
-from walletcli.core.document_parts import Approver, Approvers
+from walletcli.core.document_parts import Approver, Approvers, Form
 from walletcli.errors import FormatError, VerificationError
 
 TYP: Final = "application/walletcli-approval"
 """Type label; first in the bytes of an approval, and first in what its key signs the hash of."""
 
 VERSION: Final = 1
-"""Version of the approval."""
+"""Version of an approval that is an assertion, and of what is hashed for it."""
+
+TEXT_VERSION: Final = 2
+"""Version of an approval that is a signed text."""
 
 RELYING_PARTY: Final = "walletcli:approver"
 """Name that credentials of approvers are made under; no domain, so that no web page can ask a key for them."""
@@ -64,21 +69,51 @@ class Subject:
         kind: what it is.
         identity: whose it is, root key of 32 bytes.
         digest: SHA-256 of its exact bytes, 32 bytes.
+        text: what a device with a screen shows and signs.
     """
 
     kind: Kind
     identity: bytes
     digest: bytes
+    text: str
 
     @classmethod
     def of_document(cls, document: Document) -> Subject:
         """Return a document as what is approved."""
-        return cls(Kind.DOCUMENT, document.identity, document.hash)
+        digest = document.hash
+        return cls(Kind.DOCUMENT, document.identity, digest, text_of(document, digest))
+
+    @classmethod
+    def of_export(cls, identity: bytes, data: bytes, contacts: int, day: int) -> Subject:
+        """Return a contact export as what is approved.
+
+        Args:
+            identity: whose list it is, root key of 32 bytes.
+            data: its COSE_Sign1.
+            contacts: how many it names.
+            day: when it was made, days since 1970-01-01 (UTC).
+        """
+        digest = hashlib.sha256(data).digest()
+        return cls(Kind.CONTACT_EXPORT, identity, digest, text_of_export(identity, digest, contacts, day))
+
+    @classmethod
+    def rehearsal(cls, identity: bytes, digest: bytes) -> Subject:
+        """Return something to approve that is nobody's document and nobody's export.
+
+        Args:
+            identity: who wants an approver, root key of 32 bytes.
+            digest: 32 random bytes.
+        """
+        return cls(Kind.DOCUMENT, identity, digest, text_of_rehearsal(identity, digest))
 
     @property
     def client_data_hash(self) -> bytes:
         """The 32 bytes that a security key is given to sign."""
         return hashlib.sha256(cbor.encode([TYP, VERSION, int(self.kind), self.identity, self.digest])).digest()
+
+    def message_for(self, public_key: bytes) -> bytes:
+        """Return the bytes that a device with a screen signs with a key (32 bytes): the text, and what is around it."""
+        return off_chain_message(_PARTY_HASH, public_key, self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +123,7 @@ class Approval:
     Attributes:
         algorithm: COSE algorithm, -8 (EdDSA) or -7 (ES256).
         public_key: 32 bytes (Ed25519) or 33 bytes (compressed P-256 point).
-        authenticator_data: 37 bytes, as the security key gave them.
+        authenticator_data: 37 bytes, as the security key gave them; None: a signed text.
         signature: 64 bytes (Ed25519), or DER of at most 72 bytes (ES256).
 
     Raises:
@@ -97,15 +132,16 @@ class Approval:
 
     algorithm: int
     public_key: bytes
-    authenticator_data: bytes
+    authenticator_data: bytes | None
     signature: bytes
 
     def __post_init__(self) -> None:
         try:
-            Approver(self.algorithm, self.public_key, user_verification=False)
+            Approver(self.algorithm, self.public_key, user_verification=False, form=self.form)
         except FormatError as error:
             raise FormatError("approval.malformed", f"approval: {error.message}") from error
-        if len(self.authenticator_data) != AUTHENTICATOR_DATA_BYTES or self.flags & (ATTESTED | EXTENDED):
+        data = self.authenticator_data
+        if data is not None and (len(data) != AUTHENTICATOR_DATA_BYTES or self.flags & (ATTESTED | EXTENDED)):
             raise FormatError(
                 "approval.authenticator-data",
                 f"an approval has {AUTHENTICATOR_DATA_BYTES} bytes of authenticator data, without key or extensions",
@@ -115,26 +151,31 @@ class Approval:
             raise FormatError("approval.malformed", "approval: the signature is too short or too long")
 
     @property
+    def form(self) -> Form:
+        """Whether it is an assertion or a signed text."""
+        return Form.SIGNED_TEXT if self.authenticator_data is None else Form.ASSERTION
+
+    @property
     def flags(self) -> int:
-        """The flags of the authenticator data."""
-        return self.authenticator_data[32]
+        """The flags of the authenticator data; none of a signed text."""
+        return 0 if self.authenticator_data is None else self.authenticator_data[32]
 
     def check(self, subject: Subject, approver: Approver) -> None:
         """Check that this is `approver`'s approval of `subject`.
 
         Raises:
-            VerificationError: ``approval.key``, ``approval.relying-party``, ``approval.not-touched``,
-                ``approval.not-verified``, ``approval.signature``.
+            VerificationError: ``approval.key``, ``approval.form``, ``approval.relying-party``,
+                ``approval.not-touched``, ``approval.not-verified``, ``approval.signature``.
         """
         if (self.algorithm, self.public_key) != (approver.algorithm, approver.public_key):
             raise VerificationError("approval.key", "the approval is of another key")
-        if self.authenticator_data[:32] != _PARTY_HASH:
-            raise VerificationError("approval.relying-party", "the key signed this for another relying party")
-        if not self.flags & USER_PRESENT:
-            raise VerificationError("approval.not-touched", "nobody touched the key for this approval")
-        if approver.user_verification and not self.flags & USER_VERIFIED:
-            raise VerificationError("approval.not-verified", "the key did not ask for its PIN for this approval")
-        message = self.authenticator_data + subject.client_data_hash
+        if self.form is not approver.form:
+            raise VerificationError("approval.form", "the approval is of another form than this approver gives")
+        if self.authenticator_data is None:
+            message = subject.message_for(self.public_key)
+        else:
+            self._check_asserted(self.authenticator_data, approver)
+            message = self.authenticator_data + subject.client_data_hash
         try:
             (ed25519.verify if self.algorithm == EDDSA else p256.verify)(self.public_key, message, self.signature)
         except VerificationError as error:
@@ -142,8 +183,18 @@ class Approval:
                 "approval.signature", "the approval is of something else, or was changed: its signature does not verify"
             ) from error
 
+    def _check_asserted(self, data: bytes, approver: Approver) -> None:
+        if data[:32] != _PARTY_HASH:
+            raise VerificationError("approval.relying-party", "the key signed this for another relying party")
+        if not self.flags & USER_PRESENT:
+            raise VerificationError("approval.not-touched", "nobody touched the key for this approval")
+        if approver.user_verification and not self.flags & USER_VERIFIED:
+            raise VerificationError("approval.not-verified", "the key did not ask for its PIN for this approval")
+
     def to_cbor(self) -> list[Value]:
         """Return the array of the CDDL."""
+        if self.authenticator_data is None:
+            return [TYP, TEXT_VERSION, self.public_key, self.signature]
         return [TYP, VERSION, self.algorithm, self.public_key, self.authenticator_data, self.signature]
 
     @classmethod
@@ -155,10 +206,15 @@ class Approval:
         """
         if type(value) is not list or len(value) < 2 or value[0] != TYP:
             raise FormatError("approval.malformed", "approval: not an approval")
-        if type(value[1]) is not int or value[1] != VERSION:
+        if type(value[1]) is not int or value[1] not in (VERSION, TEXT_VERSION):
             raise FormatError("approval.unknown-version", "approval: of a version not known here", "update walletcli")
-        if len(value) != 6:
+        if len(value) != (6 if value[1] == VERSION else 4):
             raise FormatError("approval.malformed", "approval: a field is missing or unknown")
+        if value[1] == TEXT_VERSION:
+            _, _, public_key, signature = value
+            if type(public_key) is not bytes or type(signature) is not bytes:
+                raise FormatError("approval.malformed", "approval: needs a key and a signature")
+            return cls(EDDSA, public_key, None, signature)
         _, _, algorithm, public_key, authenticator_data, signature = value
         if type(algorithm) is not int or type(public_key) is not bytes:
             raise FormatError("approval.malformed", "approval: needs an algorithm and a key")
@@ -228,5 +284,5 @@ def check_threshold(approvers: Approvers, subject: Subject, approvals: Iterable[
         raise VerificationError(
             "approval.missing",
             f"{good} of the {approvers.threshold} approvals that are needed are there{why}",
-            "its owner has to approve it with a security key; until then the state of before stays",
+            "its owner has to approve it with their device; until then the state of before stays",
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from itertools import pairwise
 from typing import Final
 
@@ -137,6 +137,13 @@ class Delegation:
         }
 
 
+class Form(IntEnum):
+    """What an approver's approvals are."""
+
+    ASSERTION = 0
+    SIGNED_TEXT = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Approver:
     """A hardware key that must approve.
@@ -144,14 +151,18 @@ class Approver:
     Attributes:
         algorithm: COSE algorithm, -8 (EdDSA) or -7 (ES256).
         public_key: 32 bytes (Ed25519) or 33 bytes (compressed P-256 point).
-        user_verification: whether the key must have checked a PIN or the like.
+        user_verification: whether the key must have checked a PIN or the like; no signed text tells.
+        form: of its approvals; a signed text is EdDSA.
     """
 
     algorithm: int
     public_key: bytes
     user_verification: bool
+    form: Form = Form.ASSERTION
 
     def __post_init__(self) -> None:
+        if self.form is Form.SIGNED_TEXT and (self.algorithm != -8 or self.user_verification):
+            raise wrong("approvers", "whoever signs a text does so with Ed25519, and tells nothing of a PIN")
         if self.algorithm == -8:
             ed25519.check_encoding(self.public_key)
         elif (
@@ -164,15 +175,17 @@ class Approver:
 
     def to_cbor(self) -> Map:
         """Return the map of the CDDL."""
-        return {1: self.algorithm, 2: self.public_key, 3: self.user_verification}
+        base: Map = {1: self.algorithm, 2: self.public_key, 3: self.user_verification}
+        return base if self.form is Form.ASSERTION else {**base, 4: int(self.form)}
 
     @classmethod
     def from_cbor(cls, value: Value) -> Approver:
         """Read the map of the CDDL; raises FormatError ``document.approvers`` or ``key.malformed``."""
-        data = fields(value, frozenset({1, 2, 3}), frozenset(), "approvers")
+        data = fields(value, frozenset({1, 2, 3}), frozenset({4}), "approvers")
         if type(data[3]) is not bool:
             raise wrong("approvers", "user verification must be true or false")
-        return cls(uint(data[1], -8, -7, "approvers"), sized(data[2], 32, 33, "approvers"), data[3])
+        form = Form(uint(data[4], 1, 1, "approvers")) if 4 in data else Form.ASSERTION
+        return cls(uint(data[1], -8, -7, "approvers"), sized(data[2], 32, 33, "approvers"), data[3], form)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from walletcli.core.approval import RELYING_PARTY, Kind, Subject
+from walletcli.core.approval import RELYING_PARTY, Subject
 from walletcli.core.document_parts import Approver, Approvers
 from walletcli.errors import InputError, UsageError
 from walletcli.signers.devices.security_key import SecurityKey
@@ -246,7 +246,7 @@ def _links(device: SecurityKey, identity: IdentityView, identities: Sequence[Ide
 
 def _rehearsal(identity: IdentityView) -> Subject:
     """Return something to approve that is no document and no export of anybody's."""
-    return Subject(Kind.DOCUMENT, identity.public_key, os.urandom(32))
+    return Subject.rehearsal(identity.public_key, os.urandom(32))
 
 
 def _name(text: str) -> str:

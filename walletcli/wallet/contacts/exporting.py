@@ -5,15 +5,14 @@ Spec: docs/spec/contact.md, "Contact export" and "vCard".
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from walletcli.core.approval import Approval, Kind, Subject, in_order
-from walletcli.core.contact_export import NONCE_BYTES, ContactExport, Entry
+from walletcli.core.approval import Approval, Subject, in_order
+from walletcli.core.contact_export import NONCE_BYTES, ContactExport, Entry, verify_export
 from walletcli.core.export_file import OpenExport
 from walletcli.core.sealed import MAX_RECIPIENTS
 from walletcli.core.short_record import to_short
@@ -237,7 +236,8 @@ def export_approvals(
     document = own_record(identity).document
     if document is None or document.approvers is None:
         return ()
-    subject = Subject(Kind.CONTACT_EXPORT, identity.public_key, hashlib.sha256(export).digest())
+    made, _ = verify_export(export)
+    subject = Subject.of_export(identity.public_key, export, len(made.entries), made.day)
     return in_order(ask(home, identity.credentials, document.approvers, subject, progress))
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from walletcli.core.approval import Kind, Subject, check_threshold
+from walletcli.core.approval import Subject, check_threshold
 from walletcli.core.authority import check_authority
 from walletcli.core.contact_export import ContactExport, VerifiedEntry, verify_entries, verify_export
 from walletcli.core.cose import Sign1
@@ -172,7 +171,7 @@ def _check_approved(inquiry: Inquiry, export: ContactExport, opened: OpenExport)
     record = Record.from_bytes(identity.record or b"") if own else seen.record if seen is not None else None
     document = record.document if record is not None else None
     if document is not None and document.approvers is not None:
-        subject = Subject(Kind.CONTACT_EXPORT, export.identity, hashlib.sha256(opened.export).digest())
+        subject = Subject.of_export(export.identity, opened.export, len(export.entries), export.day)
         check_threshold(document.approvers, subject, opened.approvals)
 
 
