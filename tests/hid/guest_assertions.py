@@ -106,7 +106,7 @@ def test_an_export_is_approved_with_the_key_and_not_without(tmp_path: Path, way:
         create_identity(session, "alice")
         (approver,) = add_approver(session, "alice", name="blue").approvers
         credentials = session.snapshot().wallet.by_index(0).credentials
-        export = Subject.of_export(SUBJECT.identity, b"an export", 3, 20_000)
+        export = Subject.of_export(SUBJECT.identity, b"an export", 3)
         group = Approvers(1, (approver.approver,), 30)
         plugboard("unplug", name="a")
         with pytest.raises(WalletError) as refused:

@@ -84,17 +84,16 @@ class Subject:
         return cls(Kind.DOCUMENT, document.identity, digest, text_of(document, digest))
 
     @classmethod
-    def of_export(cls, identity: bytes, data: bytes, contacts: int, day: int) -> Subject:
+    def of_export(cls, identity: bytes, data: bytes, contacts: int) -> Subject:
         """Return a contact export as what is approved.
 
         Args:
             identity: whose list it is, root key of 32 bytes.
             data: its COSE_Sign1.
             contacts: how many it names.
-            day: when it was made, days since 1970-01-01 (UTC).
         """
         digest = hashlib.sha256(data).digest()
-        return cls(Kind.CONTACT_EXPORT, identity, digest, text_of_export(identity, digest, contacts, day))
+        return cls(Kind.CONTACT_EXPORT, identity, digest, text_of_export(identity, digest, contacts))
 
     @classmethod
     def rehearsal(cls, identity: bytes, digest: bytes) -> Subject:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import date, timedelta
 from typing import Final
 
 from walletcli.core import cbor
@@ -58,17 +57,15 @@ def text_of(document: Document, digest: bytes) -> str:
     return _text(document.identity, f"Record number {document.seq}", digest, *_said(document))
 
 
-def text_of_export(identity: bytes, digest: bytes, contacts: int, day: int) -> str:
+def text_of_export(identity: bytes, digest: bytes, contacts: int) -> str:
     """Return the text of a contact export.
 
     Args:
         identity: whose list it is, root key of 32 bytes.
         digest: SHA-256 of the export's exact bytes, 32 bytes.
         contacts: how many it names.
-        day: when it was made, days since 1970-01-01 (UTC).
     """
-    made = (date(1970, 1, 1) + timedelta(days=day)).isoformat()
-    return _text(identity, f"Export of {contacts} contact{'' if contacts == 1 else 's'}, made {made}", digest)
+    return _text(identity, f"Export of {contacts} contact{'' if contacts == 1 else 's'}", digest)
 
 
 def text_of_rehearsal(identity: bytes, digest: bytes) -> str:

@@ -237,7 +237,7 @@ def export_approvals(
     if document is None or document.approvers is None:
         return ()
     made, _ = verify_export(export)
-    subject = Subject.of_export(identity.public_key, export, len(made.entries), made.day)
+    subject = Subject.of_export(identity.public_key, export, len(made.entries))
     return in_order(ask(home, identity.credentials, document.approvers, subject, progress))
 
 

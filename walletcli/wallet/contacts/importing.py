@@ -171,7 +171,7 @@ def _check_approved(inquiry: Inquiry, export: ContactExport, opened: OpenExport)
     record = Record.from_bytes(identity.record or b"") if own else seen.record if seen is not None else None
     document = record.document if record is not None else None
     if document is not None and document.approvers is not None:
-        subject = Subject.of_export(export.identity, opened.export, len(export.entries), export.day)
+        subject = Subject.of_export(export.identity, opened.export, len(export.entries))
         check_threshold(document.approvers, subject, opened.approvals)
 
 
