@@ -293,7 +293,8 @@ def test_blocking_and_removing(acquainted: tuple[Side, Side], tmp_path: Path) ->
     assert alice.refuses("share", "Bob", "name", code=3) == "contact.blocked"
     assert alice.refuses("relate", "Bob", "--link", code=3) == "contact.blocked"
     assert alice.says("refresh")["refresh"] == {
-        "asked": 0, "changed": 0, "skipped": 1, "news": [], "failures": [], "to_publish": False
+        "asked": 0, "changed": 0, "skipped": 1, "news": [], "failures": [], "to_publish": False,
+        "relays": 0, "stood_in": 0,
     }  # fmt: skip
     assert alice.says("export", str(tmp_path / "x"))["left_out"] == {"blocked": 1, "without_identity": 0}
     assert not alice.says("block", "Bob", "--undo")["contact"]["blocked"]

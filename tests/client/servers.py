@@ -143,6 +143,7 @@ class Shelf:
     documents: dict[bytes, bytes] = field(default_factory=dict)
     beside: dict[bytes, bytes] = field(default_factory=dict)
     keeps_documents: bool = True
+    is_broken: bool = False
     asked: list[Asked] = field(default_factory=list)
     sample: bytes | None = None
     """Keys that it names when asked for some, or None if it does not know the question."""
@@ -161,6 +162,8 @@ class Shelf:
             conversation.answer(*self.decide(asked))
 
     def decide(self, asked: Asked) -> tuple[int, bytes]:
+        if self.is_broken:
+            return 500, b""
         if asked.path.startswith("/document/"):
             return self._document(asked) if self.keeps_documents else (400, b"Invalid key")
         if asked.path == "/sample":

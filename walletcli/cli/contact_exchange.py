@@ -138,7 +138,7 @@ def _answer_shared(invocation: Invocation, shared: Shared, identity: IdentityVie
 @pass_invocation
 def refresh(invocation: Invocation, whom: tuple[str, ...], owner: str | None, relays: tuple[str, ...]) -> None:
     """Look contacts up, and say what is new: providers, shared attributes, identities that have ended."""
-    from walletcli.cli.contact_page import refresh_lines, tell
+    from walletcli.cli.contact_page import few_relays, refresh_lines, tell
     from walletcli.cli.relay import warn_of_clear_text
     from walletcli.wallet.contacts.refreshing import refresh_contacts
 
@@ -147,7 +147,8 @@ def refresh(invocation: Invocation, whom: tuple[str, ...], owner: str | None, re
         report = refresh_contacts(
             session, owner, whom=whom, relays=relays, offline=invocation.offline, progress=invocation.step
         )
-    tell(invocation, (), "The next publish carries changes." if report.to_publish else "")
+    told = () if report.is_spread else (few_relays(report.relays),)
+    tell(invocation, told, "The next publish carries changes." if report.to_publish else "")
     invocation.answer({"refresh": report.to_json()}, refresh_lines(report))
 
 

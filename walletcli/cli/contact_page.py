@@ -135,9 +135,17 @@ def refresh_lines(report: RefreshReport) -> list[str]:
     fields = [("looked up", str(report.asked)), ("newer", str(report.changed))]
     if report.skipped:
         fields.append(("skipped", f"{report.skipped}, blocked or without an identity"))
+    if report.stood_in:
+        fields.append(("further relays", f"asked for {report.stood_in}, whose own ones were not enough"))
     fields += _some((item.contact, item.text) for item in report.news)
     fields += _some((item.contact, f"not found: {item.error.message} ({item.error.code})") for item in report.failures)
     return pairs(fields)
+
+
+def few_relays(count: int) -> str:
+    """Return a warning that there are too few relays to spread contacts over."""
+    relays = "the only relay learns" if count == 1 else f"each of {count} relays learns"
+    return f"{relays} who all of these contacts are: with three or more none does; see relay add"
 
 
 def _some(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -290,6 +290,7 @@ def test_many_contacts_are_asked_for_over_one_connection(owner: Owner) -> None:
     report = refresh(owner)
     assert (report.asked, report.changed, report.failures) == (61, 60, ())
     assert owner.relay._server.connections == before + 1
+    assert not report.is_spread, "the only relay has learned of all of them, and that is told"
 
 
 def test_a_document_that_relays_lack_is_looked_for_at_the_providers_that_the_known_record_names(

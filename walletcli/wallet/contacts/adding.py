@@ -195,11 +195,11 @@ def add_contact(
         not_blocked(before)
     hints = introduction.card.hints if introduction.card is not None else ()
     places = known_places(before) if before is not None else ()
-    evidence = inquiry.newest(introduction.key, introduction.short_record, places, hints)
+    evidence = inquiry.newest(introduction.key, introduction.short_record, places, hints, anew=True)
     inquiry.save()
     day = today(time.time())
     card = _checked_card(introduction, evidence, day)
-    contact = _contact(introduction, before, _name(introduction, before, evidence, name), day)
+    contact = _contact(introduction, before, _name(introduction, before, evidence, name), day, evidence.found_at)
     contact = with_evidence(session, identity.index, replace(contact, card=_newer(before, card)), evidence, day)
     book = save_book(
         session, identity.index, base, base.with_contacts([contact]), lambda now: share_changes(session, identity, now)
@@ -259,10 +259,12 @@ def _name(introduction: Introduction, before: Contact | None, evidence: Evidence
     return as_name(said or "")
 
 
-def _contact(introduction: Introduction, before: Contact | None, name: str, day: int) -> Contact:
+def _contact(introduction: Introduction, before: Contact | None, name: str, day: int, found_at: str | None) -> Contact:
+    """Return the contact; a relay that alone has its record is a place of it from now on."""
     contact = before if before is not None else Contact(introduction.key, name, day)
     hints: Sequence[str] = introduction.card.hints if introduction.card is not None else ()
-    return replace(contact, name=name, places=tuple(dict.fromkeys((*hints, *contact.places)))[:MAX_PLACES])
+    found = (found_at,) if found_at is not None else ()
+    return replace(contact, name=name, places=tuple(dict.fromkeys((*found, *hints, *contact.places)))[:MAX_PLACES])
 
 
 def _statements(introduction: Introduction, evidence: Evidence) -> list[str]:

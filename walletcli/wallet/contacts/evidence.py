@@ -1,7 +1,7 @@
 """The newest record of somebody that can be had: what tells who may sign for an identity.
 
-What is remembered is never undercut, relays are asked on behalf of the identity whose contact it is, and its own
-provider is not among them: it would learn who the contacts are.
+What is remembered is never undercut, relays are asked on behalf of the identity whose contact it is, each contact's own
+few of them, and its own provider is not among them: it would learn who the contacts are.
 
 Spec: docs/spec/contact-book.md, "Looking a contact up".
 """
@@ -12,11 +12,13 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
+from typing import Final
 
 from walletcli.client.approved import NotApprovedError, check_remembered
 from walletcli.client.freshness import Seen
 from walletcli.client.independence import WANTED_SOURCES
-from walletcli.client.resolution import Resolution
+from walletcli.client.resolution import Outcome, Resolution
 from walletcli.client.resolve import resolve
 from walletcli.client.splits import refuse_split
 from walletcli.core.identity_id import IdentityId
@@ -26,15 +28,18 @@ from walletcli.errors import InputError, NetworkError, VerificationError
 from walletcli.net.addresses import NodeAddress, Scheme
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
+from walletcli.wallet.contacts.own_providers import OwnProviders, own_providers
+from walletcli.wallet.contacts.placing import ASKED, STAND_INS, placing_key, ranked, spread_over
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.memory import WalletMemory
-from walletcli.wallet.providers.book import read_book as read_providers
-from walletcli.wallet.providers.links import providers_of
 from walletcli.wallet.relays import chosen_relays, list_relays
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.draft import today
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
+
+FINAL_ERRORS: Final = frozenset({"network.offline", "record.equivocation"})
+"""What a look-up may end in that no further relay changes."""
 
 
 class Source(StrEnum):
@@ -56,6 +61,8 @@ class Evidence:
         resolution: what relays said, or None if none was asked or nothing usable came.
         failure: why no relay gave anything, or None.
         was_known: whether a record of the identity was remembered before anybody was asked.
+        found_at: a relay of those that were asked, as text, if none of those has the record that are asked for a known
+            contact; or None.
     """
 
     record: Record | None
@@ -63,6 +70,7 @@ class Evidence:
     resolution: Resolution | None = None
     failure: NetworkError | VerificationError | None = None
     was_known: bool = False
+    found_at: str | None = None
 
     @property
     def independent(self) -> int:
@@ -78,6 +86,21 @@ class Evidence:
     def is_split(self) -> bool:
         """Whether relays showed that the identity has signed two states with one `seq`."""
         return self.resolution is not None and bool(self.resolution.open_splits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Where somebody is looked for.
+
+    Attributes:
+        places: nodes that are asked together with the relays.
+        hints: nodes that are asked if the others give nothing usable.
+        is_wide: whether as many relays are asked as a newcomer takes.
+    """
+
+    places: Sequence[NodeAddress]
+    hints: Sequence[NodeAddress]
+    is_wide: bool
 
 
 class Inquiry:
@@ -118,33 +141,57 @@ class Inquiry:
         self._progress = progress
         self._named = chosen_relays(None, relays) if relays else []
         self._own = own_providers(session, identity)
+        self._key = placing_key(identity)
 
     def save(self) -> None:
         """Write what is new of others into the vault."""
         self.memory.save(self.session)
 
-    def relays(self) -> list[NodeAddress]:
-        """Return whom to ask: the relays that were named, or else the wallet's list without one's own providers.
+    @cached_property
+    def _listed(self) -> list[str]:
+        """The wallet's list of relays."""
+        return list_relays(self.session.home)
 
-        Raises:
-            NetworkError: ``contact.only-provider`` if nobody but a provider of one's own is in the list.
-        """
-        if self._named:
-            return self._named
-        listed = [NodeAddress.from_relay_text(text) for text in list_relays(self.session.home)]
-        usable = self._own.without(listed)
-        if listed and not usable:
+    @cached_property
+    def _usable(self) -> tuple[list[NodeAddress], list[NodeAddress]]:
+        """Among which relays contacts are spread, and the DHT, where it was chosen."""
+        listed = self._named or [NodeAddress.from_relay_text(text) for text in self._listed]
+        usable = spread_over(listed, self._own if not self._named else OwnProviders())
+        dht = [address for address in listed if address.scheme is Scheme.DHT]
+        if listed and not usable and not dht:
             raise NetworkError(
                 "contact.only-provider",
                 "the only relay in the list is this identity's own provider, which would learn who its contacts are",
                 "add another one with: walletcli relay add ADDRESS, or name one with --relay",
             )
-        return usable
+        return usable, dht
+
+    @property
+    def relays(self) -> list[NodeAddress]:
+        """Among which relays contacts are spread: those that were named, or the list without one's own providers.
+
+        Raises:
+            NetworkError: ``contact.only-provider`` if nobody but a provider of one's own is in the list.
+        """
+        return self._usable[0]
+
+    def order(self, key: bytes) -> list[NodeAddress]:
+        """Return the relays in the order in which they are asked for a contact; raises as `relays`.
+
+        Args:
+            key: the contact's root key, 32 bytes.
+        """
+        return ranked(self._key, key, self._usable[0])
+
+    def asked(self, key: bytes, how_many: int = ASKED) -> list[NodeAddress]:
+        """Return the first so many relays of a contact, and the DHT where it is in the list; raises as `relays`."""
+        return [*self.order(key)[:how_many], *self._usable[1]]
 
     def places(self, texts: Iterable[str]) -> list[NodeAddress]:
         """Return the nodes that somebody's record is said to be at, as far as they may be asked.
 
-        Nobody in clear, for whoever made a card chooses them; no provider of one's own; none if relays were named.
+        Nobody in clear that the owner has not chosen, for whoever made a card chooses them; no provider of one's own;
+        none if relays were named.
         """
         if self._named:
             return []
@@ -154,7 +201,7 @@ class Inquiry:
                 address = NodeAddress.from_text(text)
             except InputError:
                 continue
-            if address.scheme is not Scheme.CLEAR:
+            if address.scheme is not Scheme.CLEAR or text in self._listed:
                 found.append(address)
         return self._own.without(dict.fromkeys(found))
 
@@ -166,8 +213,12 @@ class Inquiry:
         hints: Iterable[str] = (),
         *,
         may_fail: bool = True,
+        anew: bool = False,
     ) -> Evidence:
         """Return the newest record of an identity that can be had; it is remembered.
+
+        A known one is looked for at its first relays; a newcomer at as many as it takes for three independent sources
+        to answer, and one of them to have it.
 
         Args:
             key: its root key, 32 bytes.
@@ -176,6 +227,7 @@ class Inquiry:
             hints: addresses that whoever made a card has written into it; asked if the others give nothing usable.
             may_fail: be content with what is remembered or in the file when nobody can be asked; otherwise that is an
                 error unless one is offline on purpose.
+            anew: look for it as for a newcomer, though it may be known.
 
         Raises:
             FormatError: ``short-record.*``, ``document.*``, ``cbor.*`` for what the file holds.
@@ -183,18 +235,17 @@ class Inquiry:
             NetworkError: what the relays end in, unless `may_fail`.
         """
         was_known = self.memory.get(key) is not None
-        found = self._newest(key, short_record, places, hints, may_fail=may_fail)
-        return replace(found, was_known=was_known)
+        asked_at = _Where(self.places(places), self.places(hints), is_wide=anew or not was_known)
+        found = self._newest(key, short_record, asked_at, may_fail=may_fail)
+        return replace(found, was_known=was_known, found_at=self._found_at(key, found.resolution, asked_at))
 
-    def _newest(
-        self, key: bytes, short_record: bytes | None, places: Iterable[str], hints: Iterable[str], *, may_fail: bool
-    ) -> Evidence:
+    def _newest(self, key: bytes, short_record: bytes | None, where: _Where, *, may_fail: bool) -> Evidence:
         source = self._take(key, short_record) if short_record is not None else None
         known = source if source is not None else Source.MEMORY
         failure: NetworkError | VerificationError | None = None
         if not self.is_offline:
             try:
-                resolution = self._asked(key, places, hints)
+                resolution = self._asked(key, where)
             except VerificationError as error:
                 if error.code == "record.equivocation":
                     raise
@@ -225,24 +276,58 @@ class Inquiry:
             return Evidence(None, Source.NONE, resolution, failure)
         return Evidence(record, source, resolution, failure)
 
-    def _asked(self, key: bytes, places: Iterable[str], hints: Iterable[str]) -> Resolution:
+    def _asked(self, key: bytes, where: _Where) -> Resolution:
         """Ask the relays and the places, and what is hinted at if none of them has anything that can be used."""
-        known, hinted = self.places(places), self.places(hints)
-        relays: list[NodeAddress] = []
         try:
-            relays = self.relays()
+            widths = self._widths(is_wide=where.is_wide)
         except NetworkError:
-            if not known and not hinted:
+            if not where.places and not where.hints:
                 raise
-        further = [address for address in hinted if address not in relays and address not in known]
-        if not relays and not known and further:
+            widths = []
+        reached = [self.asked(key, width) for width in widths]
+        tried = {*where.places, *(reached[-1] if reached else ())}
+        further = [address for address in where.hints if address not in tried]
+        if not tried and further:
             return self._resolve(key, (), further)
         try:
-            return self._resolve(key, relays, known)
+            return self._in_steps(key, reached or [[]], where)
         except (NetworkError, VerificationError) as error:
-            if not further or error.code in ("network.offline", "record.equivocation"):
+            if not further or error.code in FINAL_ERRORS:
                 raise
             return self._resolve(key, (), further)
+
+    def _widths(self, *, is_wide: bool) -> list[int]:
+        """Return how many relays are asked at first, and how many if those are not enough, ascending."""
+        most = len(self.relays)
+        if not is_wide:
+            return sorted({min(ASKED, most), min(ASKED + STAND_INS, most)})
+        steps = [WANTED_SOURCES]
+        while steps[-1] < most:
+            steps.append(2 * steps[-1])
+        return [min(step, most) for step in steps]
+
+    def _in_steps(self, key: bytes, reached: Sequence[Sequence[NodeAddress]], where: _Where) -> Resolution:
+        """Ask more relays as long as the answer is not enough and there are more of them."""
+        for number, relays in enumerate(reached, 1):
+            is_last = number == len(reached)
+            try:
+                found = self._resolve(key, relays, where.places)
+            except (NetworkError, VerificationError) as error:
+                if is_last or error.code in FINAL_ERRORS:
+                    raise
+                continue
+            if is_last or not where.is_wide or len(found.independent) >= WANTED_SOURCES:
+                return found
+        raise AssertionError("the last step returns or raises")
+
+    def _found_at(self, key: bytes, found: Resolution | None, where: _Where) -> str | None:
+        """Return a relay that has a newcomer's record, if nobody has it who is asked for a known contact."""
+        if found is None or not where.is_wide:
+            return None
+        seq = found.record.packet.seq
+        holders = [item.address for item in found.sources if item.seq == seq and item.outcome is Outcome.CURRENT]
+        always = {address.to_text() for address in (*self.asked(key), *where.places, *where.hints)}
+        return holders[0] if holders and always.isdisjoint(holders) else None
 
     def _resolve(self, key: bytes, relays: Sequence[NodeAddress], places: Sequence[NodeAddress]) -> Resolution:
         self._progress(f"asking {len({*relays, *places})} node(s) for the record of {IdentityId(key).did}")
@@ -267,32 +352,3 @@ class Inquiry:
             return None  # what relays have comes with the approvals, if there are any
         self.memory.put(key, found)
         return Source.FILE
-
-
-class OwnProviders:
-    """The providers of one identity, which are never asked about its contacts.
-
-    Args:
-        keys: their root keys, 32 bytes each.
-        addresses: where they were reached, as text.
-    """
-
-    def __init__(self, keys: Iterable[bytes] = (), addresses: Iterable[str] = ()) -> None:
-        self._keys = frozenset(keys)
-        self._addresses = frozenset(addresses)
-        self._locations = frozenset(NodeAddress.from_text(text).location for text in self._addresses)
-
-    def without(self, addresses: Iterable[NodeAddress]) -> list[NodeAddress]:
-        """Return the addresses that lead to none of these providers."""
-        return [address for address in addresses if not self._includes(address)]
-
-    def _includes(self, address: NodeAddress) -> bool:
-        if address.node is not None:
-            return address.node.public_key in self._keys
-        return address.to_text() in self._addresses or address.location in self._locations
-
-
-def own_providers(session: Session, identity: IdentityView) -> OwnProviders:
-    """Return the providers that an identity is bound to, will be, or was."""
-    book = read_providers(session, identity.index)
-    return OwnProviders(providers_of(identity, book), [entry.address for entry in book.entries])

@@ -11,22 +11,22 @@ from dataclasses import dataclass, replace
 
 from walletcli.client.resolution import Outcome, Resolution
 from walletcli.client.scan import Scanned
-from walletcli.client.spread import look_up_each
 from walletcli.core.authority import check_authority
 from walletcli.core.cose import Sign1
 from walletcli.core.document_parts import Power
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
-from walletcli.errors import NetworkError, WalletError
-from walletcli.net.addresses import NodeAddress
+from walletcli.errors import WalletError
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import ContactBook, read_book, save_book
 from walletcli.wallet.contacts.contact import Contact, HeldCard, Sighting, Standing
 from walletcli.wallet.contacts.evidence import Evidence, Inquiry, Source
+from walletcli.wallet.contacts.looking_up import look_contacts_up
 from walletcli.wallet.contacts.lookup import contact_id_text, find_contact, identified, not_blocked, own_identity
+from walletcli.wallet.contacts.placing import MIN_RELAYS
 from walletcli.wallet.contacts.sharing import share_changes
-from walletcli.wallet.contacts.sightings import known_places, with_evidence
+from walletcli.wallet.contacts.sightings import with_evidence
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.state.draft import today
 
@@ -90,6 +90,8 @@ class RefreshReport:
         news: what is new.
         failures: contacts of which nothing usable was found.
         to_publish: whether the next publish seals shared attributes to other devices than the last one.
+        relays: among how many independent relays the contacts are spread.
+        stood_in: for how many contacts further relays were asked, because theirs failed or had nothing usable.
     """
 
     asked: int
@@ -98,6 +100,13 @@ class RefreshReport:
     news: tuple[News, ...]
     failures: tuple[Failure, ...]
     to_publish: bool
+    relays: int
+    stood_in: int
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether there are relays enough for none of them to learn of most contacts."""
+        return self.asked < MIN_RELAYS or self.relays >= MIN_RELAYS
 
     def to_json(self) -> dict[str, object]:
         """Return counts, news and failures."""
@@ -108,6 +117,8 @@ class RefreshReport:
             "news": [item.to_json() for item in self.news],
             "failures": [item.to_json() for item in self.failures],
             "to_publish": self.to_publish,
+            "relays": self.relays,
+            "stood_in": self.stood_in,
         }
 
 
@@ -123,14 +134,15 @@ def refresh_contacts(
 ) -> RefreshReport:
     """Look the newest record of contacts up, verify it, and bring the book up to date; never goes back.
 
-    Asked are the wallet's relays and, of each contact, the nodes that are said to have its record; never a provider of
-    the identity's own. With shared attributes whose reader has other devices now, the next publish seals them anew.
+    Asked are, for each contact, its own few of the wallet's relays and the nodes that are said to have its record;
+    never a provider of the identity's own. With shared attributes whose reader has other devices now, the next publish
+    seals them anew.
 
     Args:
         session: the open wallet.
         who: whose contacts, by label or id; None: of the only identity of the wallet.
         whom: contacts, by name or id; none: all that are not blocked.
-        relays: whom to ask instead.
+        relays: among which contacts are spread instead.
         offline: open no connection.
         dialer: opens the connections; None: plain TCP.
         progress: takes a line per step.
@@ -147,15 +159,10 @@ def refresh_contacts(
     chosen = _chosen(base, whom)
     skipped = len(base) - len(chosen) if not whom else 0
     if not chosen:
-        return RefreshReport(0, 0, skipped, (), (), identity.changed)
+        return RefreshReport(0, 0, skipped, (), (), identity.changed, 0, 0)
     inquiry = Inquiry(session, identity, relays, offline=offline, dialer=dialer, progress=progress, wallet=wallet)
-    found = look_up_each(
-        _where(inquiry, chosen),
-        dialer=inquiry.dialer,
-        memory=inquiry.memory,
-        for_identity=inquiry.did,
-        progress=lambda done, total: progress(f"looking contacts up, {done} of {total} answers"),
-    )
+    looked = look_contacts_up(inquiry, chosen, progress)
+    found = looked.found
     inquiry.save()
     if offline:
         _raise_offline(found)
@@ -169,7 +176,8 @@ def refresh_contacts(
         lambda now: share_changes(session, identity, now),
     )
     to_publish = session.snapshot().wallet.by_index(identity.index).changed
-    return RefreshReport(len(chosen), read.changed, skipped, tuple(read.news), tuple(read.failures), to_publish)
+    news, failures = tuple(read.news), tuple(read.failures)
+    return RefreshReport(len(chosen), read.changed, skipped, news, failures, to_publish, looked.relays, looked.stood_in)
 
 
 class _Reading:
@@ -212,27 +220,6 @@ def _chosen(book: ContactBook, whom: Sequence[str]) -> list[Contact]:
     for contact in chosen.values():
         identified(not_blocked(contact))
     return list(chosen.values())
-
-
-def _where(inquiry: Inquiry, contacts: Sequence[Contact]) -> dict[IdentityId, list[NodeAddress]]:
-    """Return where each contact is looked for.
-
-    Raises:
-        NetworkError: ``contact.only-provider``, ``relay.none`` if there is nobody to ask for any of them.
-    """
-    refused: NetworkError | None = None
-    try:
-        relays = inquiry.relays()
-    except NetworkError as error:
-        relays, refused = [], error
-    wanted = {}
-    for contact in contacts:
-        wanted[IdentityId(identified(contact))] = [*relays, *inquiry.places(known_places(contact))]
-    if not any(wanted.values()):
-        raise refused or NetworkError(
-            "relay.none", "no relay is known", "add one with: walletcli relay add ADDRESS, or name it with --relay"
-        )
-    return wanted
 
 
 def _raise_offline(found: Sequence[Scanned]) -> None:

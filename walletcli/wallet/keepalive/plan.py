@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from walletcli.client.independence import independent
 from walletcli.core.record import Record
 from walletcli.errors import InputError, NetworkError
 from walletcli.net.addresses import NodeAddress, Scheme
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.book import read_book
-from walletcli.wallet.contacts.evidence import own_providers
+from walletcli.wallet.contacts.own_providers import own_providers
+from walletcli.wallet.contacts.placing import MIN_RELAYS, placing_key, ranked, spread_over
 from walletcli.wallet.keepalive.log import Entry, KeepLog, read_log
-from walletcli.wallet.keepalive.placing import MIN_RELAYS, placing_key, relay_for
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.publish import publish_addresses
 from walletcli.wallet.relays import chosen_relays
@@ -95,11 +94,7 @@ def keeping_relays(
         InputError: ``keepalive.few-relays``.
         NetworkError: ``relay.none``.
     """
-    chosen = [item for item in chosen_relays(session.home, relays) if item.scheme is not Scheme.DHT]
-    usable = own_providers(session, identity).without(chosen)
-    own = [item.to_text() for item in chosen if item not in usable]
-    one_each = set(independent([*own, *(item.to_text() for item in usable)]))  # own ones first: they stand for theirs
-    usable = [item for item in usable if item.to_text() in one_each]
+    usable = spread_over(chosen_relays(session.home, relays), own_providers(session, identity))
     if not usable or (len(usable) < MIN_RELAYS and not few):
         raise InputError(
             "keepalive.few-relays",
@@ -139,16 +134,17 @@ def make_plan(
     keys = frozenset({*wanted, identity.public_key})
     log = read_log(session, identity.index).only(keys)
     due = [key for key in wanted if everything or _is_due(log, key, now_s)]
-    order = sorted(due, key=lambda _: os.urandom(16))
+    in_turn = sorted(due, key=lambda _: os.urandom(16))
     memory, secret = WalletMemory(wallet), placing_key(identity)
     tasks: list[Task] = []
     without = 0
-    for key in order:
+    for key in in_turn:
         seen = memory.get(key)
         if seen is None or seen.record is None:
             without += 1
             continue
-        relay = relay_for(secret, key, relays, log.entries.get(key, Entry(0)).moved)
+        order = ranked(secret, key, relays)
+        relay = order[log.entries.get(key, Entry(0)).moved % len(order)]
         tasks.append(Task(key, contacts[key], seen.record, relay))
     if own and (everything or _is_due(log, identity.public_key, now_s)):
         tasks = sorted([*tasks, *_own_tasks(session, identity)], key=lambda _: os.urandom(16))
