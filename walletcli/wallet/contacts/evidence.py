@@ -326,7 +326,11 @@ class Inquiry:
             return None
         seq = found.record.packet.seq
         holders = [item.address for item in found.sources if item.seq == seq and item.outcome is Outcome.CURRENT]
-        always = {address.to_text() for address in (*self.asked(key), *where.places, *where.hints)}
+        try:
+            relays = self.asked(key)
+        except NetworkError:
+            return None  # found at a place of its own, where no relay can be asked
+        always = {address.to_text() for address in (*relays, *where.places, *where.hints)}
         return holders[0] if holders and always.isdisjoint(holders) else None
 
     def _resolve(self, key: bytes, relays: Sequence[NodeAddress], places: Sequence[NodeAddress]) -> Resolution:
