@@ -11,6 +11,8 @@ import pytest
 from tests.client.records import foreign_packet, identity, record
 from tests.client.servers import Server, Shelf, TlsFiles
 from tests.core.approving import ONE, TWO, SoftKey, approvers
+from tests.core.samples import device
+from walletcli.client.approved import check_remembered
 from walletcli.client.freshness import FreshnessMap, Seen
 from walletcli.client.publish import PublishedShortError, publish
 from walletcli.client.relay import RelayClient
@@ -30,6 +32,8 @@ Relay = Callable[..., tuple[Shelf, Server]]
 ALICE = identity("alice")
 KEY = ALICE.public_key
 DAY = 20_000
+
+LAPTOP = device("laptop")  # from day 20,000 on
 
 
 def document_of(stored: Record) -> Document:
@@ -154,6 +158,33 @@ def test_a_removal_without_approvals_counts_after_the_delay_from_the_own_first_s
     assert first.refused is not None
     assert first.refused.last_day == DAY + 30
     assert ask(*servers, memory=memory, day=DAY + 30).record == FIRST
+    assert ask(*servers, memory=memory, day=DAY + 31).record == REMOVED
+
+
+def test_the_waiting_for_one_change_does_not_serve_another(relay: Relay) -> None:
+    memory = remembering(FIRST)
+    shelf, server = relay()
+    shelf.put(REMOVED)
+    ask(server, memory=memory)
+    shelf.put(record("alice", 310, approvers=approvers(TWO)))
+    assert ask(server, memory=memory, day=DAY + 31).record == FIRST
+    assert ask(server, memory=memory, day=DAY + 61).record == FIRST
+    assert ask(server, memory=memory, day=DAY + 62).record.packet.seq == 310
+
+
+def test_what_comes_another_way_than_by_asking_begins_the_waiting_as_well() -> None:
+    memory = remembering(FIRST)
+    for day in (DAY, DAY + 30):
+        with pytest.raises(VerificationError, match=r"0 of the 1 approvals"):
+            check_remembered(memory, REMOVED, day)
+    check_remembered(memory, REMOVED, DAY + 31)
+
+
+def test_a_clock_that_stands_before_what_is_known_begins_no_waiting(relay: Relay) -> None:
+    memory = remembering(record("alice", 100, approvers=approvers(ONE), delegations=(LAPTOP,)))
+    servers = holding(relay, REMOVED)
+    for day in (0, DAY - 2, DAY, DAY + 30):
+        assert ask(*servers, memory=memory, day=day).record.packet.seq == 100
     assert ask(*servers, memory=memory, day=DAY + 31).record == REMOVED
 
 

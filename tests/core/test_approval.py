@@ -173,16 +173,18 @@ def test_sizes_are_checked_before_anything_is_parsed() -> None:
 
 
 STEP = [DOCUMENT.to_bytes(), [GOOD]]
+NINE = sorted((parts(SoftKey(str(number)).approve(DOCUMENT)) for number in range(9)), key=lambda item: item[3])
+FIVE = [[Document(ALICE.public_key, SEQ + number).to_bytes(), []] for number in range(5)]
 BESIDE: dict[str, tuple[object, str]] = {
     "no list": ({1: 1}, "approval.malformed"),
     "an empty list": ([], "approval.malformed"),
     "a later version": ([2, [], []], "approval.unknown-version"),
     "a field more": ([1, [], [], 0], "approval.malformed"),
     "an approval twice": ([1, [GOOD, GOOD], []], "approval.malformed"),
-    "nine approvals": ([1, [GOOD] * 9, []], "approval.malformed"),
+    "nine approvals": ([1, NINE, []], "approval.malformed"),
     "a step that is none": ([1, [], [0]], "approval.malformed"),
     "a step twice": ([1, [], [STEP, STEP]], "approval.malformed"),
-    "five steps": ([1, [], [STEP] * 5], "approval.malformed"),
+    "five steps": ([1, [], FIVE], "approval.malformed"),
     "a step whose document is none": ([1, [], [[b"x", []]]], "cbor.truncated"),
 }
 

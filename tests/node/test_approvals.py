@@ -12,6 +12,7 @@ import pytest
 
 from tests.client.records import foreign_packet, identity, key, record
 from tests.core.approving import ONE, THREE, TWO, SoftKey, approvers
+from tests.core.samples import DAY, device
 from tests.node.local import Answer, LocalNode, eventually
 from walletcli.core.approvals import DocumentApprovals, Step
 from walletcli.core.document import Document
@@ -22,6 +23,8 @@ from walletcli.node.store import Counts, Expire, Outcome, PutApprovals, PutDocum
 
 DAY_S = 86_400
 Local = Callable[..., LocalNode]
+
+LAPTOP = device("laptop")  # from day 20,000 on
 
 
 def document_of(stored: Record) -> Document:
@@ -137,6 +140,13 @@ def test_the_waiting_for_one_change_does_not_serve_another(store: SqliteStore) -
     assert put(store, record("alice", 270), now_s=3000 + 30 * DAY_S) is Outcome.NOT_APPROVED
 
 
+def test_a_clock_that_stands_before_what_is_known_begins_no_waiting(store: SqliteStore) -> None:
+    put(store, record("alice", 100, approvers=approvers(ONE), delegations=(LAPTOP,)))
+    for now_s in (0, (DAY - 2) * DAY_S, DAY * DAY_S, (DAY + 30) * DAY_S):
+        assert put(store, REMOVED, now_s=now_s) is Outcome.NOT_APPROVED
+    assert put(store, REMOVED, now_s=(DAY + 31) * DAY_S) is Outcome.STORED
+
+
 def test_a_document_that_keeps_the_approvers_never_gets_through_by_waiting(store: SqliteStore) -> None:
     put(store, FIRST)
     assert put(store, MOVED, now_s=1000) is Outcome.NOT_APPROVED
@@ -226,6 +236,34 @@ def test_more_approvals_of_approvers_and_more_steps_are_taken(store: SqliteStore
     for offer in (approved(THIRD, ONE), approved(THIRD, ONE, THREE), approved(THIRD, ONE, THREE, steps=(STEP,))):
         assert offer.beside is not None
         assert write(store, PutApprovals(hashed, offer.beside.to_bytes())) == [Outcome.STORED]
+
+
+def test_nothing_worthless_is_added_and_nothing_worthless_replaced_by_such(store: SqliteStore) -> None:
+    put(store, FIRST)
+    good, hashed = approved(MOVED, ONE), document_of(MOVED).hash
+    write(store, *writes_of(good))
+    padded = [
+        approved(MOVED, ONE, TWO),
+        MOVED.with_approvals(DocumentApprovals((ONE.approve(document_of(MOVED), counter=9),))),
+    ]
+    for offer in padded:
+        assert offer.beside is not None
+        assert write(store, PutApprovals(hashed, offer.beside.to_bytes())) == [Outcome.NOT_APPROVED]
+    unknown = document_of(record("alice", 205))  # only the approvers of before can tell
+    write(store, PutDocument(unknown.hash, unknown.identity, unknown.to_bytes()))
+    for by, outcome in ((TWO, Outcome.STORED), (THREE, Outcome.NOT_APPROVED), (ONE, Outcome.STORED)):
+        offered = DocumentApprovals((by.approve(unknown),))
+        assert write(store, PutApprovals(unknown.hash, offered.to_bytes())) == [outcome]
+
+
+def test_what_a_followed_change_of_approvers_was_approved_with_stays(store: SqliteStore) -> None:
+    put(store, FIRST)
+    step = Step(document_of(TAKEN), (ONE.approve(document_of(TAKEN)),))
+    good = approved(TAKEN, ONE, steps=(step,))
+    assert put(store, good) is Outcome.STORED
+    between = document_of(record("alice", 255))
+    padded = DocumentApprovals((), (Step(between, (ONE.approve(between),)), step))
+    assert write(store, PutApprovals(document_of(TAKEN).hash, padded.to_bytes())) == [Outcome.NOT_APPROVED]
 
 
 def test_approvals_count_towards_the_room_that_documents_take(store: SqliteStore) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from walletcli.client.freshness import Freshness, Seen, Waiting
-from walletcli.core.approvals import DocumentApprovals, change_of, check_follows, is_better
+from walletcli.core.approvals import DocumentApprovals, change_of, check_follows, is_better, is_clock_behind
 from walletcli.core.document import Document
 from walletcli.core.record import Record
 from walletcli.errors import FormatError, VerificationError
@@ -64,6 +64,9 @@ def check_approved(seen: Seen | None, record: Record, today: int) -> None:
         change = change_of(known, document)
         if change is None or known.approvers is None:
             raise NotApprovedError(error.message, None, None) from error
+        if is_clock_behind(known, today):
+            why = "this machine's clock stands before what is known of the identity, so that no delay can be counted"
+            raise NotApprovedError(f"{error.message}; {why}", None, None) from error
         waiting = seen.waiting if seen.waiting is not None and seen.waiting.change == change else Waiting(change, today)
         last_day = waiting.since_day + known.approvers.delay_days
         if today <= last_day:

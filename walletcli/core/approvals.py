@@ -172,6 +172,18 @@ def change_of(known: Document, document: Document) -> bytes | None:
     return hashlib.sha256(cbor.encode([_encoded(known.approvers), _encoded(document.approvers)])).digest()
 
 
+def is_clock_behind(known: Document, day: int) -> bool:
+    """Tell whether a clock is wrong: it stands before the day on which something in a followed document began.
+
+    A first sight on such a day would be over as soon as the clock is set right.
+
+    Args:
+        known: the newest document that was followed.
+        day: what the clock says, days since 1970-01-01.
+    """
+    return day + 1 < max((item.not_before_day for item in known.delegations), default=0)
+
+
 def _encoded(approvers: Approvers | None) -> Value:
     return approvers.to_cbor() if approvers is not None else None
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import apsw
 
-from walletcli.core.approvals import DocumentApprovals, change_of, check_follows, is_better
+from walletcli.core.approvals import DocumentApprovals, change_of, check_follows, is_better, is_clock_behind
 from walletcli.core.document import Document
 from walletcli.core.record import Record
 from walletcli.errors import VerificationError, WalletError
@@ -120,7 +120,7 @@ class Guards:
     ) -> bool:
         """Tell whether a change of approvers, which nobody approved, has been known here for long enough."""
         change = change_of(known, document)
-        if change is None or known.approvers is None:
+        if change is None or known.approvers is None or is_clock_behind(known, now_s // _DAY_S):
             return False
         if row[1] != change or row[2] is None:
             self._cursor.execute(_SET, (key, row[0], change, now_s))
