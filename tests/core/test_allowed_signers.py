@@ -11,6 +11,9 @@ from walletcli.errors import FormatError, VerificationError
 
 ADA = key("ada").public_key
 LINE = key_line(ADA)
+LINE_ENDS_OF_OTHERS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+"""What ends a line for some programs and for OpenSSH does not: in a comment they add nobody."""
+
 NOW = Now("20240229120000", "20240229140000")
 """Noon in UTC, two o'clock in the machine's own time zone."""
 
@@ -62,6 +65,9 @@ def test_a_line_allows(line: str) -> None:
         f'ada valid-before="20240229120000Z" {LINE}',
         f'ada valid-before="20240229135959" {LINE}',
         f"ada cert-authority {LINE}",
+        *(f"bob {key_line(key('bob').public_key)} work{end}* {LINE}" for end in LINE_ENDS_OF_OTHERS),
+        *(f"# work{end}* {LINE}" for end in LINE_ENDS_OF_OTHERS),
+        f"bob\u00a0ada {LINE}",
         "",
     ],
 )

@@ -24,6 +24,8 @@ MAX_LINE_CHARS = 16_384
 MAX_PATTERNS = 64
 """Most patterns of a list of patterns."""
 
+_BLANK = " \t"
+_SPACE = re.compile(r"[ \t]+")
 _OPTION = re.compile(r'(?i)(cert-authority)|(namespaces|valid-after|valid-before)="([^"]*)"')
 _TIME = re.compile(r"([0-9]{8})(?:([0-9]{4})([0-9]{2})?)?(Z?)")
 _KEY_TYPE = re.compile(r"(ssh|ecdsa|sk-ssh|sk-ecdsa)-[A-Za-z0-9@.-]{1,60}")
@@ -120,12 +122,12 @@ def parse(data: bytes) -> list[AllowedSigner]:
     if len(data) > MAX_FILE_BYTES:
         raise FormatError("allowed-signers.malformed", f"a list of signers has at most {MAX_FILE_BYTES} bytes")
     try:
-        lines = data.decode("utf-8").splitlines()
+        lines = data.decode("utf-8").split("\n")  # nothing else ends a line for OpenSSH
     except UnicodeDecodeError as error:
         raise FormatError("allowed-signers.malformed", "the list of signers is not UTF-8") from error
     if len(lines) > MAX_LINES:
         raise FormatError("allowed-signers.malformed", f"a list of signers has at most {MAX_LINES} lines")
-    wanted = ((number, line.strip()) for number, line in enumerate(lines, 1))
+    wanted = ((number, line.removesuffix("\r").strip(_BLANK)) for number, line in enumerate(lines, 1))
     return [_line(number, line) for number, line in wanted if line and not line.startswith("#")]
 
 
@@ -145,8 +147,8 @@ def _line(number: int, line: str) -> AllowedSigner:
         rest = rest[found.end() :]
         if rest[:1] == ",":
             rest = rest[1:]
-        elif rest[:1].isspace():
-            rest = rest.lstrip()
+        elif rest[:1] and rest[:1] in _BLANK:
+            rest = rest.lstrip(_BLANK)
         else:
             raise _wrong(number, "nothing follows its options")
     return AllowedSigner(
@@ -163,17 +165,17 @@ def _principals(number: int, line: str) -> tuple[str, str]:
     """Return the principals, which may stand in quotes, and what follows them."""
     if line.startswith('"'):
         principals, quote, rest = line[1:].partition('"')
-        if not quote or not rest[:1].isspace():
+        if not quote or not rest[:1] or rest[:1] not in _BLANK:
             raise _wrong(number, "a quote is not closed")
     else:
-        principals, rest = (*line.split(None, 1), "")[:2]
+        principals, rest = (*_SPACE.split(line, 1), "")[:2]
     if not principals or principals.count(",") >= MAX_PATTERNS:
         raise _wrong(number, f"1 to {MAX_PATTERNS} principals are needed")
-    return principals, rest.strip()
+    return principals, rest.strip(_BLANK)
 
 
 def _key(number: int, text: str) -> bytes:
-    kind, *rest = text.split(None, 2)
+    kind, *rest = _SPACE.split(text, 2)
     if not rest:
         raise _wrong(number, "the key is missing")
     try:
