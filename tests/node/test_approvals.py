@@ -14,10 +14,13 @@ from tests.client.records import foreign_packet, identity, key, record
 from tests.core.approving import ONE, THREE, TWO, SoftKey, approvers
 from tests.core.samples import DAY, device
 from tests.node.local import Answer, LocalNode, eventually
+from walletcli.client.publish import publish
 from walletcli.core.approvals import DocumentApprovals, Step
 from walletcli.core.document import Document
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record, packet_value
+from walletcli.net.addresses import NodeAddress
+from walletcli.net.tcp import TcpDialer
 from walletcli.node.sqlite_store import SqliteStore
 from walletcli.node.store import Counts, Expire, Outcome, PutApprovals, PutDocument, PutPacket, Write
 
@@ -375,6 +378,23 @@ def test_sinks_are_given_the_approvals_before_the_packet(local: Local) -> None:
     ask(node, approved(MOVED, ONE))
     eventually(lambda: get_seq(sink) == '"200"')
     assert sink.ask("GET", f"/document/{document_of(MOVED).hash.hex()}/approvals").status == 200
+
+
+def test_who_puts_approvals_first_keeps_nobody_from_publishing(local: Local) -> None:
+    sink, node, good = local("sink"), local("node"), approved(MOVED, ONE)
+    mirror = local("mirror", f"sinks = ['{sink.url}']\n")
+    assert good.beside is not None
+    padded = replace(good.beside, steps=(Step(BETWEEN, (TWO.approve(BETWEEN),)),))
+    for one in (sink, node):
+        ask(one, FIRST)
+        one.ask("PUT", f"/document/{document_of(good).hash.hex()}", document_of(good).to_bytes())
+        path = f"/document/{document_of(good).hash.hex()}/approvals"
+        assert one.ask("PUT", path, padded.to_bytes()).status == 204
+        assert one.ask("PUT", path, good.beside.to_bytes()).status == 409
+    stored = publish(good, [NodeAddress.from_text(node.url)], dialer=TcpDialer())
+    assert stored.relays == (node.url,)
+    ask(mirror, good)
+    eventually(lambda: get_seq(sink) == '"200"')
 
 
 def test_a_sink_that_will_not_follow_is_left_in_peace(local: Local) -> None:

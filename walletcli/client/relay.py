@@ -202,9 +202,12 @@ class RelayClient:
     def put_approvals(self, document_hash: bytes, beside: DocumentApprovals) -> None:
         """Store what is beside a document, which the relay has already.
 
+        A relay that has approvals which are worth as much to it keeps them. That ends nothing: strangers can put them
+        there, and whether they suffice is told when the packet is put.
+
         Raises:
-            NetworkError: ``relay.no-documents`` from a relay that keeps none, ``relay.conflict`` if it has approvals
-                that are worth more, other ``relay.*``, ``tls.*``, ``network.*``.
+            NetworkError: ``relay.no-documents`` from a relay that keeps none, other ``relay.*``, ``tls.*``,
+                ``network.*``.
             VerificationError: ``tls.*``.
         """
         path = _document_path(document_hash) + "/approvals"
@@ -213,7 +216,8 @@ class RelayClient:
             raise NetworkError(
                 "relay.no-documents", f"{self._name} keeps packets and no documents", "name a walletcli node as well"
             )
-        self._expect(response, 200, 201, 204)
+        if response.status != 409:
+            self._expect(response, 200, 201, 204)
 
     def _ask(self, request: Request, max_body_bytes: int) -> Response:
         """Ask, and wait as the relay wishes when it wants fewer requests and there is time."""
