@@ -67,6 +67,8 @@ def moved_lines(result: Migrated) -> list[str]:
         rows += [("not on", f"{failure.address}: {failure.message}") for failure in result.stored.failed]
     rows.append(("blobs", f"{report.moved} moved, {report.there} already there, {report.kit} from the exit kit"))
     rows.append(("copied", size_text(report.copied_bytes)))
+    if not report.indexed:
+        rows.append(("items", "UNKNOWN: no list of what was kept was found, so nobody can tell what is lost"))
     rows += [_item_row(item) for item in _first(report.items)]
     if len(report.items) > MAX_NAMED:
         rows.append(("items", f"{len(report.items)} in all; --json names each"))

@@ -133,6 +133,25 @@ def test_without_provider_and_kit_it_is_told_what_cannot_be_told(
         assert items(report, "contacts") == []
 
 
+def test_moving_from_a_dead_provider_says_that_nobody_knows_what_is_lost_where_only_the_words_were_left(
+    machine: Machine, hosts: Callable[..., Host], host: Host, tmp_path: Path
+) -> None:
+    """The restored wallet has never seen the list of what was kept: an empty new provider is no proof of anything."""
+    relay, new = hosts("relay"), hosts("new")
+    add_relay(machine.home, relay.url)
+    make(machine, host, kit=False)
+    host.stop()
+    with Lost(tmp_path).begin(relay.url, sources=1) as session:
+        go(session, timeout_s=2.0)
+        moved = migrate(session, "alice", MigrateWish(new.address))
+        assert (moved.report.indexed, moved.report.is_complete) == (False, False)
+        assert moved.shortfall is not None
+        assert (moved.shortfall.code, moved.shortfall.exit_code) == ("migration.unknown", 11)
+        again = migrate(session, "alice", MigrateWish(new.address))
+        assert again.shortfall is not None
+        assert again.shortfall.code == "migration.unknown", "said again, as long as the owner asks"
+
+
 def test_what_the_owner_did_meanwhile_stays(machine: Machine, host: Host, tmp_path: Path) -> None:
     make(machine, host)
     host.stop()

@@ -109,7 +109,7 @@ class DataMove:
         def note(found: MoveReport) -> None:
             advance(self.session, self.index, self._journal.stage, found.continuing(earlier))
 
-        moved = move_data(sources, target.place, owner, known, self.progress, note)
+        moved = move_data(sources, target.place, owner, known, self.progress, note, all_asked=first is not None)
         report = moved.continuing(earlier)
         error = first.error if first is not None else old.error
         if error is None:

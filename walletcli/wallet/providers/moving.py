@@ -62,6 +62,8 @@ def move_data(
     known: SeenIndex | None,
     progress: Progress,
     note: Callable[[MoveReport], None],
+    *,
+    all_asked: bool = True,
 ) -> MoveReport:
     """Bring everything to `target` that the newest index names, and what else the sources list.
 
@@ -75,13 +77,14 @@ def move_data(
         known: the index that this wallet saw last, or None.
         progress: takes a line per step.
         note: writes down what is lost before the index that still names it is replaced: the next run would not know.
+        all_asked: no place is left out of the sources because it could not be reached: it may have had an index.
 
     Raises:
         NetworkError: ``provider.lost`` when the target does not have what it has just acknowledged; ``host.*``,
             ``blob.quota``.
         VerificationError: ``blob.*`` of the target.
     """
-    move = _Move(target, owner, progress)
+    move = _Move(target, owner, progress, all_asked)
     move.find_newest(list(sources), known)
     move.copy_all()
     move.read_back()
@@ -93,6 +96,7 @@ class _Move:
     target: Place
     owner: Owner
     progress: Progress
+    all_asked: bool = True
     indices: list[SeenIndex] = field(default_factory=list)
     places: list[tuple[Source, Place]] = field(default_factory=list)
     origin: dict[bytes, Outcome] = field(default_factory=dict)
@@ -227,7 +231,8 @@ class _Move:
 
     def settle(self, note: Callable[[MoveReport], None]) -> MoveReport:
         """Say what became of each item, and have the target's index name what is there."""
-        wanted, indexed = self.wanted, self.newest is not None or not (self.held or self.faults)
+        nothing_there = self.all_asked and not (self.held or self.faults)
+        wanted, indexed = self.wanted, self.newest is not None or nothing_there
         settled = settle(self.owner, self.target, self.indices, accept_loss=False)
         report = self._report(settled, wanted, indexed=indexed)
         note(report)
