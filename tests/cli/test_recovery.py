@@ -173,6 +173,16 @@ def test_without_a_relay_nothing_is_looked_up_and_nothing_asked(restore: Restore
     assert (found["restored"], found["lookups"], found["complete"]) == ([], [], True)
 
 
+def test_who_knows_no_relay_is_not_told_that_everything_is_recovered(
+    restore: Restore, answer: Answer, home: Path, password: tuple[str, str]
+) -> None:
+    restore()
+    error = answer("wallet", "recover", *password, "--yes", home=home, code=7)["error"]
+    assert error["code"] == "relay.none"
+    for way in ("--relay ADDRESS", "--relay dht", "--kit DIRECTORY"):
+        assert way in error["hint"]
+
+
 @pytest.mark.parametrize(
     ("args", "code"),
     [
@@ -223,7 +233,7 @@ def test_the_owner_reads_what_is_revealed_and_agrees(
     child = typed(on_terminal, home, words, net)
     child.expect("First the wallet index is asked for at 3 relays, alone")
     child.expect("Without one: identities 0 to 19")
-    child.expect("one address, this machine's, asks for all of them")
+    child.expect(r"one address, this machine's, asks for all\s+of\s+them")
     child.expect(r"Go on\? \[y/N\]")
     assert [relay.shelf.asked for relay in net.relays] == [[], [], []]
     child.sendline("y")

@@ -43,6 +43,23 @@ def test_one_who_knows_too_few_relays_is_told_what_brings_the_restore_on(
     assert "restored" not in cli("sync", *password, home=home).stderr
 
 
+def test_who_has_a_dead_provider_is_told_how_to_leave_it_and_that_nobody_knows_what_it_had(
+    answer: Answer, cli: Cli, wallet: Path, lost: tuple[Path, Options], node: NodeProcess,
+    node_factory: Callable[..., NodeProcess], password: Options,
+) -> None:  # fmt: skip
+    """The look-up alone would say the same for ever."""
+    home, options = lost
+    relay = node_factory("relay", "--no-limits", "--hosting", "open")
+    answer("publish", "alice", "--relay", relay.address, *password, home=wallet)
+    node.kill()
+    done = cli("wallet", "restore", *options, "--relay", relay.address, "--sources", "1", home=home)
+    assert done.code == 11
+    assert "walletcli provider migrate alice ADDRESS" in done.stderr.splitlines()[-1]
+    moved = cli("provider", "migrate", "alice", relay.address, *password, home=home)
+    assert moved.code == 11, moved.stderr
+    assert "UNKNOWN" in moved.stdout
+
+
 def test_a_kit_directory_that_is_not_there_is_refused_before_it_is_remembered(
     answer: Answer, lost: tuple[Path, Options], node: NodeProcess, password: Options, tmp_path: Path
 ) -> None:

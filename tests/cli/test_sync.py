@@ -53,6 +53,13 @@ def test_without_a_published_identity_there_is_nothing_to_do(
     assert cli("sync", *password, home=wallet).stdout == "no identity to bring in step\n"
 
 
+def test_who_names_an_identity_that_was_never_published_is_told_so(
+    answer: Answer, cli: Cli, wallet: Path, password: Password
+) -> None:
+    answer("identity", "create", "my cat", *password, home=wallet)
+    assert "not published; walletcli publish 'my cat'" in cli("sync", "my cat", *password, home=wallet).stdout
+
+
 def test_what_fails_is_in_the_answer_and_the_exit_code(
     answer: Answer, cli: Cli, bound: Path, node: NodeProcess, password: Password
 ) -> None:

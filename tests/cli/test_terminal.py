@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import stat
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +20,7 @@ import pytest
 
 from tests.cli.conftest import MNEMONIC, PASSWORD, Answer
 from tests.conftest import FAST_KDF, clean_environment
+from walletcli.cli.terminal import Terminal
 
 Write = Callable[[str, str | bytes], str]
 Spawn = Callable[..., pexpect.spawn]
@@ -137,6 +141,24 @@ def test_a_signal_clears_the_words_from_the_screen(on_terminal: Spawn, home: Pat
     child.expect_exact("\x1b[2J\x1b[H" + SCREEN_END)
     assert ended(child) == 128 + number
     assert not home.exists()
+
+
+def test_sentences_are_broken_between_words_and_addresses_stay_whole() -> None:
+    master, slave = os.openpty()
+    try:
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+        address = "walletcli://relay.example:7411/did:key:" + "z" * 48
+        Terminal(slave, can_clear=False).say(f"  {'some words ' * 10}\n\n  {address}")
+        written = b""
+        while not written.endswith(b"z\r\n"):
+            written += os.read(master, 4096)
+        lines = written.decode().replace("\r", "").split("\n")
+    finally:
+        os.close(slave)
+        os.close(master)
+    assert [line for line in lines if len(line) > 40] == [f"  {address}"]
+    assert " ".join(" ".join(lines).split()) == "some words " * 10 + address
+    assert all(line.startswith("  ") for line in lines if line)
 
 
 def test_a_terminal_without_screen_is_warned_of(on_terminal: Spawn, home: Path) -> None:

@@ -40,8 +40,8 @@ def show_and_ask_back(terminal: Terminal, words: Secret, recipe: str | None, *, 
 
 def _show(terminal: Terminal, words: Sequence[str]) -> None:
     terminal.clear()
-    terminal.write(f"These {len(words)} words are the wallet. Write them on paper, in this order.\n")
-    terminal.write("Whoever has them has every identity; without them a lost device cannot be replaced.\n\n")
+    terminal.say(f"These {len(words)} words are the wallet. Write them on paper, in this order.")
+    terminal.say("Whoever has them has every identity; without them a lost device cannot be replaced.\n")
     for start in range(0, len(words), COLUMNS):
         cells = [f"{start + offset + 1:2}. {word}" for offset, word in enumerate(words[start : start + COLUMNS])]
         terminal.write("  " + "".join(cell.ljust(18) for cell in cells).rstrip() + "\n")

@@ -12,7 +12,7 @@ from walletcli.cli.invocation import Invocation
 from walletcli.cli.output import note, pairs, safe, table, warn
 from walletcli.cli.relay import warn_of_clear_text
 from walletcli.cli.times import SPREAD, date_text
-from walletcli.errors import PartialError, UsageError
+from walletcli.errors import NetworkError, PartialError, UsageError
 
 if TYPE_CHECKING:
     from walletcli.wallet.access.session import Session
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _AGAIN = "go on with: walletcli wallet recover"
+_WHOM = (
+    "--relay ADDRESS for each relay that may have something, --relay dht for the DHT, --kit DIRECTORY for an exit kit"
+)
 _NAMES = (
     "relays", "kits", "gap", "together", "sources", "spread_s", "keep_devices", "accept_link", "scan", "beyond",
     "decoys", "gone",
@@ -70,6 +73,16 @@ def wish_of(options: dict[str, Any]) -> Wish:
     return wish
 
 
+def require_somebody(journal: Journal) -> None:
+    """Refuse to go on with a restore that has nobody to ask: it would say that it is done, and bring nothing.
+
+    Raises:
+        NetworkError: ``relay.none``.
+    """
+    if not journal.plan.looks_up:
+        raise NetworkError("relay.none", "no relay is known, so nothing was looked up", f"name some: {_WHOM}")
+
+
 def announce(invocation: Invocation, journal: Journal, *, yes: bool) -> None:
     """Say what will be looked up and what that reveals, and ask, unless that has been answered.
 
@@ -86,7 +99,7 @@ def announce(invocation: Invocation, journal: Journal, *, yes: bool) -> None:
         return
     with open_terminal(invocation, "ask whether to look the identities up", "give --yes, or --offline") as terminal:
         for line in lines:
-            terminal.write(safe(line) + "\n")
+            terminal.say(safe(line))
         if not terminal.confirm("Go on?"):
             raise UsageError(
                 "recovery.declined", "nothing was looked up", "answer y; or give --offline, which makes only the keys"
@@ -123,7 +136,7 @@ def go_on(invocation: Invocation, session: Session, file: JournalFile, done: str
     lines = ["", *_lines(report)] if file.journal.plan.looks_up else []
     invocation.answer(answer, [done, *status_lines(status), *lines])
     if not file.journal.plan.looks_up and not invocation.json:
-        note("No relay was named: nothing was looked up. Next: walletcli wallet recover --relay URL")
+        note(f"No relay was named: nothing was looked up. Next: walletcli wallet recover, with {_WHOM}")
     _raise_if_incomplete(report)
 
 
@@ -151,6 +164,12 @@ def _how_to_go_on(report: Report) -> str:
         return "name more with: walletcli wallet recover --relay URL; or accept fewer sources with --sources N"
     if any(item.missing.kind in ("relay", "kit") for item in report.not_found):
         return f"{_AGAIN}; where a relay or an exit kit is gone for good, with --gone PLACE"
+    lost = [item.identity for item in report.not_found if item.missing.kind == "provider"]
+    if lost and lost[0] is not None:
+        move = f"walletcli provider migrate {lost[0].label_word} ADDRESS"
+        return (
+            f"{_AGAIN}, with --kit DIRECTORY if you have an exit kit; where a provider is gone for good, then: {move}"
+        )
     return _AGAIN
 
 

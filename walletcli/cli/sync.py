@@ -72,6 +72,8 @@ def _warn(report: SyncReport) -> None:
 def _lines(report: SyncReport) -> list[str]:
     data = report.data
     fields = [("identity", report.identity.label)]
+    if report.identity.stored is None and data is None:
+        fields.append(("state", f"not published; walletcli publish {report.identity.label_word}"))
     if report.record is not None:
         fields.append(("record", "signed anew and stored" if report.record == "signed" else "stored again"))
     if report.contacts is not None:

@@ -44,6 +44,26 @@ class Terminal:
         while data:
             data = data[os.write(self.descriptor, data) :]
 
+    def say(self, text: str) -> None:
+        """Write sentences, broken between words where the terminal ends; lines keep their indentation."""
+        import textwrap
+
+        columns = self._columns()
+        for line in text.split("\n"):
+            indent = line[: len(line) - len(line.lstrip(" "))]
+            broken = textwrap.wrap(
+                line.strip(), columns, initial_indent=indent, subsequent_indent=indent,
+                break_long_words=False, break_on_hyphens=False,
+            )  # fmt: skip
+            self.write("\n".join(broken) + "\n")
+
+    def _columns(self) -> int:
+        """Return how wide the terminal is, or 80 where it does not say."""
+        try:
+            return os.get_terminal_size(self.descriptor).columns or 80
+        except OSError:
+            return 80
+
     def ask(self, prompt: str) -> str:
         """Ask for a line, which the terminal echoes.
 

@@ -142,6 +142,7 @@ def recover(invocation: Invocation, /, yes: bool, **options: Any) -> None:
     wish = restoring.wish_of(options)
     with invocation.session() as session:
         file = journal_of(session, wish)
+        restoring.require_somebody(file.journal)
         restoring.announce(invocation, file.journal, yes=yes)
         restoring.go_on(invocation, session, file, "Recovered.")
 

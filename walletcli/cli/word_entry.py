@@ -21,13 +21,11 @@ if TYPE_CHECKING:
 REMOVE = "\b"
 """What the line reader returns for Backspace on an empty line: take the last word back."""
 
-_INTRODUCTION = """\
-Type the words in their order, or paste them all. Space or Enter ends a word; its first letters
-are enough if no other word begins like that, and Tab completes it. Backspace on an empty line
-takes a word back. A number corrects that word. '?' lists what the last word could be. Enter on
-an empty line ends.
-
-"""
+_INTRODUCTION = (
+    "Type the words in their order, or paste them all. Space or Enter ends a word; its first letters are enough if no "
+    "other word begins like that, and Tab completes it. Backspace on an empty line takes a word back. A number "
+    "corrects that word. '?' lists what the last word could be. Enter on an empty line ends.\n"
+)
 
 LineReader = Callable[[str], str]
 """Shows a prompt and returns what was typed."""
@@ -55,7 +53,7 @@ def read_mnemonic(invocation: Invocation, file: SecretFile | None, language: str
 def enter_words(terminal: Terminal, sheet: WordSheet) -> Secret:
     """Ask for words until they make a mnemonic; the sheet keeps what was typed."""
     read_line = _line_reader(terminal, sheet)
-    terminal.write(_INTRODUCTION)
+    terminal.say(_INTRODUCTION)
     while True:
         typed = read_line(_prompt(sheet))
         if typed == REMOVE:

@@ -76,7 +76,7 @@ def _not_hosted(code: str, name: str, said: str) -> NetworkError:
             return NetworkError(
                 "host.invitation",
                 f"{name} grants only to whom it has invited ({said})",
-                f"ask the operator of {name} for an invitation, or for a new one",
+                f"ask the operator of {name} for an invitation, or for a new one; give it with --invitation-prompt",
             )
     return NetworkError(
         "host.not-bound",

@@ -66,7 +66,9 @@ def accepted_keys(links: Sequence[Link], *, accept: bool) -> tuple[str, ...]:
     if links and not accept:
         listed = "; ".join(link.text for link in links)
         raise InputError(
-            "link.would-link", f"this would tie identities together: {listed}", "go ahead with --accept-link"
+            "link.would-link",
+            f"this would tie identities together: {listed}",
+            "nothing has been sent; to go ahead, and have it remembered: --accept-link. What was seen stays seen",
         )
     return tuple(link.key for link in links)
 

@@ -141,7 +141,9 @@ def _opened(session: Session, inquiry: Inquiry, data: bytes) -> OpenExport:
         if error.code != "sealed.not-for-you":
             raise
         raise VerificationError(
-            error.code, "the export is sealed to somebody else", "import it with the identity that it is for: --as WHO"
+            error.code,
+            "the export is sealed to somebody else",
+            "import it with the identity it is for: --as LABEL",
         ) from error
 
 

@@ -39,7 +39,7 @@ def own_identity(wallet: WalletView, who: str | None) -> IdentityView:
         raise UsageError(
             "contact.which-identity",
             f"this wallet holds {len(wallet.identities)} identities, and each has contacts of its own",
-            "say which one with --as WHO",
+            "say which one with --as LABEL",
         )
     return wallet.identities[0]
 
