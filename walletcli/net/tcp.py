@@ -7,6 +7,7 @@ import queue
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from walletcli.errors import NetworkError
@@ -16,7 +17,8 @@ from walletcli.net.stream import SocketStream, reason, remaining_s, secured, tim
 MAX_TRIES: Final = 4
 """How many of a name's addresses are tried, at most."""
 
-_Target = tuple[socket.AddressFamily, str]
+Target = tuple[socket.AddressFamily, str]
+"""A numeric address, and of which family it is."""
 
 
 class TcpDialer:
@@ -49,9 +51,21 @@ class TcpDialer:
     def allow_datagrams(self, address: NodeAddress) -> None:
         """Allow them: they show no more than a connection from here does."""
 
+    def usable(self, address: NodeAddress, targets: Sequence[Target]) -> Sequence[Target]:
+        """Return which of the numeric addresses behind a node's address may be connected to: here all of them.
+
+        Args:
+            address: where to.
+            targets: what its host stands for, after any look-up of a name.
+
+        Raises:
+            NetworkError: none of them may.
+        """
+        return targets
+
     def _connect(self, address: NodeAddress, deadline_s: float) -> socket.socket:
         name = address.to_text()
-        targets = _targets(address, deadline_s)[:MAX_TRIES]
+        targets = self.usable(address, _targets(address, deadline_s)[:MAX_TRIES])
         failure: OSError | None = None
         for number, (family, host) in enumerate(targets):
             # a dead address must leave time for the living ones behind it
@@ -74,7 +88,7 @@ class TcpDialer:
         ) from failure
 
 
-def _targets(address: NodeAddress, deadline_s: float) -> list[_Target]:
+def _targets(address: NodeAddress, deadline_s: float) -> list[Target]:
     try:
         literal = ipaddress.ip_address(address.host)
     except ValueError:
@@ -87,9 +101,9 @@ def _targets(address: NodeAddress, deadline_s: float) -> list[_Target]:
     return _look_up(address, deadline_s)
 
 
-def _look_up(address: NodeAddress, deadline_s: float) -> list[_Target]:
+def _look_up(address: NodeAddress, deadline_s: float) -> list[Target]:
     """Ask the system's resolver, which knows no deadline of its own, from a thread that may be left behind."""
-    answers: queue.SimpleQueue[list[_Target] | OSError] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[list[Target] | OSError] = queue.SimpleQueue()
 
     def ask() -> None:
         try:

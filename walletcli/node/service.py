@@ -28,10 +28,12 @@ from walletcli.node.hosting.routes import HostRoutes
 from walletcli.node.identity import NodeIdentity
 from walletcli.node.limits import ConnectionLimits
 from walletcli.node.metrics import Metrics, Reading, memory_bytes
+from walletcli.node.named_nodes import NamedNodes
 from walletcli.node.operator_pages import OperatorPages
 from walletcli.node.packets import PacketRoutes
 from walletcli.node.page import Facts
 from walletcli.node.peers import Peer
+from walletcli.node.public_dialer import PublicDialer
 from walletcli.node.routes import Routes
 from walletcli.node.server import TICK_S, Server
 from walletcli.node.sinks import Sinks
@@ -113,8 +115,12 @@ class Service:
         if config.sources or self._dht is not None:
             peers = [Peer(address, dialer) for address in config.sources]
             find = self._dht.find if self._dht is not None else None
+            named = None
+            if self._dht is not None and config.dht.named_nodes:
+                public = PublicDialer(config.dht.named_networks)
+                named = NamedNodes(identity.record.packet.public_key, store, public, workers, peering, loop)
             self._sources = Sources(
-                peers, store, self._writer, self._clock, workers, peering, loop, provider.claim_of, find
+                peers, store, self._writer, self._clock, workers, peering, loop, provider.claim_of, find, named
             )
             self.gate.on_stored.append(self._sources.is_fresh)
             if self._dht is not None:

@@ -19,6 +19,7 @@ from walletcli.node.batch_writer import BatchWriter
 from walletcli.node.clock import Clock
 from walletcli.node.hosting.kept import Claim
 from walletcli.node.metrics import Peering
+from walletcli.node.named_nodes import NamedNodes
 from walletcli.node.peers import Peer
 from walletcli.node.store import Outcome, PutApprovals, PutDocument, PutPacket, Store
 from walletcli.node.workers import Workers
@@ -59,6 +60,7 @@ class Sources:
         loop: the running event loop.
         claim_of: returns this node's grant that a document holds, or None.
         find: looks for a packet in the DHT; None without one.
+        named: nodes that records name, asked for documents that no peer has; None: nobody is asked for that.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Sources:
         loop: asyncio.AbstractEventLoop,
         claim_of: Callable[[Document], Claim | None],
         find: Callable[[bytes], Awaitable[SignedPacket | None]] | None = None,
+        named: NamedNodes | None = None,
     ) -> None:
         self._peers = list(peers)
         self._store = store
@@ -82,6 +85,7 @@ class Sources:
         self._loop = loop
         self._claim_of = claim_of
         self._find = find
+        self._named = named
         self._not_before: dict[bytes, float] = {}
         self._paused: dict[str, float] = {}
         self._waiting: dict[bytes, list[Found]] = {}
@@ -234,17 +238,56 @@ class Sources:
         if document_hash is not None:
             body = self._store.document(document_hash)
             if body is None:
-                await self.mirror(document_hash)
+                await self._mirror_soon(packet.public_key, document_hash)
             elif self._store.approvals(document_hash) is None:
                 await self._fetch_approvals(document_hash, body)
         payload = packet.to_relay_payload()
         outcome = await self._writer.write(PutPacket(packet.public_key, payload, packet.seq, document_hash))
         return outcome is not Outcome.NOT_APPROVED
 
-    async def mirror(self, document_hash: bytes) -> None:
-        """Fetch a document from the sources and store it, if one of them has it; raises StorageError."""
-        if self._peers:
-            await self._fetch_document(document_hash)
+    async def mirror(self, key: bytes, document_hash: bytes) -> None:
+        """Fetch a document from the sources, or else from nodes that records name, and store it if one has it.
+
+        Args:
+            key: whose document it is, 32 bytes.
+            document_hash: its SHA-256.
+
+        Raises:
+            StorageError: the store cannot be written.
+        """
+        if self._peers and await self._fetch_document(document_hash) is not None:
+            return
+        if self._named is not None:
+            await self._from_named(key, document_hash, self._named)
+
+    def learn(self, body: bytes) -> None:
+        """Note which nodes a document names, for what may be looked for later."""
+        if self._named is not None:
+            self._named.learn(body)
+
+    async def _mirror_soon(self, key: bytes, document_hash: bytes) -> None:
+        """Ask the sources now, and nodes that records name without keeping anybody waiting."""
+        if self._peers and await self._fetch_document(document_hash) is not None:
+            return
+        if self._named is not None:
+            before = self._store.named_document(key)
+            body = self._store.document(before) if before is not None else None
+            if body is not None:
+                self._named.learn(body)  # it goes when the packet that is stored next does not name it
+            task = self._loop.create_task(self._from_named(key, document_hash, self._named))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _from_named(self, key: bytes, document_hash: bytes, named: NamedNodes) -> None:
+        try:
+            found = await named.fetch(key, document_hash)
+            if found is None or not await self._store_document(found.body):
+                return
+            self._counters.found += 1
+            if found.beside is not None:
+                await self._writer.write(PutApprovals(document_hash, found.beside.to_bytes()))
+        except StorageError as error:
+            log.error("source.not-stored", code=error.code)
 
     async def _fetch_document(self, document_hash: bytes) -> bytes | None:
         def ask(peer: Peer) -> bytes | None:
@@ -294,6 +337,8 @@ class Sources:
             task.cancel()
         for peer in self._peers:
             peer.close()
+        if self._named is not None:
+            self._named.close()
 
 
 def _seq(packet: SignedPacket) -> int:

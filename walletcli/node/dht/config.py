@@ -17,6 +17,8 @@ from walletcli.dht.contacts import Address
 from walletcli.dht.settings import DEFAULT_COPIES, MAX_COPIES, PUBLIC_BOOTSTRAP, Settings
 from walletcli.errors import InputError
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 DEFAULT_PORT: Final = 6881
 DEFAULT_WRITER_PORT: Final = 6882
 
@@ -40,6 +42,11 @@ TEMPLATE: Final = """
 # republish_minutes = 60
 # pins = []
 # sample = 1000
+# Whether a document that a record kept alive here names, and that no source has, is asked for at the nodes that the
+# record itself names (pinned to their keys), and at other nodes that records name. Only public addresses are asked, and
+# those of the networks here (192.168.0.0/16, say).
+# named_nodes = true
+# named_networks = []
 """
 
 _HOST_PORT: Final = re.compile(r"\[([0-9a-fA-F:.]+)\]:([0-9]{1,5})|([A-Za-z0-9.-]{1,253}):([0-9]{1,5})")
@@ -49,7 +56,8 @@ _NUMBERS: Final = {
     "republish_minutes": (15, 360),
     "sample": (0, 1_000_000),
 }
-_LISTS: Final = {"listen": 2, "bootstrap": 16, "peers": 256, "pins": 100_000}
+_LISTS: Final = {"listen": 2, "bootstrap": 16, "peers": 256, "pins": 100_000, "named_networks": 64}
+_FLAGS: Final = ("private", "named_nodes")
 
 
 class Join(Enum):
@@ -75,6 +83,8 @@ class DhtConfig:
         republish_minutes: length of the first round.
         pins: public keys (32 bytes) that are kept alive.
         sample: how many packets of the store are kept alive in each round.
+        named_nodes: whether nodes are asked for documents because records name them.
+        named_networks: where those may be, beside public addresses.
     """
 
     join: Join = Join.AUTO
@@ -87,6 +97,8 @@ class DhtConfig:
     republish_minutes: int = 60
     pins: tuple[bytes, ...] = ()
     sample: int = 1000
+    named_nodes: bool = True
+    named_networks: tuple[Network, ...] = ()
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> DhtConfig:
@@ -95,7 +107,7 @@ class DhtConfig:
         Raises:
             InputError: ``config.unknown``, ``config.value``, ``id.*``, ``encoding.*``.
         """
-        known = {"join", "private", *_LISTS, *_NUMBERS}
+        known = {"join", *_FLAGS, *_LISTS, *_NUMBERS}
         unknown = sorted(table.keys() - known)
         if unknown:
             hint = f"known here: {', '.join(sorted(known))}"
@@ -103,8 +115,9 @@ class DhtConfig:
         values: dict[str, Any] = {}
         if "join" in table:
             values["join"] = _join(table["join"])
-        if "private" in table:
-            values["private"] = _flag("private", table["private"])
+        for name in _FLAGS:
+            if name in table:
+                values[name] = _flag(name, table[name])
         for name, (low, high) in _NUMBERS.items():
             if name in table:
                 values[name] = _number(name, table[name], low, high)
@@ -174,9 +187,17 @@ def _pin(name: str, text: str) -> bytes:
     return IdentityId.from_text(text).public_key
 
 
+def _network(name: str, text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise InputError("config.value", f"{text!r} in dht.{name} of node.toml is not a network") from None
+
+
 _READERS: Final[Mapping[str, Any]] = {
     "listen": _numeric_place,
     "peers": _numeric_place,
     "bootstrap": _place,
     "pins": _pin,
+    "named_networks": _network,
 }

@@ -40,7 +40,8 @@ class Keeper:
         config: pins, size of the sample, length of the first round.
         own_key: of the node's own record, 32 bytes.
         counters: what is counted.
-        mirror: fetches a document (by its SHA-256) that a kept packet names and the store lacks.
+        mirror: fetches a document that a kept packet names and the store lacks: takes the key and the SHA-256.
+        kept: is told of the document of each kept packet that the store has.
     """
 
     def __init__(
@@ -50,7 +51,8 @@ class Keeper:
         config: DhtConfig,
         own_key: bytes,
         counters: DhtCounters,
-        mirror: Callable[[bytes], Awaitable[None]],
+        mirror: Callable[[bytes, bytes], Awaitable[None]],
+        kept: Callable[[bytes], None],
     ) -> None:
         self._member = member
         self._store = store
@@ -58,6 +60,7 @@ class Keeper:
         self._own_key = own_key
         self._counters = counters
         self._mirror = mirror
+        self._kept = kept
         self._round_s = config.republish_minutes * 60.0
         self._random = secrets.SystemRandom()
 
@@ -108,8 +111,13 @@ class Keeper:
             await self._member.keep(key)
             self._counters.kept += 1
             document_hash = self._store.named_document(key)
-            if document_hash is not None and self._store.document(document_hash) is None:
-                await self._mirror(document_hash)
+            if document_hash is None:
+                return
+            body = self._store.document(document_hash)
+            if body is None:
+                await self._mirror(key, document_hash)
+            else:
+                self._kept(body)
         except WalletError as error:
             log.warning("dht.not-kept", code=error.code)
         except Exception as error:  # noqa: BLE001 - a bug costs one packet its turn, not the round

@@ -41,7 +41,7 @@ class NodeDht:
         self.sources: Sources | None = None
         self.member = DhtMember(settings, identity.files.dht_state, store, counters, self._met)
         own_key = identity.record.packet.public_key
-        self.keeper = Keeper(self.member, store, config, own_key, counters, self._mirror)
+        self.keeper = Keeper(self.member, store, config, own_key, counters, self._mirror, self._kept)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -90,9 +90,13 @@ class NodeDht:
         if self.sources is not None:
             await self.sources.take(packet)
 
-    async def _mirror(self, document_hash: bytes) -> None:
+    async def _mirror(self, key: bytes, document_hash: bytes) -> None:
         if self.sources is not None:
-            await self.sources.mirror(document_hash)
+            await self.sources.mirror(key, document_hash)
+
+    def _kept(self, body: bytes) -> None:
+        if self.sources is not None:
+            self.sources.learn(body)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
