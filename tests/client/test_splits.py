@@ -78,6 +78,12 @@ def test_a_healing_document_with_the_seq_of_the_split_is_one_more_side() -> None
     assert chosen(knowing(OLD), healing(100)) == OLD
 
 
+def test_a_document_from_before_the_split_that_names_it_heals_nothing() -> None:
+    """Whoever splits an identity can sign such a one as well: `seq` alone says what comes later."""
+    assert chosen(knowing(OLD), healing(99)) == OLD
+    assert chosen(knowing(OLD), healing(99), LEFT, RIGHT) == OLD
+
+
 def test_a_split_below_what_is_remembered_is_over() -> None:
     memory = knowing(healing())
     later = record(seq=300)
