@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.wallet.airgap.parts import Machines, here
+from tests.wallet.airgap.parts import TREE, Machines, here
 from tests.wallet.test_security_keys import Prompts, Shelf
 from walletcli.core.approvals import check_follows
 from walletcli.core.identity_id import IdentityId
-from walletcli.core.record import Record
+from walletcli.core.packet import SignedPacket
+from walletcli.core.record import Record, packet_value
 from walletcli.errors import WalletError
 from walletcli.wallet.airgap.making import Wish, ask_to_enrol
 from walletcli.wallet.approvers.deciding import add_approver, list_approvers, remove_approver
@@ -113,3 +115,43 @@ def test_keys_that_are_lost_are_left_out_after_a_question(alice: Machines, shelf
     document = record_of(alice).document
     assert document is not None
     assert document.approvers is None
+
+
+def thiefs(machines: Machines, seq: int, **fields: Any) -> str:
+    """Return the path of a record file that the root signed and nobody approved."""
+    last = record_of(machines).document
+    assert last is not None
+    document = replace(last, seq=seq, previous=last.hash, **fields)
+    packet = SignedPacket.sign(TREE.root(machines.view("alice").index), seq, packet_value(document))
+    path = machines.path()
+    Path(path).write_bytes(Record.verified(packet, document.to_bytes()).to_bytes())
+    return path
+
+
+@pytest.mark.parametrize("approvers", ["kept", "removed"])
+def test_a_record_file_that_nobody_approved_is_not_taken_over(alice: Machines, approvers: str) -> None:
+    before = record_of(alice)
+    fields: dict[str, None] = {} if approvers == "kept" else {"approvers": None}
+    path = thiefs(alice, before.packet.seq + 5, **fields)
+    assert refusal(lambda: alice.apply(path)) == "approval.missing"
+    assert record_of(alice) == before
+
+
+def test_a_record_file_that_was_approved_is_taken_over(alice: Machines) -> None:
+    change(alice)
+    alice.approve(alice.ask().path)
+    approved, path = record_of(alice, alice.cold), alice.path()
+    Path(path).write_bytes(approved.to_bytes())
+    alice.apply(path)
+    assert record_of(alice) == approved
+
+
+def test_a_record_file_with_the_seq_of_another_record_is_a_split_and_not_taken_over(tmp_path: Path) -> None:
+    machines = Machines(tmp_path)
+    machines.create("alice", name="Alice")
+    before = record_of(machines)
+    path = thiefs(machines, before.packet.seq, profile={"name": "Mallory"})
+    assert refusal(lambda: machines.apply(path)) == "record.equivocation"
+    later = thiefs(machines, before.packet.seq + 5)
+    assert refusal(lambda: machines.apply(later)) == "record.equivocation"
+    assert record_of(machines) == before

@@ -29,6 +29,7 @@ from walletcli.core.short_record import from_short, to_short
 from walletcli.errors import FormatError, InputError, StorageError, UsageError, VerificationError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap.book import Context, RequestBook, Waiting
+from walletcli.wallet.airgap.record_files import check_record_file
 from walletcli.wallet.airgap.review import KINDS, request_json
 from walletcli.wallet.airgap.waiting import change_book, read_book, require_watch
 from walletcli.wallet.approvers.asking import beside_of
@@ -264,6 +265,7 @@ def _apply_record(session: Session, data: bytes) -> Applied:
         raise InputError(
             "identity.unknown", "the record is of an identity that this wallet does not hold", "ask to be enrolled"
         )
+    check_record_file(session, held, record)
     view = session.change(Adopt(held.index, data))
     return Applied(None, (AppliedItem(0, "record", view.public_key, view.label, record.packet.seq),), ())
 
