@@ -1,4 +1,4 @@
-"""Devices without HID: packets go to a `Device` or `TrezorDevice` in this process. For tests that need no kernel."""
+"""Devices without HID: packets go to a device of the tests in this process. For tests that need no kernel."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import queue
 from typing import Any
 
 from tests.hid.device import Device
+from tests.hid.ledger_device import LedgerDevice
 from tests.hid.trezor_device import TrezorDevice, places_of
 from walletcli.core.secret import Secret
 from walletcli.errors import SignerError
@@ -59,6 +60,17 @@ class InProcessTrezor(InProcess):
         return TrezorDevice(self.arrived.put, **options)
 
 
+class InProcessLedger(InProcess):
+    """The connection to a Ledger.
+
+    Args:
+        options: of the `LedgerDevice`.
+    """
+
+    def _plugged(self, **options: Any) -> Any:
+        return LedgerDevice(self.arrived.put, **options)
+
+
 class TrezorOwner:
     """Answers the prompts of a Trezor.
 
@@ -106,6 +118,7 @@ class Owner:
         self.pins = list(pins)
         self.tries: list[int | None] = []
         self.touches = 0
+        self.texts: list[str] = []
         self.reasons: list[str] = []
 
     def pin(self, key: str, tries_left: int | None, *, again: bool) -> Secret:
@@ -116,6 +129,9 @@ class Owner:
 
     def touch(self, key: str) -> None:
         self.touches += 1
+
+    def compare(self, device: str, text: str) -> None:
+        self.texts.append(text)
 
     def missed(self, reason: str) -> None:
         self.reasons.append(reason)

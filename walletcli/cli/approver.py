@@ -1,4 +1,4 @@
-"""``walletcli identity approver``: security keys that must agree to what moves an identity."""
+"""``walletcli identity approver``: security keys and Ledgers that must agree to what moves an identity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import note, safe, table, warn
 
 if TYPE_CHECKING:
-    from walletcli.wallet.approvers.deciding import ApproversView
+    from walletcli.wallet.approvers.deciding import ApproversView, ApproverView
 
 STATES = {
     "in-force": "in force",
@@ -25,7 +25,7 @@ _THRESHOLD = click.option("--threshold", type=click.IntRange(1, 8), metavar="N",
 
 @click.group("approver", cls=Noun)
 def approver() -> None:
-    """Have security keys agree to what moves an identity."""
+    """Have security keys, or Ledgers, agree to what moves an identity."""
 
 
 @approver.command("list", unlocks=True, example="walletcli identity approver list alice")
@@ -42,7 +42,7 @@ def list_(invocation: Invocation, who: str) -> None:
 
 @approver.command("add", unlocks=True, example="walletcli identity approver add alice --name 'blue key'")
 @click.argument("who", metavar="ID")
-@click.option("--key", "which", metavar="KEY", help="Path or serial number of the key, if several are there.")
+@click.option("--key", "which", metavar="KEY", help="Path or serial number of the device, if several are there.")
 @click.option("--name", metavar="NAME", help="Your own name for it; never published.")
 @click.option("--no-pin", is_flag=True, help="A touch is enough: do not ask for the key's PIN.")
 @_THRESHOLD
@@ -54,7 +54,7 @@ def add(
     invocation: Invocation, who: str, which: str | None, name: str | None, no_pin: bool,
     threshold: int | None, delay_days: int | None, accept_link: bool,
 ) -> None:  # fmt: skip
-    """Make a security key an approver of an identity; it is touched twice."""
+    """Make a security key (touched twice) or a Ledger (its text confirmed) an approver of an identity."""
     from walletcli.cli.unlocking import open_wallet_here
     from walletcli.wallet.approvers.deciding import add_approver
 
@@ -98,7 +98,7 @@ def _lines(found: ApproversView) -> list[str]:
         (
             safe(item.name) or "(this wallet cannot ask it)",
             item.approver.public_key.hex()[:16],
-            "PIN and touch" if item.approver.user_verification else "touch",
+            _needs(item),
             STATES[item.state],
         )
         for item in found.approvers
@@ -107,6 +107,12 @@ def _lines(found: ApproversView) -> list[str]:
     if found.threshold:
         lines.append(f"{found.threshold} must approve; without them a change takes {found.delay_days} days")
     return lines
+
+
+def _needs(item: ApproverView) -> str:
+    if item.approver.form:
+        return "text confirmed on its screen"
+    return "PIN and touch" if item.approver.user_verification else "touch"
 
 
 def _say_next(invocation: Invocation, found: ApproversView) -> None:

@@ -21,26 +21,34 @@ _WHICH = click.option("--key", "which", metavar="KEY", help="Path or serial numb
 
 @click.group(cls=Noun)
 def key() -> None:
-    """Let security keys (FIDO2) open the wallet; see what a Trezor holds."""
+    """Let security keys (FIDO2) open the wallet; see what Trezors and Ledgers say."""
 
 
 @key.command("list", example="walletcli key list")
 @pass_invocation
 def list_(invocation: Invocation) -> None:
-    """List the security keys that are plugged in, the slots that they open, and Trezors."""
+    """List the security keys that are plugged in, the slots that they open, Trezors and Ledgers."""
+    from walletcli.cli.ledger_page import ledger_row
     from walletcli.cli.trezor_page import trezor_row
+    from walletcli.wallet.ledgers import list_ledgers
     from walletcli.wallet.security_keys import list_keys
     from walletcli.wallet.trezors import list_trezors
 
-    keys, trezors = list_keys(invocation.home), list_trezors()
+    keys, trezors, ledgers = list_keys(invocation.home), list_trezors(), list_ledgers()
     rows = [(view.key.path, view.key.name, view.state, ", ".join(map(str, view.slots)) or "-") for view in keys]
     rows += [trezor_row(view) for view in trezors if view.over == "hid"]
+    rows += map(ledger_row, ledgers)
     lines = table([("KEY", "NAME", "STATE", "OPENS SLOT"), *rows]) if rows else ["no security key is plugged in"]
-    found = {"keys": [view.to_json() for view in keys], "trezors": [view.to_json() for view in trezors]}
+    found = {
+        "keys": [view.to_json() for view in keys],
+        "trezors": [view.to_json() for view in trezors],
+        "ledgers": [view.to_json() for view in ledgers],
+    }
     invocation.answer(found, lines)
-    for view in keys:
-        if view.refused is not None:
-            note(f"{view.key.path}: {view.refused.message}; {view.refused.hint}")
+    refused = [(view.key.path, view.refused) for view in keys] + [(view.device.path, view.fault) for view in ledgers]
+    for path, why in refused:
+        if why is not None:
+            note(f"{path}: {why.message}; {why.hint}")
     for trezor in trezors:
         if trezor.over == "webusb":
             note(f"{trezor.device.path}: of this Trezor, the security key alone can be reached (it signs over WebUSB)")
@@ -52,12 +60,16 @@ def list_(invocation: Invocation) -> None:
               help="Of a Trezor: ask it for identity N of the scheme slip13.")  # fmt: skip
 @pass_invocation
 def info(invocation: Invocation, which: str | None, index: int | None) -> None:
-    """Show what a security key or a Trezor says about itself."""
+    """Show what a security key, a Trezor or a Ledger says about itself."""
+    from walletcli.wallet.ledgers import is_ledger
     from walletcli.wallet.security_keys import key_info
     from walletcli.wallet.trezors import is_trezor
 
     if index is not None or is_trezor(which):
         _trezor_info(invocation, which, index)
+        return
+    if is_ledger(which):
+        _ledger_info(invocation, which)
         return
     view = key_info(invocation.home, which)
     assert view.facts is not None
@@ -82,6 +94,14 @@ def _trezor_info(invocation: Invocation, which: str | None, index: int | None) -
 
     view = trezor_info(which, TrezorTerminal(invocation), index)
     invocation.answer({"trezor": view.to_json()}, trezor_lines(view))
+
+
+def _ledger_info(invocation: Invocation, which: str | None) -> None:
+    from walletcli.cli.ledger_page import ledger_lines
+    from walletcli.wallet.ledgers import ledger_info
+
+    view = ledger_info(which)
+    invocation.answer({"ledger": view.to_json()}, ledger_lines(view))
 
 
 def _try_trezor(invocation: Invocation, which: str | None, index: int) -> None:
@@ -176,7 +196,7 @@ def remove(invocation: Invocation, number: int) -> None:
 @key.command("udev-rules", example="walletcli key udev-rules")
 @pass_invocation
 def udev_rules(invocation: Invocation) -> None:
-    """Print the rule that gives security keys and Trezors to whoever sits at a Linux machine."""
+    """Print the rule that gives security keys, Trezors and Ledgers to whoever sits at a Linux machine."""
     from walletcli.signers.devices.udev import RULES, RULES_PATH
 
     invocation.answer({"path": RULES_PATH, "rules": RULES}, RULES.splitlines())

@@ -1,4 +1,4 @@
-"""How a person is asked for the PIN and the touch of a security key."""
+"""How a person is asked for the PIN and the touch of a security key, and to read what a device with a screen shows."""
 
 from __future__ import annotations
 
@@ -51,6 +51,12 @@ class TerminalPrompts:
     def touch(self, key: str) -> None:
         """Say on stderr that the key waits for a touch."""
         note(f"Touch {key} now.")
+
+    def compare(self, device: str, text: str) -> None:
+        """Say on stderr what the device's screen must show: each part of the text on a line of its own."""
+        note(f"Compare: {safe(device)} must show this text, and nothing else. Confirm it there, or refuse it there.")
+        for part in text.split(". "):
+            note(f"    {safe(part)}")
 
     def missed(self, reason: str) -> None:
         """Warn that a key did not open the vault, and that it is opened another way."""

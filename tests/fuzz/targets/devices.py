@@ -1,4 +1,4 @@
-"""Packets from a security key or a Trezor, and the answers that they make up."""
+"""Packets from a security key, a Trezor or a Ledger, and the answers that they make up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 from tests.core.vectors import VECTORS
 from tests.fuzz.target import Target
-from tests.hid.in_process import TrezorOwner
+from tests.hid.in_process import InProcessLedger, Owner, TrezorOwner
+from walletcli.core.approval import Subject
+from walletcli.core.document_parts import Approver, Form
 from walletcli.core.slip13 import identity_uri
 from walletcli.errors import WalletError
 from walletcli.signers.devices.channel import HidChannel
@@ -20,6 +22,10 @@ from walletcli.signers.devices.ctaphid import (
     to_packets,
 )
 from walletcli.signers.devices.failures import told_as_ours
+from walletcli.signers.devices.ledger import Ledger, approver_path
+from walletcli.signers.devices.ledger_frames import MAX_MESSAGE_BYTES as MAX_LEDGER_BYTES
+from walletcli.signers.devices.ledger_frames import PacketReassembly
+from walletcli.signers.devices.ledger_frames import to_packets as to_ledger_packets
 from walletcli.signers.devices.trezor import Trezor
 from walletcli.signers.devices.trezor_fields import MAX_NUMBER, NUMBER, decode, encode
 
@@ -161,9 +167,76 @@ def _trezor_conversations() -> list[bytes]:
     return [features + key, features + pin + passphrase + key, features + button + button + pin + key]
 
 
+LEDGER_PATH = approver_path(1_234_567)
+LEDGER_SUBJECT = Subject.rehearsal(bytes([1]) + bytes(31), bytes(32))
+
+
+def check_ledger_packets(data: bytes) -> bool:
+    """Packets give messages within the limits, each with one form, or one of our errors."""
+    reassembly = PacketReassembly()
+    messages = []
+    try:
+        for packet in _packets(data):
+            message = reassembly.feed(packet)
+            if message is not None:
+                messages.append(message)
+    except WalletError:
+        return False
+    for message in messages:
+        assert 1 <= len(message) <= MAX_LEDGER_BYTES
+        again = PacketReassembly()
+        *unfinished, whole = [again.feed(packet) for packet in to_ledger_packets(message)]
+        assert whole == message
+        assert unfinished == [None] * len(unfinished)
+    return bool(messages)
+
+
+class _RecordedLedger(_Recorded):
+    """One that has said nothing before it is asked."""
+
+    def read(self, timeout_s: float) -> bytes:
+        return super().read(timeout_s) if timeout_s else b""
+
+
+def check_ledger_conversation(data: bytes) -> bool:
+    """Whatever a device says, asking it for a key and an approval ends: in one that holds, or in one of our errors."""
+    device = _RecordedLedger(_packets(data))
+    try:
+        _approve(Ledger("Ledger", device, device.clock))
+    except WalletError:
+        return False
+    return True
+
+
+def _approve(ledger: Ledger) -> None:
+    approver = Approver(-8, ledger.public_key(LEDGER_PATH), False, Form.SIGNED_TEXT)
+    ledger.approve(LEDGER_PATH, approver, LEDGER_SUBJECT, Owner()).check(LEDGER_SUBJECT, approver)
+
+
+def _ledger_messages() -> list[bytes]:
+    lengths = (1, 2, 57, 58, 116, 117, MAX_LEDGER_BYTES)
+    return [b"".join(to_ledger_packets(bytes(length))) for length in lengths]
+
+
+def _ledger_conversations() -> list[bytes]:
+    wire = InProcessLedger()
+    heard: list[bytes] = []
+    take = wire.arrived.put
+
+    def put(packet: bytes) -> None:
+        heard.append(packet)
+        take(packet)
+
+    wire.device.send = put
+    _approve(Ledger("Ledger", wire))
+    return [b"".join(heard)]
+
+
 TARGETS = [
     Target("ctaphid", check_reassembly, _messages, 4096),
     Target("key-conversation", check_conversation, _conversations, 4096),
     Target("trezor-fields", check_trezor_fields, _trezor_bodies, 4096),
     Target("trezor-conversation", check_trezor_conversation, _trezor_conversations, 4096),
+    Target("ledger-packets", check_ledger_packets, _ledger_messages, 4096),
+    Target("ledger-conversation", check_ledger_conversation, _ledger_conversations, 4096),
 ]

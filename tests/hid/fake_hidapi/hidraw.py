@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.hid.device import Device
+from tests.hid.ledger_device import LedgerDevice
 from tests.hid.trezor_device import TrezorDevice
 from tests.hid.uhid import PRODUCT, VENDOR
 
@@ -21,6 +22,8 @@ KINDS = {
     "trezor": (0x534C, 0x0001, 0xFF00),
     "trezor-webusb": (0x1209, 0x53C1, 0xF1D0),
     "trezor-u2f": (0x534C, 0x0001, 0xF1D0),
+    "ledger": (0x2C97, 0x5011, 0xFFA0),
+    "ledger-u2f": (0x2C97, 0x5011, 0xF1D0),
 }
 """Vendor, product and usage page of what can be plugged in."""
 
@@ -48,12 +51,18 @@ class device:  # noqa: N801  # the library's name
             raise OSError("open failed") from error
         self.packets: queue.Queue[bytes] = queue.Queue()
         self.gone = False
-        self.is_trezor = kept.get("kind") == "trezor"
-        if self.is_trezor:
+        self.is_forgetful = kept.get("kind") in ("trezor", "ledger")
+        if kept.get("kind") == "ledger":
+            names = ("words", "app", "version", "locked", "refuses", "never_pressed", "lie", "status")
+            self.device: Any = LedgerDevice(self.packets.put, **{name: kept[name] for name in names if name in kept})
+            self.device.on_button = self._button
+            self.kept = kept
+            return
+        if self.is_forgetful:
             names = ("words", "passphrase_used", "lie", "vendor", "in_bootloader", "firmware", "max_challenge")
             options = {name: kept[name] for name in names if name in kept}
             options |= {"firmware": tuple(options["firmware"])} if "firmware" in options else {}
-            self.device: Any = TrezorDevice(self.packets.put, pin=kept.get("digits", ""), **options)
+            self.device = TrezorDevice(self.packets.put, pin=kept.get("digits", ""), **options)
             return
         options = {name: kept[name] for name in ("hmac_secret", "always_pin") if name in kept}
         self.device = Device(self.packets.put, touches=kept.get("touches", "at-once"), **options)
@@ -64,6 +73,12 @@ class device:  # noqa: N801  # the library's name
         authenticator.seed = bytes.fromhex(kept["seed"])
         authenticator.pin = bytes.fromhex(kept["pin"]) if kept.get("pin") else None
         authenticator.tries = kept.get("tries", 8)
+
+    def _button(self) -> None:
+        """Keep what a Ledger shows where a test can read it."""
+        with self.path.with_suffix(".shown").open("a") as shown:
+            shown.write(self.device.shown[-1] + "\n")
+        self.gone = bool(self.kept.get("pulled_when_touched"))
 
     def write(self, data: bytes) -> int:
         if self.gone:
@@ -82,7 +97,7 @@ class device:  # noqa: N801  # the library's name
             return []
 
     def close(self) -> None:
-        if self.is_trezor:
+        if self.is_forgetful:
             return
         kept = json.loads(self.path.read_text())
         authenticator = self.device.authenticator

@@ -30,7 +30,11 @@ TREZOR_HID: Final = (0x534C, 0x0001)
 TREZOR_WEBUSB: Final = (0x1209, 0x53C1)
 """USB ids of all later ones: what is HID of them is a security key, and nothing else."""
 
+LEDGER_VENDOR: Final = 0x2C97
+"""USB vendor id of all Ledgers."""
+
 _TREZOR_USAGE_PAGE = 0xFF00
+_LEDGER_USAGE_PAGE = 0xFFA0
 _USAGE = 1
 _NO_REPORT_NUMBER = b"\0"
 
@@ -45,6 +49,7 @@ class PluggedKey:
         product_id: of USB, 16 bits.
         product: its name, as it says; may be empty.
         serial: its serial number, as it says; may be empty.
+        is_ledger: it is a Ledger's own interface, which is no security key's.
     """
 
     path: str
@@ -52,6 +57,7 @@ class PluggedKey:
     product_id: int
     product: str
     serial: str
+    is_ledger: bool = False
 
     @property
     def name(self) -> str:
@@ -89,6 +95,16 @@ def webusb_trezors() -> tuple[PluggedKey, ...]:
     return _plugged(lambda entry: _ids(entry) == TREZOR_WEBUSB and _is_key(entry))
 
 
+def plugged_ledgers() -> tuple[PluggedKey, ...]:
+    """Return the Ledgers that are plugged in, by path; what is a security key of them is not among these.
+
+    Raises:
+        MissingExtraError: ``key.no-hidapi``.
+        SignerError: ``key.no-list``.
+    """
+    return _plugged(_is_ledger)
+
+
 def _plugged(is_wanted: Callable[[dict[str, Any]], bool]) -> tuple[PluggedKey, ...]:
     library = _library()
     try:
@@ -102,6 +118,10 @@ def _is_key(entry: dict[str, Any]) -> bool:
     return (entry["usage_page"], entry["usage"]) == (USAGE_PAGE, _USAGE)
 
 
+def _is_ledger(entry: dict[str, Any]) -> bool:
+    return (entry["vendor_id"], entry["usage_page"]) == (LEDGER_VENDOR, _LEDGER_USAGE_PAGE)
+
+
 def _ids(entry: dict[str, Any]) -> tuple[int, int]:
     return int(entry["vendor_id"]), int(entry["product_id"])
 
@@ -113,6 +133,7 @@ def _described(entry: dict[str, Any]) -> PluggedKey:
         int(entry["product_id"]),
         _name(entry["product_string"]),
         _name(entry["serial_number"]),
+        _is_ledger(entry),
     )
 
 

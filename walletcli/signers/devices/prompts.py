@@ -1,4 +1,4 @@
-"""How the owner of a security key is asked for what only they can give: its PIN, and a touch."""
+"""How the owner of a device is asked for what only they can give: its PIN, a touch, a look at its screen."""
 
 from __future__ import annotations
 
@@ -34,6 +34,15 @@ class KeyPrompts(Protocol):
 
         Args:
             key: what the key is called.
+        """
+        ...
+
+    def compare(self, device: str, text: str) -> None:
+        """Say that a device with a screen shows a text and waits for its owner, and what the text must be.
+
+        Args:
+            device: what it is called.
+            text: printable ASCII.
         """
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from walletcli.core.approval import RELYING_PARTY, Approval, Subject
+from walletcli.core.approval import Approval, Subject
 from walletcli.core.approvals import approvals_for
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Approver, Approvers
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 _OF_ONE_KEY = frozenset({
     "key.no-permission", "key.busy", "key.removed", "key.unsupported", "key.timeout", "key.not-enrolled",
+    "ledger.locked", "ledger.wrong-app", "ledger.old", "ledger.timeout",
 })  # fmt: skip
-"""Why one key among several is passed over; told if too few others approve."""
+"""Why one device among several is passed over; told if too few others approve."""
 
 
 def approvals_of(home: Home, identity: IdentityView, document: Document, progress: Progress = silent) -> bytes | None:
@@ -97,12 +98,12 @@ def ask(
             ``approver.not-here``, ``key.*``.
         MissingExtraError: ``key.no-hidapi``.
     """
-    from walletcli.signers.devices.hidapi import plugged_keys
+    from walletcli.signers.devices.approving import plugged_approvers
 
     if home is None or home.keys is None:
         raise SignerError(
             "approver.unattended",
-            "this needs the touch of a security key, and nobody is here to touch it",
+            "this needs a security key or another device that approves, and nobody is here to confirm it",
             "do it by hand: walletcli publish WHO",
         )
     known = {item.public_key: item for item in credentials}
@@ -114,7 +115,9 @@ def ask(
             "use the wallet that enrolled them; if they are lost: walletcli identity approver remove WHO KEY --lost",
         )
     progress(f"asking for {approvers.threshold} approval(s)")
-    given, refused = _from_keys(plugged_keys(), home.keys, wanted, subject, approvers.threshold)
+    given, refused = _from_keys(
+        plugged_approvers([item for item, _ in wanted]), home.keys, wanted, subject, approvers.threshold
+    )
     if len(given) >= approvers.threshold:
         return tuple(given)
     if refused is not None:
@@ -159,9 +162,9 @@ def _from_key(
     subject: Subject,
     most: int,
 ) -> Iterator[Approval]:
-    from walletcli.signers.devices.unlocker import opened
+    from walletcli.signers.devices.approving import opened_approver
 
-    with opened(plugged, prompts) as device:
-        fitting = [pair for pair in wanted if device.knows(pair[1].credential_id, RELYING_PARTY)]
+    with opened_approver(plugged, prompts) as device:
+        fitting = [pair for pair in wanted if device.fits(pair[0], pair[1].credential_id)]
         for approver, credential in fitting[:most]:
-            yield device.approve(credential.credential_id, approver, subject)
+            yield device.approve(approver, credential.credential_id, subject)

@@ -7,18 +7,14 @@ Spec: docs/spec/approval.md, "Making".
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from walletcli.core.approval import RELYING_PARTY, Subject
-from walletcli.core.document_parts import Approver, Approvers
+from walletcli.core.document_parts import Approver, Approvers, Form
 from walletcli.errors import InputError, UsageError
-from walletcli.signers.devices.security_key import SecurityKey
-from walletcli.signers.devices.unlocker import opened
 from walletcli.wallet.access.session import Session
-from walletcli.wallet.linkability import Link, accepted_keys, named
-from walletcli.wallet.security_keys import chosen_key, prompts_of
+from walletcli.wallet.approvers.enrolling import chosen_device, enrol
+from walletcli.wallet.security_keys import prompts_of
 from walletcli.wallet.state.approvers import MAX_CREDENTIALS, MAX_NAME_BYTES, ApproverPlan, Credential, joined
 from walletcli.wallet.state.changes import PlanPublish, SetApprovers, Several
 from walletcli.wallet.state.draft import last_document, next_approvers
@@ -27,9 +23,6 @@ from walletcli.wallet.state.view import IdentityView
 
 DEFAULT_DELAY_DAYS = 30
 """How long a removal without approvals takes at each verifier, if nothing else is said."""
-
-LINK_KEY = "approver:key"
-"""Accepted link: one security key approves for several identities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +42,12 @@ class ApproverView:
     state: str
 
     def to_json(self) -> dict[str, object]:
-        """Return key, algorithm, whether it needs its PIN, name and state."""
+        """Return key, algorithm, whether it needs its PIN, what its approvals are, name and state."""
         return {
             "key": self.approver.public_key.hex(),
             "algorithm": {-8: "EdDSA", -7: "ES256"}[self.approver.algorithm],
             "pin": self.approver.user_verification,
+            "form": "signed-text" if self.approver.form is Form.SIGNED_TEXT else "assertion",
             "name": self.name or None,
             "can_be_asked": self.can_be_asked,
             "state": self.state,
@@ -137,16 +131,16 @@ def add_approver(
     delay_days: int | None = None,
     accept_link: bool = False,
 ) -> ApproversView:
-    """Have a security key approve for an identity from the next record on; it is touched twice.
+    """Have a security key or a Ledger approve for an identity from the next record on.
 
-    The second touch approves something that nobody uses: a key that cannot do that would lock its owner out.
+    It approves something that nobody uses first: a device that cannot do that would lock its owner out.
 
     Args:
         session: the wallet, opened for this and not by the agent.
         who: label or id.
-        which: path or serial number of the key; None if one only is plugged in.
+        which: path or serial number of the device; None if one only is plugged in.
         name: the owner's name for it; None: what the device calls itself.
-        verify: its approvals need its PIN.
+        verify: its approvals need its PIN; a Ledger is unlocked with its own in any case.
         threshold: how many must approve; None: as it is, or one.
         delay_days: 1 to 365; None: as it is, or 30.
         accept_link: go ahead though the key approves for another identity of this wallet.
@@ -154,8 +148,8 @@ def add_approver(
     Raises:
         InputError: ``identity.*``, ``approver.too-many``, ``approver.threshold``, ``approver.name``,
             ``link.would-link``.
-        SignerError: ``key.*``, ``approver.consent`` if the agent was asked.
-        UsageError: ``key.unknown``.
+        SignerError: ``key.*``, ``ledger.*``, ``approver.consent`` if the agent was asked.
+        UsageError: ``key.unknown``, ``ledger.has-pin``.
         MissingExtraError: ``key.no-hidapi``.
     """
     wallet = session.snapshot().wallet
@@ -163,13 +157,11 @@ def add_approver(
     before = next_approvers(last_document(identity), identity)
     if before is not None and len(before.approvers) >= MAX_CREDENTIALS:
         raise InputError("approver.too-many", f"an identity has at most {MAX_CREDENTIALS} approvers", "remove one")
-    key = chosen_key(which)
+    key = chosen_device(which)
     called = _name(name if name is not None else key.name)
-    with opened(key, prompts_of(session.home)) as device:
-        links = _links(device, identity, wallet.identities)
-        accepted = accepted_keys(links, accept=accept_link)
-        made = device.new_approver([item.credential_id for item in identity.credentials], verify=verify)
-        device.approve(made.credential_id, made.approver, _rehearsal(identity))
+    made, accepted = enrol(
+        key, prompts_of(session.home), identity, wallet.identities, verify=verify, accept_link=accept_link
+    )
     group = (*(before.approvers if before is not None else ()), made.approver)
     plan = ApproverPlan(_group(group, before, threshold, delay_days))
     new = Credential(made.approver.public_key, made.credential_id, called)
@@ -228,25 +220,6 @@ def _group(
         )
     days = delay_days if delay_days is not None else before.delay_days if before is not None else DEFAULT_DELAY_DAYS
     return Approvers(wanted, ordered, days)
-
-
-def _links(device: SecurityKey, identity: IdentityView, identities: Sequence[IdentityView]) -> list[Link]:
-    """Find that the key approves for other identities: its counter, which approvals show, would tie them together."""
-    if LINK_KEY in identity.accepted_links:
-        return []
-    others = [
-        other
-        for other in identities
-        if other.index != identity.index
-        and any(device.knows(item.credential_id, RELYING_PARTY) for item in other.credentials)
-    ]
-    text = f"this security key approves for {named(others)} as well, and most keys count all approvals in one counter"
-    return [Link(LINK_KEY, text)] if others else []
-
-
-def _rehearsal(identity: IdentityView) -> Subject:
-    """Return something to approve that is no document and no export of anybody's."""
-    return Subject.rehearsal(identity.public_key, os.urandom(32))
 
 
 def _name(text: str) -> str:
