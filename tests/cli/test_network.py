@@ -92,9 +92,12 @@ def test_fewer_copies_than_asked_have_their_own_exit_code(
     dead = f"http://127.0.0.1:{free_port()}"
     answer("publish", "alice", "--relay", node.address, *password, home=wallet)
     to_both = ["publish", "alice", "--relay", node.address, "--relay", dead, *password]
-    assert answer(*to_both, home=wallet, code=9)["error"]["code"] == "publish.short"
+    short = answer(*to_both, home=wallet, code=9)
+    assert (short["did"], short["stored"]["relays"]) == (alice, [node.address]), "what was done is the answer"
+    assert [(item["address"], item["error"]) for item in short["stored"]["failed"]] == [(dead, "relay.unreachable")]
     assert answer(*to_both, "--copies", "1", home=wallet)["stored"]["relays"] == [node.address]
-    answer("publish", "alice", "--relay", dead, *password, home=wallet, code=9)
+    nowhere = answer("publish", "alice", "--relay", dead, *password, home=wallet, code=9)
+    assert nowhere["error"]["code"] == "publish.short"
 
 
 def test_linking_needs_leave(answer: Answer, wallet: Path, alice: str, node: NodeProcess, password: Password) -> None:

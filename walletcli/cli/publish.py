@@ -36,10 +36,10 @@ def publish(
     with invocation.session() as session:
         published = publish_identity(
             session, who, relays, accept_link, copies,
-            on_top=on_top, heal=heal, side=side, offline=invocation.offline, progress=invocation.step,
+            on_top=on_top, heal=heal, side=side, partly=True, offline=invocation.offline, progress=invocation.step,
         )  # fmt: skip
         slot_s = slot_of(session, published.record.packet.public_key)
-    for failure in published.failed:
+    for failure in published.failed if published.shortfall is None else ():
         warn(f"{failure.address} did not store it: {failure.message}")
     record = "new, signed now" if published.new else "unchanged, stored again"
     stored = [("stored on", relay) for relay in published.relays]
@@ -52,3 +52,5 @@ def publish(
         note(f"The wallet index names it from {instant_text(slot_s)} on: no sooner, so that no time ties it to yours.")
     if heal:
         warn_of_the_key()
+    if published.shortfall is not None:
+        raise published.shortfall

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from walletcli.client import publish as client
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
-from walletcli.errors import InputError
+from walletcli.errors import InputError, ShortPublishError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
@@ -36,11 +36,13 @@ class Published:
         record: what is published.
         stored: where it is, and where not.
         new: whether something was signed for it; otherwise the same packet was stored again.
+        shortfall: what is missing where fewer relays hold it than asked, or None.
     """
 
     record: Record
     stored: client.Stored
     new: bool
+    shortfall: ShortPublishError | None = None
 
     @property
     def did(self) -> str:
@@ -84,6 +86,7 @@ def publish_identity(
     on_top: bool = False,
     heal: Sequence[str] = (),
     side: str | None = None,
+    partly: bool = False,
     offline: bool = False,
     dialer: Dialer | None = None,
     progress: Progress = silent,
@@ -103,6 +106,7 @@ def publish_identity(
             that is always done.)
         heal: paths of proof files of splits that the record is to heal.
         side: in a restored wallet, the side of them from which to go on: the first digits of its content hash.
+        partly: return what some relays hold, with its `shortfall`, where others do not, instead of raising that.
         offline: open no connection.
         dialer: opens connections; None: plain TCP.
         progress: takes a line per step.
@@ -127,7 +131,12 @@ def publish_identity(
     refuse_during_migration(session.snapshot().wallet.by_index(index), read_book(session, index))
 
     def stored(record: Record, new: bool) -> Published:
-        where = store_record(session, index, record, addresses, route, copies=copies, progress=progress)
+        try:
+            where = store_record(session, index, record, addresses, route, copies=copies, progress=progress)
+        except client.PublishedShortError as error:
+            if not partly or not error.stored.copies:
+                raise
+            return Published(record, error.stored, new, error)
         return Published(record, where, new)
 
     return sign_and(stored, session, index, addresses, route, on_top=on_top, progress=progress)
