@@ -118,7 +118,8 @@ def _failure(wrong: Sequence[Slot], failures: Sequence[VaultError | SignerError]
         return VaultError(
             "vault.wrong-password",
             "the password does not open this vault",
-            "type it again; if it is surely right, the file may be damaged: the state before is in wallet.vault.previous",
+            "type it again; if it is surely right, the file may be damaged: "
+            "the state before is in wallet.vault.previous",
         )
     if failures:
         return failures[0]
