@@ -180,10 +180,32 @@ def test_page_says_what_is_wrong(local: Callable[..., LocalNode], monkeypatch: p
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics"])
-@pytest.mark.parametrize("header", ["forwarded", "x_forwarded_for"])
+@pytest.mark.parametrize("header", ["forwarded", "x_forwarded_for", "x_real_ip", "via"])
 def test_request_that_came_through_a_proxy_sees_nothing(shared: LocalNode, path: str, header: str) -> None:
     answer = shared.ask("GET", path, **{header: "for=127.0.0.1"})
     assert (answer.status, answer.code) == (404, "request.path")
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics"])
+def test_a_site_that_the_operator_visits_reads_nothing(busy: LocalNode, tmp_path: Path, path: str) -> None:
+    """The site's page asks the node on the operator's machine, from their browser: here of a file, as of no site."""
+    script = (
+        "fetch(url).then(a => a.text()).then(t => document.title = 'read ' + t.length, () => document.title = 'no')"
+    )
+    (tmp_path / "site.html").write_text(f"<script>const url = '{busy.url}{path}'; {script}</script>")
+    (tmp_path / "open.html").write_text(f"<script>const url = '{busy.url}/identity'; {script}</script>")
+    wait = "--virtual-time-budget=20000"
+    assert "<title>no</title>" in browse(tmp_path, (tmp_path / "site.html").as_uri(), "--dump-dom", wait)
+    assert "<title>read " in browse(tmp_path, (tmp_path / "open.html").as_uri(), "--dump-dom", wait)
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics"])
+def test_a_name_that_somebody_had_point_to_this_machine_shows_nothing(shared: LocalNode, path: str) -> None:
+    for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "[::2]:1"):
+        assert shared.ask("GET", path, host=host).status == 404
+        assert shared.ask("GET", "/identity", host=host).status == 200
+    for host in ("localhost", "LOCALHOST:7410", "127.0.0.1:7410", "[::1]:7410"):
+        assert shared.ask("GET", path, host=host).status == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics"])

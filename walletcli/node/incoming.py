@@ -43,6 +43,8 @@ _KEPT: Final = frozenset(
         b"prefer",
         b"forwarded",
         b"x-forwarded-for",
+        b"x-real-ip",
+        b"via",
     )
 )
 

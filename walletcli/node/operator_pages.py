@@ -5,6 +5,7 @@ Spec: docs/spec/node-api.md, "Paths" and "The operator's pages".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from walletcli.errors import StorageError
@@ -20,6 +21,12 @@ HEALTHY_FOR_S = 15.0
 
 SAMPLE_KEYS = 32
 """How many keys a sample names at most."""
+
+_PROXIED = frozenset((b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"))
+"""Fields that a web server in between adds."""
+
+_OWN_NAMES = frozenset((b"localhost", b"[::1]"))
+_IPV4 = re.compile(rb"[0-9.]+")
 
 _PAGE_HEADERS = (
     b"Content-Security-Policy: " + CONTENT_SECURITY_POLICY.encode("ascii") + b"\r\n"
@@ -63,8 +70,7 @@ class OperatorPages:
             return self._healthz
         if path == b"/sample":
             return self._sample
-        headers = request.headers
-        if not request.client.is_operator or b"forwarded" in headers or b"x-forwarded-for" in headers:
+        if not request.client.is_operator or not _PROXIED.isdisjoint(request.headers) or _is_rebound(request):
             return None
         if path == b"/":
             return self._status_page
@@ -104,8 +110,17 @@ class OperatorPages:
 
     def _exposition(self) -> bytes:
         body = exposition.exposition(self._metrics, self.reading())
-        return self._gate.answers.text(200, body, exposition.CONTENT_TYPE)
+        return self._gate.answers.text(200, body, exposition.CONTENT_TYPE, is_public=False)
 
     def _status_page(self) -> bytes:
         page = render(self._facts(self.reading()))
-        return self._gate.answers.text(200, page.encode(), b"text/html; charset=utf-8", _PAGE_HEADERS)
+        return self._gate.answers.text(200, page.encode(), b"text/html; charset=utf-8", _PAGE_HEADERS, is_public=False)
+
+
+def _is_rebound(request: Request) -> bool:
+    """Tell whether a browser on this machine may have been led here by another site's name (DNS rebinding)."""
+    if not request.client.is_loopback:
+        return False
+    host = request.headers.get(b"host", b"localhost").rpartition(b"]")
+    name = host[0] + host[1] if host[1] else host[2].partition(b":")[0]
+    return name.lower() not in _OWN_NAMES and not _IPV4.fullmatch(name)

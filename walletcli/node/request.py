@@ -22,6 +22,11 @@ class Client:
     is_operator: bool
     is_proxy: bool = False
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine."""
+        return self.bucket[:1] == b"\x7f" if len(self.bucket) == 4 else self.bucket == bytes(8)
+
     def behind(self, forwarded_for: bytes) -> Client:
         """Return the client that a proxy speaks for: the last address of its X-Forwarded-For, which it wrote itself.
 

@@ -147,7 +147,9 @@ class Answers:
             document_hash_hex,
         )
 
-    def text(self, status: int, body: bytes, content_type: bytes = TEXT_TYPE, extra: bytes = b"") -> bytes:
+    def text(
+        self, status: int, body: bytes, content_type: bytes = TEXT_TYPE, extra: bytes = b"", *, is_public: bool = True
+    ) -> bytes:
         """Render an answer with a body.
 
         Args:
@@ -155,11 +157,12 @@ class Answers:
             body: the body, any length.
             content_type: media type.
             extra: further header lines, each ended by CR LF.
+            is_public: web pages of other sites may read it.
         """
         return b"%b%b%b%bCache-Control: no-store\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
             _status_line(status),
             self._date,
-            _COMMON,
+            _COMMON if is_public else b"",
             extra,
             content_type,
             len(body),
