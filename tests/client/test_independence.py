@@ -66,6 +66,21 @@ def test_two_addresses_of_one_host_are_one_source(second: str) -> None:
     assert independent(["https://a.example", second]) == ("https://a.example",)
 
 
+def test_a_machine_that_has_many_ipv6_addresses_is_one_source() -> None:
+    many = [f"https://[2001:db8::{number}]" for number in range(1, 5)]
+    assert independent(many) == (many[0],)
+    assert len(independent([*many, "https://[2001:db8:0:1::1]"])) == 2
+
+
+def test_an_ipv4_address_written_as_ipv6_is_the_same_source() -> None:
+    assert len(independent(["https://203.0.113.7", "https://[::ffff:203.0.113.7]:8443"])) == 1
+    assert len(independent(["https://[::ffff:203.0.113.7]", "https://[::ffff:203.0.113.8]"])) == 2
+
+
+def test_the_dht_is_one_source_whoever_it_is_entered_by() -> None:
+    assert len(independent(["dht", "dht://a.example:6881", "dht://b.example:6881", "https://a.example"])) == 2
+
+
 def test_two_hosts_of_one_node_are_one_source() -> None:
     assert len(independent([pinned("a.example:1", ONE), pinned("b.example:1", ONE)])) == 1
     assert len(independent([pinned("a.example:1", ONE), pinned("b.example:1", TWO)])) == 2

@@ -10,11 +10,12 @@ import pytest
 from tests.core.vectors import load, name
 from walletcli.core import ed25519
 from walletcli.core.document import Document
+from walletcli.core.ssh.encoding import SshReader, string
 from walletcli.core.ssh.keys import from_key_blob
 from walletcli.core.ssh.named_keys import check_named
-from walletcli.core.ssh.signable import parse_for
-from walletcli.core.ssh.sshsig import SshSignature
-from walletcli.errors import VerificationError, WalletError
+from walletcli.core.ssh.signable import MAX_SIGNABLE_BYTES, parse, parse_for
+from walletcli.core.ssh.sshsig import MAX_FILE_BYTES, SshSignature
+from walletcli.errors import FormatError, VerificationError, WalletError
 from walletcli.wallet.ssh.foreign_keys import verify
 
 
@@ -71,3 +72,19 @@ def test_no_beginning_of_what_is_signed_is_signed(case: dict[str, Any]) -> None:
     for length in range(len(data)):
         with pytest.raises(WalletError):
             parse_for(key, data[:length])
+
+
+@pytest.mark.parametrize("size", [-1, 0, 1])
+def test_sizes_are_looked_at_before_what_is_in_them(size: int) -> None:
+    signable, file = bytes(MAX_SIGNABLE_BYTES + size), b"-" * (MAX_FILE_BYTES + size)
+    too_long = r"at most|more than" if size > 0 else r"ends|begin|neither|line|is no"
+    with pytest.raises(WalletError, match=too_long):
+        parse(signable)
+    with pytest.raises(WalletError, match=too_long):
+        SshSignature.from_file(file)
+
+
+@pytest.mark.parametrize("data", [b"\x80", b"\xff\x01", b"\x00", b"\x00\x7f"])
+def test_an_integer_is_positive_and_in_its_shortest_form(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        SshReader(string(data), lambda why: FormatError("ssh.key", why)).integer(8)

@@ -16,6 +16,7 @@ from tests.node.local import Answer, LocalNode, eventually
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import packet_value
+from walletcli.node import packets
 from walletcli.node.store import PutPacket
 
 _numbers = itertools.count()
@@ -352,3 +353,8 @@ def test_write_that_is_no_packet_changes_nothing(shared: LocalNode, name: str) -
     )
     assert outcome.value == "conflict"
     assert get(shared, name).body == packet.to_relay_payload()
+
+
+def test_nobody_makes_the_node_wait_longer_than_it_ever_does() -> None:
+    assert packets._wait_s({b"prefer": b"wait=999999"}) == packets.MAX_WAIT_S
+    assert packets._wait_s({b"prefer": b"respond-async, wait=2"}) == 2.0
