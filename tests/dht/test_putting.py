@@ -147,7 +147,7 @@ def test_without_any_node_putting_says_so() -> None:
         endpoint = await Endpoint.open("127.0.0.1", 0, private=True)
         with contextlib.closing(Writer(endpoint)) as writer:
             assert (await writer.put(signed(new_key()), counted=True)).nearest == 0
-            assert await writer.get(bytes(32)) == (None, 0)
+            assert await writer.get(bytes(32)) == (None, 0, ())
 
     asyncio.run(story())
 

@@ -31,6 +31,7 @@ class Answer:
         document: the bytes that the packet's hash names, or None.
         error: why there is no packet, or no document of it, where that was a failure.
         beside: what relays have beside the document.
+        others: what else it has that was signed with one `seq` and two values; only a source of many nodes has that.
     """
 
     address: str
@@ -38,6 +39,13 @@ class Answer:
     document: bytes | None = None
     error: WalletError | None = None
     beside: tuple[DocumentApprovals, ...] = ()
+    others: tuple[Answer, ...] = ()
+
+    @classmethod
+    def of_packets(cls, address: str, packets: Sequence[SignedPacket]) -> Answer:
+        """Return the answer of a source that has these packets, the newest first, or none."""
+        others = tuple(cls(address, packet) for packet in packets[1:])
+        return cls(address, packets[0] if packets else None, others=others)
 
 
 @dataclass(slots=True)
@@ -81,7 +89,15 @@ def gather(clients: Sequence[Source], public_key: bytes, seen: Seen | None = Non
     """
     answers = for_each(clients, lambda client: _ask(client, public_key))
     alive = [client for client, answer in zip(clients, answers, strict=True) if answer.packet or not answer.error]
-    return completed(answers, alive, public_key, seen)
+    return completed(with_others(answers), alive, public_key, seen)
+
+
+def with_others(answers: Sequence[Answer]) -> list[Answer]:
+    """Return answers, and behind them as answers of their own what else their sources have."""
+    return [
+        *(replace(answer, others=()) for answer in answers),
+        *(item for answer in answers for item in answer.others),
+    ]
 
 
 def completed(
@@ -147,15 +163,15 @@ def _complete(state: State, answer: Answer) -> None:
 def _ask(client: Source, public_key: bytes) -> Answer:
     address = client.address.to_text()
     try:
-        packet = client.get_packet(public_key)
+        found = Answer.of_packets(address, client.get_packets(public_key))
     except WalletError as error:
         return Answer(address, error=error)
-    if packet is None or packet.document_hash is None:
-        return Answer(address, packet)
+    if found.packet is None or found.packet.document_hash is None:
+        return found
     try:
-        return Answer(address, packet, client.get_document(packet.document_hash))
+        return replace(found, document=client.get_document(found.packet.document_hash))
     except WalletError as error:
-        return Answer(address, packet, error=error)
+        return replace(found, error=error)
 
 
 def _beside_at_all(clients: Sequence[Source], document_hash: bytes) -> tuple[DocumentApprovals, ...]:

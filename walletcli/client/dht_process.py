@@ -3,11 +3,12 @@
 It is told lines of JSON on its standard input, answers in lines on its standard output, and ends with its input. Run as
 ``python -m walletcli.client.dht_process ADDRESS``.
 
-    {"id": N, "get": KEY}                               {"id": N, "payload": PAYLOAD or null, "answered": N}
+    {"id": N, "get": KEY}                  {"id": N, "payload": PAYLOAD or null, "answered": N, "twice": [PAYLOAD…]}
     {"id": N, "put": KEY, "payload": …, "cas": N/null}  {"id": N, "stored": N}
                                                         {"id": N, "error": CODE}
 
-Keys and relay payloads are in hexadecimal; `answered` is how many nodes have answered.
+Keys and relay payloads are in hexadecimal; `answered` is how many nodes have answered, `twice` what was met with one
+`seq` and two values, in pairs.
 
 Spec: docs/spec/resolution.md, "The DHT as a source".
 """
@@ -26,6 +27,7 @@ from walletcli.net.addresses import NodeAddress
 
 if TYPE_CHECKING:
     from walletcli.dht.mainline import Mainline
+    from walletcli.dht.messages import Item
     from walletcli.dht.settings import Settings
 
 JOIN_S: Final = 5.0
@@ -123,24 +125,28 @@ async def _answer(line: bytes, joining: asyncio.Future[Mainline], limit: asyncio
     except WalletError as error:
         said = {"error": error.code}
     answer = json.dumps({"id": question["id"], **said}) + "\n"
-    os.write(1, answer.encode("ascii"))  # shorter than what a pipe takes in one piece
+    rest = answer.encode("ascii")
+    while rest:  # nothing else writes meanwhile: a pipe need not take it in one piece
+        rest = rest[os.write(1, rest) :]
 
 
 async def _done(question: dict[str, Any], mainline: Mainline) -> dict[str, object]:
     from walletcli.dht.messages import Item
 
     if "get" in question:
-        item, answered = await mainline.look_up(bytes.fromhex(question["get"]))
-        if item is None:
-            return {"payload": None, "answered": answered}
-        payload = item.signature + item.seq.to_bytes(8, "big") + item.value
-        return {"payload": payload.hex(), "answered": answered}
+        found = await mainline.look_up(bytes.fromhex(question["get"]))
+        newest = _payload_hex(found.item) if found.item is not None else None
+        return {"payload": newest, "answered": found.answered, "twice": [_payload_hex(item) for item in found.twice]}
     payload = bytes.fromhex(question["payload"])
     item = Item(bytes.fromhex(question["put"]), int.from_bytes(payload[64:72], "big"), payload[:64], payload[72:])
     kept = await mainline.put(item, question["cas"])
     if not kept.nearest:
         raise NetworkError("dht.unreachable", "no node of the DHT answers")
     return {"stored": kept.stored}
+
+
+def _payload_hex(item: Item) -> str:
+    return (item.signature + item.seq.to_bytes(8, "big") + item.value).hex()
 
 
 def main() -> None:

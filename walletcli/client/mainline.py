@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self
@@ -35,8 +35,11 @@ from walletcli.net.dialer import Dialer
 PROCESS: Final = "walletcli.client.dht_process"
 """The module that is run."""
 
-MAX_LINE_BYTES: Final = 4096
-"""Longest question or answer: one line of JSON, with a packet in hexadecimal."""
+MAX_LINE_BYTES: Final = 16_384
+"""Longest answer: one line of JSON, with a packet in hexadecimal, and four more where something was signed twice."""
+
+MAX_TWICE: Final = 4
+"""Most packets in an answer that were signed twice."""
 
 PUT_S: Final = 30.0
 """How long a put and its count may take, in seconds; a look-up of the nearest nodes alone may take half of that."""
@@ -75,8 +78,8 @@ class DhtView:
             raise _unreachable(self._name) from error
         threading.Thread(target=self._read, name="dht view", daemon=True).start()
 
-    def get(self, key: bytes, deadline_s: float) -> SignedPacket | None:
-        """Return the newest packet that the nodes nearest to a key have, verified, or None if none has one.
+    def get(self, key: bytes, deadline_s: float) -> tuple[SignedPacket, ...]:
+        """Return the newest packet that the nodes nearest to a key have, verified, and any that were signed twice.
 
         Args:
             key: 32 bytes.
@@ -88,12 +91,21 @@ class DhtView:
             VerificationError: ``signature.invalid``.
         """
         answer = self._ask({"get": key.hex()}, deadline_s)
-        payload = _hex_of(answer, "payload")
+        payload = _bytes_of(answer.get("payload"))
         if payload is not None:
-            return decode_packet(key, payload, self._name)
+            newest = decode_packet(key, payload, self._name)
+            return tuple(dict.fromkeys((newest, *self._signed_twice(key, answer.get("twice")))))
         if not answer.get("answered"):
             raise _unreachable(self._name)
-        return None
+        return ()
+
+    def _signed_twice(self, key: bytes, payloads: object) -> Iterator[SignedPacket]:
+        """Yield what else was met, as far as it is a packet: verified here, whatever the process says."""
+        for text in payloads[:MAX_TWICE] if isinstance(payloads, list) else ():
+            payload = _bytes_of(text)
+            if payload is not None:
+                with contextlib.suppress(WalletError):
+                    yield decode_packet(key, payload, self._name)
 
     def put(self, packet: SignedPacket, cas_seq: int | None, deadline_s: float) -> int:
         """Put a packet, and return on how many nodes it is, by asking them again.
@@ -202,12 +214,20 @@ class DhtSource:
             NetworkError: ``dht.*``, ``network.*``, ``relay.timeout``, ``relay.bad-answer``.
             VerificationError: ``record.stale`` below `min_seq`.
         """
-        packet = view_of(self.address, self._dialer).get(public_key, time.monotonic() + self._timeout_s)
+        packet = next(iter(self.get_packets(public_key)), None)
         if packet is not None and min_seq is not None and packet.seq < min_seq:
             raise VerificationError(
                 "record.stale", f"{self._name} has seq {packet.seq}, older than the known {min_seq}", "ask other relays"
             )
         return packet
+
+    def get_packets(self, public_key: bytes, *, from_store: bool = False) -> tuple[SignedPacket, ...]:
+        """Return the newest packet of a key (32 bytes), and those that its nodes have with one `seq` and two values.
+
+        Raises:
+            NetworkError: ``dht.*``, ``network.*``, ``relay.timeout``, ``relay.bad-answer``.
+        """
+        return view_of(self.address, self._dialer).get(public_key, time.monotonic() + self._timeout_s)
 
     def put_packet(self, packet: SignedPacket, cas_seq: int | None = None, *, dht_wait_s: int = 0) -> int:
         """Put a packet, and return on how many nodes it is.
@@ -282,10 +302,12 @@ class DhtVisit:
     def answer(self, public_key: bytes) -> Answer:
         """Return what the DHT has of a key (32 bytes), with its document, whoever gave that."""
         answer = self._answers.get(public_key, Answer(self._name))
-        packet = answer.packet
-        if packet is None or packet.document_hash is None:
+        return replace(self._with_document(answer), others=tuple(map(self._with_document, answer.others)))
+
+    def _with_document(self, answer: Answer) -> Answer:
+        named = answer.packet.document_hash if answer.packet is not None else None
+        if named is None:
             return answer
-        named = packet.document_hash
         return replace(answer, document=self._found.documents.get(named), beside=self._found.beside.get(named, ()))
 
     def look_up(self, keys: Sequence[bytes], deadline_s: float, step: Callable[[], None]) -> None:
@@ -293,17 +315,17 @@ class DhtVisit:
 
         def ask(key: bytes) -> Answer:
             try:
-                packet = view_of(self._address, self._dialer).get(key, deadline_s)
+                packets = view_of(self._address, self._dialer).get(key, deadline_s)
             except WalletError as error:
                 return Answer(self._name, error=error)
             finally:
                 step()
-            return Answer(self._name, packet)
+            return Answer.of_packets(self._name, packets)
 
         for key, answer in zip(keys, for_each(keys, ask), strict=True):
             self._answers[key] = answer
-            if answer.packet is not None and answer.packet.document_hash is not None:
-                self._found.wanted.add(answer.packet.document_hash)
+            packets = [item.packet for item in (answer, *answer.others) if item.packet is not None]
+            self._found.wanted.update(packet.document_hash for packet in packets if packet.document_hash is not None)
 
     def look_for_documents(self, hashes: Sequence[bytes], deadline_s: float) -> None:
         """Do nothing: the DHT keeps no documents."""
@@ -333,8 +355,7 @@ def view_of(address: NodeAddress, dialer: Dialer) -> DhtView:
         return views[address]
 
 
-def _hex_of(answer: Mapping[str, Any], name: str) -> bytes | None:
-    text = answer.get(name)
+def _bytes_of(text: object) -> bytes | None:
     if not isinstance(text, str) or len(text) > 2 * MAX_RELAY_PAYLOAD_BYTES:
         return None
     try:

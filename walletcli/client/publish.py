@@ -225,8 +225,8 @@ def _put_packet(attempt: _Attempt, record: Record) -> None:
 def _look_at_conflict(attempt: _Attempt, record: Record) -> None:
     """A relay says that it knows better: see what it knows, as its word alone proves nothing."""
     try:
-        held = attempt.client.get_packet(record.packet.public_key)
-        if held is not None and _is_held(held, record, attempt.address):
+        held = attempt.client.get_packets(record.packet.public_key)
+        if _is_among(held, record, attempt.address):
             attempt.error, attempt.has_packet = None, True
     except WalletError as error:
         attempt.error = error
@@ -238,8 +238,8 @@ def _ask_again(attempt: _Attempt, record: Record) -> None:
     attempt.has_packet = False
     packet = record.packet
     try:
-        held = attempt.client.get_packet(packet.public_key, from_store=True)
-        if held is None or not _is_held(held, record, attempt.address):
+        held = attempt.client.get_packets(packet.public_key, from_store=True)
+        if not _is_among(held, record, attempt.address):
             raise NetworkError(
                 "relay.lost", f"{attempt.address} took the packet and does not have it", "name another relay"
             )
@@ -252,6 +252,11 @@ def _ask_again(attempt: _Attempt, record: Record) -> None:
                 )
     except WalletError as error:
         attempt.error = error
+
+
+def _is_among(held: Sequence[SignedPacket], record: Record, address: str) -> bool:
+    """Whether a relay holds the packet of `record`; raises as `_is_held`, of whatever it holds."""
+    return sum(_is_held(packet, record, address) for packet in held) > 0
 
 
 def _is_held(held: SignedPacket, record: Record, address: str) -> bool:

@@ -108,6 +108,11 @@ class RelayClient:
             )
         return packet
 
+    def get_packets(self, public_key: bytes, *, from_store: bool = False) -> tuple[SignedPacket, ...]:
+        """Return what `get_packet` does, as a row of one or none: a relay has one packet of a key."""
+        packet = self.get_packet(public_key, from_store=from_store)
+        return () if packet is None else (packet,)
+
     def get_sample(self) -> list[bytes]:
         """Return some public keys (32 bytes each) of packets that the node holds, drawn by it at random.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from walletcli.client.answers import Answer
+from walletcli.client.answers import Answer, with_others
 from walletcli.client.approved import hashes_to_ask_for
 from walletcli.client.choice import choose
 from walletcli.client.fanout import for_each
@@ -287,6 +287,7 @@ def scanned(
         node_records: of the relays themselves, where known.
         with_bindings: verify the bindings of what was found.
     """
+    answers = with_others(answers)
     try:
         choice = choose(identity, answers, memory, int(now_s) // 86_400)
     except WalletError as error:

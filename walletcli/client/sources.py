@@ -43,6 +43,9 @@ class Source(Protocol):
     ) -> SignedPacket | None:
         """Return the packet that it has for a key (32 bytes), verified, or None where it has none."""
 
+    def get_packets(self, public_key: bytes, *, from_store: bool = False) -> tuple[SignedPacket, ...]:
+        """Return the same packet, and further ones where two with one `seq` were met; nothing where it has none."""
+
     def put_packet(self, packet: SignedPacket, cas_seq: int | None = None, *, dht_wait_s: int = 0) -> int | None:
         """Store a packet; return on how many nodes of the DHT it is, where that is known."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from walletcli.client.answers import with_others
 from walletcli.client.fanout import for_each
 from walletcli.client.freshness import Freshness
 from walletcli.client.link import TIMEOUT_S
@@ -104,9 +105,9 @@ def _missing(
     named: dict[bytes, set[bytes]] = {}
     for address, asked in keys.items():
         for key in asked:
-            packet = visits[address].answer(key).packet
-            if packet is not None and packet.document_hash in lacking:
-                named.setdefault(key, set()).add(packet.document_hash)
+            for answer in with_others([visits[address].answer(key)]):
+                if answer.packet is not None and answer.packet.document_hash in lacking:
+                    named.setdefault(key, set()).add(answer.packet.document_hash)
     wanted = {
         address: sorted(set().union(*(named.get(key, set()) for key in asked))) for address, asked in keys.items()
     }

@@ -17,7 +17,7 @@ from walletcli.dht.look_up import NEAREST
 from walletcli.dht.messages import Item
 from walletcli.dht.session import READS_AT_ONCE, Session
 from walletcli.dht.settings import Settings
-from walletcli.dht.writer import Kept, Writer, is_genuine
+from walletcli.dht.writer import Kept, Reading, Writer, is_genuine, signed_twice
 from walletcli.errors import NetworkError, VerificationError
 
 MAX_READS_WAITING: Final = 256
@@ -125,15 +125,17 @@ class Mainline:
         """Return on how many nodes exactly this item is."""
         return max(await asyncio.gather(*(writer.count(item) for writer in self._writers)))
 
-    async def look_up(self, key: bytes) -> tuple[Item | None, int]:
+    async def look_up(self, key: bytes) -> Reading:
         """Ask the nodes nearest to a key (32 bytes) themselves, and wait for all of them.
 
         Returns:
-            The newest verified item that any of them has, or None; and how many have answered.
+            The newest verified item that any of them has, or None; how many have answered; and what was signed twice.
         """
         results = await asyncio.gather(*(writer.get(key) for writer in self._writers))
-        items = [item for item, _ in results if item is not None]
-        return max(items, key=lambda item: item.seq, default=None), max(answered for _, answered in results)
+        items = [result.item for result in results if result.item is not None]
+        twice = signed_twice(key, {*items, *(item for result in results for item in result.twice)})
+        newest = max(items, key=lambda item: item.seq, default=None)
+        return Reading(newest, max(result.answered for result in results), twice)
 
     async def get(self, key: bytes) -> Item | None:
         """Return the newest verified item that is found for a key (32 bytes), or None.
@@ -187,7 +189,8 @@ def merged(results: list[Kept]) -> Kept:
     most = max(results, key=lambda kept: kept.stored)
     newer = max((kept.newer for kept in results if kept.newer is not None), key=lambda item: item.seq, default=None)
     refused = sum((kept.refused for kept in results), Counter[int]())
-    return Kept(most.had, most.nearest, most.stored, refused, newer)
+    twice = next((kept.twice for kept in results if kept.twice), ())
+    return Kept(most.had, most.nearest, most.stored, refused, newer, twice)
 
 
 class _Read:
@@ -260,7 +263,9 @@ class _Read:
 
     async def _look(self) -> None:
         results = await asyncio.gather(*(writer.get(self._key, self._offer) for writer in self._writers))
-        answered = [count for _, count in results if count]  # an IP version without members has nothing to say
+        answered = [
+            result.answered for result in results if result.answered
+        ]  # an IP version without members has nothing to say
         if answered and min(answered) >= NEAREST:
             self._end()  # the nearest have answered: there is nothing to wait for in libtorrent's timeouts
         else:

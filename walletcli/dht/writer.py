@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from walletcli.core.bep44 import target as target_of
 from walletcli.dht.contacts import Contact
@@ -16,6 +17,9 @@ from walletcli.dht.endpoint import INSIST, Endpoint, Silence, Told
 from walletcli.dht.look_up import NEAREST, Found, Holder, LookUp
 from walletcli.dht.messages import Answer, Item, Refusal
 from walletcli.errors import VerificationError
+
+MAX_TWICE: Final = 2
+"""How many `seq` with two values are told of one key; the highest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Kept:
         stored: how many hold it: by asking again if that was wanted, else by their answers to the put.
         refused: KRPC error codes, and how many answered with each.
         newer: a verified item with a higher `seq` that was met; nothing was put then.
+        twice: this item and another with its `seq`, where the count met one.
     """
 
     had: int = 0
@@ -35,6 +40,21 @@ class Kept:
     stored: int = 0
     refused: Counter[int] = field(default_factory=Counter)
     newer: Item | None = None
+    twice: tuple[Item, ...] = ()
+
+
+class Reading(NamedTuple):
+    """What a look-up found.
+
+    Attributes:
+        item: the newest verified one, or None.
+        answered: how many nodes answered whose ids fit their addresses.
+        twice: verified items of which another one has the same `seq` and another value, whatever is newest.
+    """
+
+    item: Item | None
+    answered: int
+    twice: tuple[Item, ...] = ()
 
 
 class Writer:
@@ -80,25 +100,25 @@ class Writer:
         for answer in answers:
             if isinstance(answer, Refusal):
                 refused[answer.code] += 1
+        twice: tuple[Item, ...] = ()
         if counted:
-            stored = await self._count(targets, item)
+            held = await self._held(targets, item.target)
+            stored, twice = held.count(item), signed_twice(item.key, {item, *held})
         else:
             stored = sum(
                 isinstance(answer, Answer)
                 or (isinstance(answer, Refusal) and answer.code == 302 and holder.seq == item.seq)
                 for holder, answer in zip(targets, answers, strict=True)
             )
-        return Kept(had, len(nearest), stored, refused)
+        return Kept(had, len(nearest), stored, refused, twice=twice)
 
     async def count(self, item: Item) -> int:
         """Return how many of the nearest nodes hold exactly this item."""
         found = await self._look_up(item.target, None)
         return sum(holder.item == item for holder in found.nearest)
 
-    async def get(self, key: bytes, first: Callable[[Item], None] | None = None) -> tuple[Item | None, int]:
-        """Return the newest verified item of a key that the look-up meets, or None, and how many nodes answered.
-
-        Only those count whose ids fit their addresses.
+    async def get(self, key: bytes, first: Callable[[Item], None] | None = None) -> Reading:
+        """Look up to the end, and return the newest verified item of a key, and what was signed twice.
 
         Args:
             key: Ed25519 public key, 32 bytes.
@@ -106,8 +126,10 @@ class Writer:
         """
         best: list[Item] = []
         rejected: set[Item] = set()
+        offered: dict[Item, None] = {}
 
         def offer(item: Item) -> None:
+            offered[item] = None
             if item in rejected or (best and item.seq <= best[-1].seq):
                 return
             if not is_genuine(key, item):
@@ -118,7 +140,8 @@ class Writer:
                 first(item)
 
         found = await self._look_up(target_of(key), None, offer)
-        return best[-1] if best else None, sum(holder.fits for holder in found.nearest)
+        answered = sum(holder.fits for holder in found.nearest)
+        return Reading(best[-1] if best else None, answered, signed_twice(key, offered.keys() - rejected))
 
     def close(self) -> None:
         """Close the socket."""
@@ -147,10 +170,10 @@ class Writer:
             lambda told: self.endpoint.put(holder.address, holder.node_id, item, holder.token, cas, told)
         )
 
-    async def _count(self, holders: Sequence[Holder], item: Item) -> int:
-        asked = (self._again(holder, item.target) for holder in holders)
-        answers = await asyncio.gather(*asked)
-        return sum(isinstance(answer, Answer) and answer.item == item for answer in answers)
+    async def _held(self, holders: Sequence[Holder], target: bytes) -> list[Item]:
+        """Return what nodes hold now, one item from each that has one; not verified."""
+        answers = await asyncio.gather(*(self._again(holder, target) for holder in holders))
+        return [answer.item for answer in answers if isinstance(answer, Answer) and answer.item is not None]
 
     async def _again(self, holder: Holder, target: bytes) -> Answer | Refusal | None:
         return await _reply(lambda told: self.endpoint.get(holder.address, holder.node_id, target, None, told, INSIST))
@@ -186,3 +209,22 @@ def newest(key: bytes, items: Iterable[Item | None], above: int) -> Item | None:
         if is_genuine(key, item):
             return item
     return None
+
+
+def signed_twice(key: bytes, items: Iterable[Item]) -> tuple[Item, ...]:
+    """Return genuine items in pairs that have one `seq` and two values, the highest first; others are not verified.
+
+    Args:
+        key: Ed25519 public key, 32 bytes.
+        items: as they were met; as many as nodes were asked.
+    """
+    offered: dict[int, dict[bytes, list[Item]]] = {}
+    for item in items:
+        offered.setdefault(item.seq, {}).setdefault(item.value, []).append(item)
+    found: list[Item] = []
+    for seq in sorted((seq for seq, values in offered.items() if len(values) > 1), reverse=True):
+        genuine = [next((item for item in same if is_genuine(key, item)), None) for same in offered[seq].values()]
+        sides = sorted((item for item in genuine if item is not None), key=lambda item: item.value)
+        if len(sides) > 1 and len(found) < 2 * MAX_TWICE:
+            found += sides[:2]
+    return tuple(found)

@@ -183,6 +183,7 @@ class _Collector:
         yield "dht_puts", "Packets put into the DHT, again or for the first time.", dht.puts
         yield "dht_put_failures", "Puts that no node took.", dht.put_failures
         yield "dht_overtaken", "Puts that met a newer packet.", dht.overtaken
+        yield "dht_splits", "Counts of copies that met another packet with the same seq.", dht.splits
         yield "dht_dropped", "Accepted packets that were not put, as too many waited.", dht.dropped
         yield "dht_questions", "Look-ups for packets in the DHT.", dht.asked
         yield "dht_found", "Look-ups that found one.", dht.found

@@ -16,6 +16,7 @@ class DhtCounters:
         puts: packets put, again or for the first time.
         put_failures: puts that no node took.
         overtaken: puts that met a newer packet.
+        splits: counts of copies that met another packet with the same `seq`: somebody has signed two.
         waiting: newly accepted packets that wait to be put.
         dropped: them, when too many waited.
         asked: look-ups for packets.
@@ -33,6 +34,7 @@ class DhtCounters:
     puts: int = 0
     put_failures: int = 0
     overtaken: int = 0
+    splits: int = 0
     waiting: int = 0
     dropped: int = 0
     asked: int = 0

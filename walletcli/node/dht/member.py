@@ -111,7 +111,9 @@ class DhtMember:
             return 0
         self._counters.puts += 1
         try:
-            return (await self.mainline.put(item)).stored
+            kept = await self.mainline.put(item)
+            self._counters.splits += bool(kept.twice)
+            return kept.stored
         except VerificationError:
             await self._take_newer(key)
         except NetworkError as error:
