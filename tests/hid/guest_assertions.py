@@ -27,7 +27,7 @@ from walletcli.errors import VerificationError, WalletError
 from walletcli.signers.devices.hidapi import plugged_keys
 from walletcli.signers.devices.security_key import SecurityKey
 from walletcli.signers.devices.unlocker import opened
-from walletcli.wallet.approvers.asking import ask
+from walletcli.wallet.approvers.asking import Question, ask
 from walletcli.wallet.approvers.deciding import add_approver
 from walletcli.wallet.identities import create_identity
 
@@ -110,12 +110,12 @@ def test_an_export_is_approved_with_the_key_and_not_without(tmp_path: Path, way:
         group = Approvers(1, (approver.approver,), 30)
         plugboard("unplug", name="a")
         with pytest.raises(WalletError) as refused:
-            ask(home, credentials, group, export)
+            ask(home, Question(credentials, group, export))
         assert refused.value.code == "approver.not-here"
         plug("a", way)
-        check_threshold(group, export, ask(home, credentials, group, export))
+        check_threshold(group, export, ask(home, Question(credentials, group, export)))
         with pytest.raises(VerificationError):
-            check_threshold(group, SUBJECT, ask(home, credentials, group, export))
+            check_threshold(group, SUBJECT, ask(home, Question(credentials, group, export)))
 
 
 def b64(data: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Sequence
 from typing import Any
 
 from tests.hid.device import Device
@@ -120,6 +121,8 @@ class Owner:
         self.touches = 0
         self.texts: list[str] = []
         self.reasons: list[str] = []
+        self.shown: list[tuple[str, ...]] = []
+        self.asked_for: list[tuple[int, int, tuple[str, ...], str]] = []
 
     def pin(self, key: str, tries_left: int | None, *, again: bool) -> Secret:
         self.tries.append(tries_left)
@@ -135,6 +138,14 @@ class Owner:
 
     def missed(self, reason: str) -> None:
         self.reasons.append(reason)
+
+    def approves(self, lines: Sequence[str]) -> None:
+        self.shown.append(tuple(lines))
+
+    def another(self, given: int, needed: int, names: Sequence[str], why: str) -> bool:
+        """Nobody is there, unless a test says so."""
+        self.asked_for.append((given, needed, tuple(names), why))
+        return False
 
 
 def plugged(number: int = 0, name: str = "Test Key") -> PluggedKey:

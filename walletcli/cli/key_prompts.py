@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
 
 from walletcli.cli.output import note, safe, warn
 from walletcli.errors import SignerError
@@ -62,12 +64,33 @@ class TerminalPrompts:
         """Warn that a key did not open the vault, and that it is opened another way."""
         warn(f"{reason}; going on with the password")
 
+    def another(self, given: int, needed: int, names: Sequence[str], why: str) -> bool:
+        """Say on stderr what is missing; somebody is there if input and stderr are a terminal."""
+        if not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr)):
+            return False
+        if why:
+            warn(why)
+        kept = "; Ctrl-C keeps what is there" if given else ""
+        listed = ", ".join(safe(name) for name in names)
+        note(f"{given} of {needed} approvals; plug in {'another' if given else 'one'} of: {listed}{kept}.")
+        return True
+
+    def approves(self, lines: Sequence[str]) -> None:
+        """Say on stderr what the next touch approves."""
+        note("The next touch approves:")
+        for line in lines:
+            note(f"  {line}")
+
     def _from_file(self) -> Secret:
         file = self._invocation.pin_file
         assert file is not None
         if self._invocation.file_pin is None:
             self._invocation.file_pin = file.read()
         return self._invocation.file_pin
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _left(tries: int | None) -> str:

@@ -108,10 +108,11 @@ def show(invocation: Invocation, file: str) -> None:
 @click.option("--digest", metavar="WORDS", help="The 8 words, or the 64 digits, that the other machine shows.")
 @click.option("--yes", is_flag=True, help="Do not ask; needs --digest.")
 @click.option("--accept", "accepted", type=click.Choice(ALARMS), multiple=True, help="With --yes: accept this alarm.")
+@click.option("--no-wait", is_flag=True, help="Do not wait for further security keys: the other machine has them.")
 @pass_invocation
 def approve(
     invocation: Invocation, file: str, out: str, items: tuple[int, ...], digest: str | None, yes: bool,
-    accepted: tuple[str, ...],
+    accepted: tuple[str, ...], no_wait: bool,
 ) -> None:  # fmt: skip
     """Sign what a request asks for, item by item, and write the response."""
     from walletcli.cli.request_consent import consent
@@ -132,7 +133,7 @@ def approve(
         chosen = items or tuple(item.number for item in review.items)
         if not yes:
             chosen, accepted = consent(invocation, review, chosen, compared=digest is not None)
-        approved = approve_request(session, review, chosen, accepted, out)
+        approved = approve_request(session, review, chosen, accepted, out, is_patient=not no_wait)
     invocation.answer(approved.to_json(), approved_lines(approved))
 
 

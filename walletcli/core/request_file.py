@@ -1,6 +1,6 @@
-"""The request: what an online wallet asks the machine with the root keys to sign, as a file.
+"""The request: what a wallet asks the machine with the root keys to sign, or an approver to approve, as a file.
 
-It proves nothing: whoever makes one can ask for anything. What it asks for is shown to the owner of the root keys.
+It proves nothing: whoever makes one can ask for anything. What it asks for is shown to whoever answers it.
 
 Spec: docs/spec/request.md, "Request file".
 """
@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from walletcli.core import bip39, cbor
+from walletcli.core.approver_items import ApproveItem, OfferItem
 from walletcli.core.document_parts import LAST_DAY
-from walletcli.core.request_items import CreateItem, EnrolItem, Item, PublishItem, malformed, read_item
+from walletcli.core.item_parts import malformed
+from walletcli.core.request_items import CreateItem, EnrolItem, Item, PublishItem, read_item
 from walletcli.errors import FormatError, InputError
 
 MAGIC: Final = b"walletcli request 1\n"
@@ -137,7 +139,9 @@ def digest_words(digest: bytes) -> tuple[str, ...]:
 
 
 def _check_repeated(items: tuple[Item, ...]) -> None:
-    """Refuse two items of which the second would not follow the first."""
+    """Refuse two items of which the second would not follow the first, or that different people answer."""
+    if len(items) > 1 and any(isinstance(item, ApproveItem | OfferItem) for item in items):
+        raise malformed("what is asked of approvers stands alone")
     identities = [item.identity for item in items if isinstance(item, PublishItem | EnrolItem)]
     labels = [item.label.casefold() for item in items if isinstance(item, CreateItem)]
     if len(set(identities)) < len(identities) or len(set(labels)) < len(labels):

@@ -1,4 +1,4 @@
-"""What a request can ask for: records, new identities, more devices, statements.
+"""What a request can ask for: records, new identities, more devices, statements; approvals and keys that approve.
 
 Spec: docs/spec/request.md, "Request file".
 """
@@ -9,13 +9,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from walletcli.core import ed25519
-from walletcli.core.cbor import Map, Value
+from walletcli.core.approver_items import ApproveItem, OfferItem
+from walletcli.core.cbor import Value
 from walletcli.core.document import Document, check_attribute, text_fault
 from walletcli.core.document_parts import Delegation
-from walletcli.core.record import SEQ_LIMIT, Record
-from walletcli.core.short_record import from_short, to_short
-from walletcli.errors import FormatError, VerificationError
+from walletcli.core.item_parts import (
+    as_map,
+    check_record,
+    malformed,
+    read_attributes,
+    read_bytes,
+    read_index,
+    read_key,
+    read_record,
+    read_seq,
+    sized,
+)
+from walletcli.core.record import Record
+from walletcli.core.short_record import to_short
 
 MAX_LABEL_BYTES: Final = 256
 """Longest label, bytes of UTF-8."""
@@ -23,16 +34,8 @@ MAX_LABEL_BYTES: Final = 256
 MAX_TYP_BYTES: Final = 128
 """Longest type of a statement, bytes."""
 
-MAX_INDEX: Final = 2**31 - 2
-"""Largest identity index (docs/spec/keys.md)."""
-
 MAX_ATTRIBUTES: Final = 64
 """Most attributes of a kind, as in a profile."""
-
-
-def malformed(detail: str) -> FormatError:
-    """Return ``request.malformed``."""
-    return FormatError("request.malformed", f"request: {detail}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class PublishItem:
     document: Document
 
     def __post_init__(self) -> None:
-        _check_record(self.identity, self.record)
+        check_record(self.identity, self.record)
 
     def to_row(self) -> list[Value]:
         """Return the array of the CDDL."""
@@ -66,8 +69,10 @@ class PublishItem:
     @classmethod
     def from_row(cls, row: list[Value]) -> PublishItem:
         """Read the array of the CDDL."""
-        _, identity, index, record, document = _sized(row, 5)
-        return cls(_key(identity), _index(index), _record(record), Document.from_bare_bytes(_bytes(document)))
+        _, identity, index, record, document = sized(row, 5)
+        return cls(
+            read_key(identity), read_index(index), read_record(record), Document.from_bare_bytes(read_bytes(document))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +114,22 @@ class CreateItem:
 
     def to_row(self) -> list[Value]:
         """Return the array of the CDDL."""
-        texts = [_as_map(self.public), _as_map(self.sealed)]
+        texts = [as_map(self.public), as_map(self.sealed)]
         return [self.KIND, self.label, self.device.to_cbor(), *texts, self.seq, self.least_index]
 
     @classmethod
     def from_row(cls, row: list[Value]) -> CreateItem:
         """Read the array of the CDDL."""
-        _, label, device, public, sealed, seq, index = _sized(row, 7)
+        _, label, device, public, sealed, seq, index = sized(row, 7)
         if type(label) is not str:
             raise malformed("a label is a text")
         return cls(
-            label, Delegation.from_cbor(device), _attributes(public), _attributes(sealed), _seq(seq), _index(index)
+            label,
+            Delegation.from_cbor(device),
+            read_attributes(public),
+            read_attributes(sealed),
+            read_seq(seq),
+            read_index(index),
         )
 
 
@@ -147,7 +157,7 @@ class EnrolItem:
     seq: int
 
     def __post_init__(self) -> None:
-        _check_record(self.identity, self.record)
+        check_record(self.identity, self.record)
 
     def to_row(self) -> list[Value]:
         """Return the array of the CDDL."""
@@ -156,9 +166,9 @@ class EnrolItem:
     @classmethod
     def from_row(cls, row: list[Value]) -> EnrolItem:
         """Read the array of the CDDL."""
-        _, identity, index, record, device, seq = _sized(row, 6)
-        known = _index(index) if index is not None else None
-        return cls(_key(identity), known, _record(record), Delegation.from_cbor(device), _seq(seq))
+        _, identity, index, record, device, seq = sized(row, 6)
+        known = read_index(index) if index is not None else None
+        return cls(read_key(identity), known, read_record(record), Delegation.from_cbor(device), read_seq(seq))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +203,13 @@ class SignItem:
     @classmethod
     def from_row(cls, row: list[Value]) -> SignItem:
         """Read the array of the CDDL."""
-        _, identity, index, typ, payload = _sized(row, 5)
+        _, identity, index, typ, payload = sized(row, 5)
         if type(typ) is not str:
             raise malformed("a type is a text")
-        return cls(_key(identity), _index(index), typ, _bytes(payload))
+        return cls(read_key(identity), read_index(index), typ, read_bytes(payload))
 
 
-Item = PublishItem | CreateItem | EnrolItem | SignItem
+Item = PublishItem | CreateItem | EnrolItem | SignItem | ApproveItem | OfferItem
 """What can be asked for."""
 
 _READERS: Final[dict[int, Callable[[list[Value]], Item]]] = {
@@ -207,6 +217,8 @@ _READERS: Final[dict[int, Callable[[list[Value]], Item]]] = {
     CreateItem.KIND: CreateItem.from_row,
     EnrolItem.KIND: EnrolItem.from_row,
     SignItem.KIND: SignItem.from_row,
+    ApproveItem.KIND: ApproveItem.from_row,
+    OfferItem.KIND: OfferItem.from_row,
 }
 
 
@@ -218,62 +230,3 @@ def read_item(row: Value) -> Item:
     if read is None:
         raise malformed("an item of a kind that is not known here")
     return read(row)
-
-
-def _check_record(identity: bytes, record: Record) -> None:
-    if record.packet.public_key != identity:
-        raise VerificationError("request.record", "the record in the request is another identity's")
-
-
-def _sized(row: list[Value], length: int) -> list[Value]:
-    if len(row) != length:
-        raise malformed("an item has too many or too few parts")
-    return row
-
-
-def _key(value: Value) -> bytes:
-    if type(value) is not bytes or len(value) != 32:
-        raise malformed("an identity is a key of 32 bytes")
-    ed25519.check_encoding(value)
-    return value
-
-
-def _bytes(value: Value) -> bytes:
-    if type(value) is not bytes:
-        raise malformed("a document or payload is a byte string")
-    return value
-
-
-def _record(value: Value) -> Record:
-    return from_short(_bytes(value))
-
-
-def _index(value: Value) -> int:
-    return _number(value, MAX_INDEX, "an index")
-
-
-def _seq(value: Value) -> int:
-    return _number(value, SEQ_LIMIT - 1, "seq")
-
-
-def _number(value: Value, high: int, what: str) -> int:
-    if type(value) is not int or not 0 <= value <= high:
-        raise malformed(f"{what} is a number from 0 to {high}")
-    return value
-
-
-def _as_map(attributes: Mapping[str, str]) -> Map:
-    result: Map = {}
-    result.update(attributes)
-    return result
-
-
-def _attributes(value: Value) -> dict[str, str]:
-    if type(value) is not dict:
-        raise malformed("attributes are a map of texts")
-    found: dict[str, str] = {}
-    for name, text in value.items():
-        if type(name) is not str or type(text) is not str:
-            raise malformed("attributes are a map of texts")
-        found[name] = text
-    return found

@@ -12,10 +12,10 @@ from typing import ClassVar, Final
 from walletcli.core import cbor, ed25519
 from walletcli.core.approvals import MAX_APPROVALS_BYTES, DocumentApprovals
 from walletcli.core.cbor import Map, Value
+from walletcli.core.item_parts import MAX_INDEX
 from walletcli.core.keys import WALLET_CHECK_BYTES, Scheme
 from walletcli.core.payload import VERSION, Payload, malformed
 from walletcli.core.request_file import ID_BYTES, MAX_ITEMS
-from walletcli.core.request_items import MAX_INDEX
 from walletcli.core.short_record import MAX_SHORT_BYTES
 from walletcli.core.statements import verify_statement
 from walletcli.errors import FormatError, VerificationError

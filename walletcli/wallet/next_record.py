@@ -17,7 +17,7 @@ from walletcli.errors import FormatError, NetworkError, SignerError, VaultError,
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
-from walletcli.wallet.approvers.asking import approvals_of
+from walletcli.wallet.approvers.gathering import approvals_of, signed_of, waiting_document
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.splits.healing import raise_healing
@@ -48,6 +48,7 @@ def sign_and(
     dialer: Dialer,
     *,
     on_top: bool = False,
+    is_patient: bool = True,
     progress: Progress = silent,
 ) -> _T:
     """Sign what the wallet says now, if it is not signed already, and do something with it.
@@ -61,6 +62,7 @@ def sign_and(
         addresses: relays that are asked first what has been published, as before every signature.
         dialer: opens the connections.
         on_top: continue from a newer record of this identity that relays have.
+        is_patient: whether keys of approvers are waited for, if somebody is there to plug them in.
         progress: takes a line per step.
 
     Returns:
@@ -74,7 +76,7 @@ def sign_and(
         try:
             identity = snapshot.wallet.by_index(index)
             above_seq = _look_before_signing(session, snapshot, identity, addresses, dialer, on_top, progress)
-            return then(*_signed(session, index, progress, above_seq))
+            return then(*_signed(session, index, progress, above_seq, is_patient=is_patient))
         except VerificationError as error:
             if error.code != "publish.newer-exists" or not _has_moved_on(session, snapshot, index):
                 raise
@@ -231,7 +233,9 @@ def _newest_found(
     return None
 
 
-def _signed(session: Session, index: int, progress: Progress, above_seq: int | None) -> tuple[Record, bool]:
+def _signed(
+    session: Session, index: int, progress: Progress, above_seq: int | None, *, is_patient: bool
+) -> tuple[Record, bool]:
     """Return the record to publish, and whether it had to be signed; with `above_seq` it always has to be."""
     for _ in range(MAX_ATTEMPTS):
         snapshot = session.snapshot()
@@ -240,11 +244,12 @@ def _signed(session: Session, index: int, progress: Progress, above_seq: int | N
             return Record.from_bytes(identity.record), False
         refuse_open_split(snapshot.wallet, index)
         progress(f"signing the record of {identity.label}")
-        sections = _foreign_sections(session, identity)
-        document = next_document(identity, sections, time.time(), os.urandom, above_seq)
+        document = waiting_document(session, identity, above_seq)
+        if document is None:
+            sections = _foreign_sections(session, identity)
+            document = next_document(identity, sections, time.time(), os.urandom, above_seq)
         try:
-            beside = approvals_of(session.home, identity, document, progress)
-            return Record.from_bytes(session.sign(index, document.to_bytes(), snapshot.generation, beside)), True
+            return _approved_and_signed(session, identity, document, progress, is_patient=is_patient), True
         except VaultError as error:
             if error.code != "vault.changed":
                 raise
@@ -253,6 +258,25 @@ def _signed(session: Session, index: int, progress: Progress, above_seq: int | N
                 raise
             return Record.from_bytes(identity.record), False  # renewing the device can wait for the next trip
     raise _too_busy()
+
+
+def _approved_and_signed(
+    session: Session, identity: IdentityView, document: Document, progress: Progress, *, is_patient: bool
+) -> Record:
+    """Have a document approved, which may take days, and signed.
+
+    Raises:
+        VaultError: ``vault.changed`` if the wallet says something else by then.
+    """
+    beside = None
+    if not session.facts().watch:  # otherwise its root, wherever that is, says first whether it signs
+        beside = approvals_of(session, identity, document, progress, is_patient=is_patient)
+    snapshot = session.snapshot()
+    if snapshot.wallet.by_index(identity.index) != identity:
+        raise VaultError("vault.changed", "the wallet has changed since the document was made", "try again")
+    record = Record.from_bytes(session.sign(identity.index, document.to_bytes(), snapshot.generation, beside))
+    signed_of(session, identity.public_key, document.hash)
+    return record
 
 
 def _foreign_sections(session: Session, identity: IdentityView) -> tuple[bytes, ...]:

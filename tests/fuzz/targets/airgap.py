@@ -10,7 +10,7 @@ from walletcli.core.cose import Sign1
 from walletcli.core.request_file import RequestFile, digest_words
 from walletcli.core.response import Response, ResponseFile, verify_response
 from walletcli.errors import WalletError
-from walletcli.wallet.airgap.book import Answered, Closed, Context, RequestBook, Waiting
+from walletcli.wallet.airgap.book import Answered, Closed, Context, End, RequestBook, Waiting
 
 
 def check_request(data: bytes) -> bool:
@@ -68,7 +68,7 @@ def _books() -> list[bytes]:
     waiting = Waiting(request, (Context(), Context(bytes(32), ("https://relay.example",))))
     signed = cases.signed(cases.response_fields())
     answer = Answered(digest("request"), cases.ID, DAY, DAY + 14, (signed,))
-    closed = Closed(bytes(16), bytes(32), DAY, cancelled=True)
+    closed = Closed(bytes(16), bytes(32), DAY, End.CANCELLED)
     return [RequestBook().to_bytes(), RequestBook((waiting,), (closed,), (answer,)).to_bytes()]
 
 

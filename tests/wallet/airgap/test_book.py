@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from tests.core.approving import ONE
 from tests.core.samples import DAY, digest
 from tests.vectors.cases_request import create, made, request, response_fields, sign, signed
 from tests.wallet.airgap.parts import Machines, here, refusal
 from walletcli.core import cbor
+from walletcli.core.approval import Subject
 from walletcli.core.request_file import RequestFile
 from walletcli.errors import WalletError
-from walletcli.wallet.airgap.book import Answered, Closed, Context, RequestBook, Waiting
+from walletcli.wallet.airgap.book import Answered, Closed, Context, End, RequestBook, Waiting
 from walletcli.wallet.airgap.making import NewIdentity, Wish
 from walletcli.wallet.state.changes import PutDrawer
 
@@ -22,7 +24,8 @@ ID = bytes(range(16))
 REQUEST = RequestFile.from_bytes(request(create(), sign()))
 WAITING = Waiting(REQUEST, (Context(), Context(bytes(32), ("https://relay.example",))))
 ANSWER = Answered(digest("request"), ID, DAY, DAY + 14, (signed(response_fields()), signed(made(_5=2))))
-BOOK = RequestBook((WAITING,), (Closed(bytes(16), bytes(32), DAY, cancelled=True),), (ANSWER,))
+APPROVAL = ONE.agree(Subject.rehearsal(bytes(32), bytes(32)))
+BOOK = RequestBook((WAITING,), (Closed(bytes(16), bytes(32), DAY, End.CANCELLED),), (ANSWER,))
 
 
 def fields(**changes: Any) -> bytes:
@@ -43,7 +46,14 @@ def test_what_is_written_is_read() -> None:
         (b"", "cbor.truncated"),
         (fields(_1=2), "request-book.unknown-version"),
         (fields(_1=...), "request-book.malformed"),
+        (fields(_6=0), "request-book.malformed"),
         (fields(_5=0), "request-book.malformed"),
+        (fields(_5=[]), "request-book.malformed"),
+        (fields(_5=[[bytes(31), []]]), "request-book.malformed"),
+        (fields(_5=[[bytes(32), [], 0]]), "request-book.malformed"),
+        (fields(_5=[[bytes(32), []]]), "request-book.malformed"),
+        (fields(_5=[[bytes(32), [0]]]), "approval.malformed"),
+        (fields(_5=[[bytes(32), [APPROVAL.to_cbor()]]] * 2), "request-book.malformed"),
         (fields(_2=...), "request-book.malformed"),
         (fields(_2=[[REQUEST.to_bytes(), []]]), "request-book.malformed"),
         (fields(_2=[[REQUEST.to_bytes(), [[None, []]]]]), "request-book.malformed"),
@@ -52,7 +62,7 @@ def test_what_is_written_is_read() -> None:
         (fields(_2=[[REQUEST.to_bytes(), [[bytes(31), []]] * 2]]), "request-book.malformed"),
         (fields(_2=[[REQUEST.to_bytes(), [[None, [5]]] * 2]]), "request-book.malformed"),
         (fields(_3=[[bytes(15), bytes(32), DAY, 0]]), "request-book.malformed"),
-        (fields(_3=[[bytes(16), bytes(32), DAY, 2]]), "request-book.malformed"),
+        (fields(_3=[[bytes(16), bytes(32), DAY, 3]]), "request-book.malformed"),
         (fields(_3=[[bytes(16), bytes(32), DAY, 1]] * 257), "request-book.malformed"),
         (fields(_4=[[bytes(32), ID, DAY, DAY, []]]), "request-book.malformed"),
         (fields(_4=[ANSWER.to_row(), ANSWER.to_row()]), "request-book.malformed"),
@@ -107,8 +117,8 @@ def test_an_answer_takes_the_place_of_the_one_before() -> None:
 
 
 def test_ended_requests_are_forgotten_after_some_hundreds() -> None:
-    book = RequestBook(closed=tuple(Closed(bytes(16), bytes(32), DAY, cancelled=False) for _ in range(256)))
-    book = RequestBook((WAITING,), book.closed).closing(REQUEST.request_id, DAY + 1, cancelled=True)
+    book = RequestBook(closed=tuple(Closed(bytes(16), bytes(32), DAY, End.APPLIED) for _ in range(256)))
+    book = RequestBook((WAITING,), book.closed).closing(REQUEST.request_id, DAY + 1, End.CANCELLED)
     assert (len(book.closed), book.closed[-1].day, book.waiting) == (256, DAY + 1, ())
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.hid.in_process import InProcess
 from tests.wallet.airgap.parts import TREE, Machines, here
+from tests.wallet.approvers.parts import People
 from tests.wallet.test_security_keys import Prompts, Shelf
 from walletcli.core.approvals import check_follows
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record, packet_value
 from walletcli.errors import WalletError
+from walletcli.signers.devices.hidapi import PluggedKey
 from walletcli.wallet.airgap.making import Wish, ask_to_enrol
+from walletcli.wallet.airgap.showing import approve_request, review_file
 from walletcli.wallet.approvers.deciding import add_approver, list_approvers, remove_approver
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import set_attribute
@@ -105,6 +110,64 @@ def test_a_device_is_enrolled_only_with_the_key_at_the_cold_machine(alice: Machi
     assert after.document is not None
     check_follows(record_of(alice).document, after.document, after.beside)
     assert alice.view("alice", laptop).credentials == alice.view("alice").credentials
+
+
+@pytest.fixture
+def both(alice: Machines, shelf: Shelf) -> Machines:
+    """Alice, for whom blue and red both have to approve; neither is plugged in."""
+    shelf.plug(1)
+    with here(alice.online) as session:
+        add_approver(session, "alice", which="0001", name="red", threshold=2)
+    alice.trip(accept=("approvers",))
+    return alice
+
+
+def approve_cold(machines: Machines, path: str, *turns: Callable[[], object], patient: bool = True) -> str:
+    """Approve a request at the cold machine, where people plug keys in; return the path of the response."""
+    out, cold = machines.path(), replace(machines.cold, keys=People(*turns))
+    with here(cold) as session:
+        approve_request(session, review_file(session, path), (1,), (), out, is_patient=patient)
+    return out
+
+
+def test_keys_approve_in_turn_at_the_cold_machine_and_what_one_gave_is_kept(both: Machines, shelf: Shelf) -> None:
+    before, keys = change(both), dict(shelf.keys)
+    blue, red = ({key: wire} for key, wire in keys.items())
+    path = both.ask().path
+    put(shelf, blue)
+
+    def gone() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        approve_cold(both, path, gone)
+    put(shelf, {})
+    answer = approve_cold(both, path, lambda: put(shelf, red))
+    put(shelf, {})
+    both.apply(answer)
+    after = record_of(both)
+    assert after.document is not None
+    check_follows(before.document, after.document, after.beside)
+
+
+def test_one_key_at_each_machine_is_enough_only_if_one_machine_has_both(both: Machines, shelf: Shelf) -> None:
+    """What was given at the cold machine does not travel by itself: the online one gathers its own."""
+    before, keys = change(both), dict(shelf.keys)
+    blue, red = ({key: wire} for key, wire in keys.items())
+    put(shelf, blue)
+    answer = approve_cold(both, both.ask().path, patient=False)
+    put(shelf, red)
+    assert refusal(lambda: both.apply(answer)) == "approver.not-here"
+    put(shelf, blue)
+    both.apply(answer)  # red's is kept here
+    after = record_of(both)
+    assert after.document is not None
+    check_follows(before.document, after.document, after.beside)
+
+
+def put(shelf: Shelf, keys: dict[PluggedKey, InProcess]) -> None:
+    shelf.keys.clear()
+    shelf.keys.update(keys)
 
 
 def test_keys_that_are_lost_are_left_out_after_a_question(alice: Machines, shelf: Shelf) -> None:

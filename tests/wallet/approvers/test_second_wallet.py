@@ -15,7 +15,7 @@ from walletcli.core.document import Document
 from walletcli.core.record import Record
 from walletcli.errors import WalletError
 from walletcli.wallet.access.session import Session
-from walletcli.wallet.approvers import asking
+from walletcli.wallet.approvers import gathering
 from walletcli.wallet.identities import create_identity, set_attribute
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.resolve import resolve_identity
@@ -26,7 +26,7 @@ from walletcli.wallet.state.changes import SetApprovers
 @pytest.fixture
 def second(tmp_path: Path, relay: HonestRelay, monkeypatch: pytest.MonkeyPatch) -> Session:
     """A wallet that knows the approvers of its identity, which the relay has as well."""
-    monkeypatch.setattr(asking, "ask", lambda _home, _credentials, _group, subject, _progress: (ONE.agree(subject),))
+    monkeypatch.setattr(gathering, "ask", lambda _home, question, _progress: (ONE.agree(question.subject),))
     session = opened(restored_home(tmp_path / "second", WORDS))
     create_identity(session, "alice")
     publish_identity(session, "alice", [relay.url])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from walletcli.core.secret import Secret
@@ -51,5 +52,24 @@ class KeyPrompts(Protocol):
 
         Args:
             reason: in a few words.
+        """
+        ...
+
+    def another(self, given: int, needed: int, names: Sequence[str], why: str) -> bool:
+        """Say that another key has to approve, and return whether somebody is there to plug it in.
+
+        Args:
+            given: how many have approved.
+            needed: how many must.
+            names: its owner's names of the others that may.
+            why: why a key that is plugged in gave nothing, or empty.
+        """
+        ...
+
+    def approves(self, lines: Sequence[str]) -> None:
+        """Say what the next touch approves.
+
+        Args:
+            lines: in plain language, printable ASCII.
         """
         ...

@@ -354,10 +354,14 @@ class Keeper:
 
         return self._written(signed)
 
-    def _ask_approvers(self, credentials: Sequence[Credential], last: Record, document: Document) -> bytes | None:
-        from walletcli.wallet.approvers.asking import beside_of
+    def _ask_approvers(
+        self, credentials: Sequence[Credential], last: Record, document: Document, is_patient: bool
+    ) -> bytes | None:
+        from walletcli.wallet.airgap.cold import read_book
+        from walletcli.wallet.approvers.gathering import beside_of, question_of
 
-        return beside_of(self._home, credentials, last, document)
+        question = question_of(credentials, last, document, read_book(self._state))
+        return beside_of(self._home, question, last, document, is_patient=is_patient)
 
     def _sign_shard(self, request: SignShard) -> bytes:
         """Sign a shard of the wallet index; its `seq` is in the vault before anybody sees it."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from walletcli.core.approvals import DocumentApprovals, check_follows
+from walletcli.core.approver_items import ApproveItem, OfferItem
 from walletcli.core.card import Card, CardFile
 from walletcli.core.contact_export import ContactExport
 from walletcli.core.cose import Sign1
@@ -28,15 +29,14 @@ from walletcli.core.response import MAX_FILE_BYTES, Response, ResponseFile
 from walletcli.core.short_record import from_short, to_short
 from walletcli.errors import FormatError, InputError, StorageError, UsageError, VerificationError
 from walletcli.wallet.access.session import Session
-from walletcli.wallet.airgap.book import Context, RequestBook, Waiting
+from walletcli.wallet.airgap.book import Context, End, RequestBook, Waiting
 from walletcli.wallet.airgap.record_files import check_record_file
 from walletcli.wallet.airgap.review import KINDS, request_json
-from walletcli.wallet.airgap.waiting import change_book, read_book, require_watch
-from walletcli.wallet.approvers.asking import beside_of
+from walletcli.wallet.airgap.waiting import answered_request, change_book, read_book, require_watch
+from walletcli.wallet.approvers.gathering import approvals_of
 from walletcli.wallet.contacts.cards import own_record
 from walletcli.wallet.contacts.exporting import seal_own_export
 from walletcli.wallet.files import read_file, write_file
-from walletcli.wallet.home import Home
 from walletcli.wallet.state.changes import Adopt, Change, TakeIdentity, TakeSigned
 from walletcli.wallet.state.draft import last_record, today
 from walletcli.wallet.state.view import IdentityView
@@ -133,16 +133,16 @@ def apply_response(session: Session, path: str, out: str | None = None) -> Appli
             "take it to the machine with the root keys: walletcli request approve FILE --out RESPONSE; apply RESPONSE",
         )
     file = ResponseFile.from_bytes(data)
-    beside = _approved(session, _answered(read_book(session), file), file)
+    beside = _approved(session, answered_request(read_book(session), file), file)
     statements = _write_statements(session, file, out, beside)
     taken: list[tuple[Waiting, list[_Taken]]] = []
 
     def answered(book: RequestBook) -> tuple[RequestBook, Sequence[Change]]:
-        waiting = _answered(book, file)
+        waiting = answered_request(book, file)
         wallet = session.snapshot().wallet
         found = [_taken(wallet, waiting, response, beside.get(response.item)) for response in file.responses]
         taken[:] = [(waiting, found)]
-        closed = book.closing(file.request_id, today(time.time()), cancelled=False)
+        closed = book.closing(file.request_id, today(time.time()), End.APPLIED)
         return closed, [item.change for item in found if item.change is not None]
 
     change_book(session, answered)
@@ -163,7 +163,7 @@ def _approved(session: Session, waiting: Waiting, file: ResponseFile) -> dict[in
             continue
         own = last_record(view)
         last = own if own is not None and own.packet.document_hash == item.record.packet.document_hash else item.record
-        beside = beside_of(session.home, view.credentials, last, item.document)
+        beside = approvals_of(session, view, item.document, last=last)
         if beside is not None:
             found[response.item] = DocumentApprovals.from_bytes(beside)
     return found
@@ -188,11 +188,11 @@ def _write_statements(
     session: Session, file: ResponseFile, out: str | None, beside: Mapping[int, DocumentApprovals]
 ) -> dict[int, str]:
     """Write the signed statements of a response before it counts as applied; return their paths by item."""
-    waiting = _answered(read_book(session), file)
+    waiting = answered_request(read_book(session), file)
     wallet = session.snapshot().wallet
     found = [_taken(wallet, waiting, response, beside.get(response.item)) for response in file.responses]
     contents = {
-        taken.response.item: _statement_file(session.home, wallet, waiting, taken) for taken in found if taken.statement
+        taken.response.item: _statement_file(session, wallet, waiting, taken) for taken in found if taken.statement
     }
     if contents and out is None:
         raise UsageError(
@@ -216,7 +216,7 @@ def _make_directory(out: str) -> None:
         ) from error
 
 
-def _statement_file(home: Home, wallet: WalletView, waiting: Waiting, taken: _Taken) -> tuple[str, bytes]:
+def _statement_file(session: Session, wallet: WalletView, waiting: Waiting, taken: _Taken) -> tuple[str, bytes]:
     """Return the ending of a name, and the file, that a signed statement travels in."""
     item, data = waiting.request.item(taken.response.item), taken.statement or b""
     assert isinstance(item, SignItem)
@@ -224,7 +224,7 @@ def _statement_file(home: Home, wallet: WalletView, waiting: Waiting, taken: _Ta
     if item.typ == Card.TYP:
         return "card", CardFile(data, to_short(own_record(identity))).to_bytes()
     if item.typ == ContactExport.TYP:
-        return "contacts", seal_own_export(home, identity, data)
+        return "contacts", seal_own_export(session, identity, data)
     lower = Relation.from_payload(item.payload).parties[0] == item.identity
     return "relation", RelationFile((data, None) if lower else (None, data)).to_bytes()
 
@@ -270,40 +270,6 @@ def _apply_record(session: Session, data: bytes) -> Applied:
     return Applied(None, (AppliedItem(0, "record", view.public_key, view.label, record.packet.seq),), ())
 
 
-def _answered(book: RequestBook, file: ResponseFile) -> Waiting:
-    """Return the request that a response answers.
-
-    Raises:
-        VerificationError: ``response.unknown``, ``response.applied``, ``response.cancelled``, ``response.digest``,
-            ``response.expired``.
-    """
-    waiting = next((item for item in book.waiting if item.request.request_id == file.request_id), None)
-    if waiting is None:
-        _check_not_closed(book, file.request_id)
-        raise VerificationError(
-            "response.unknown",
-            "the response answers a request that this wallet did not make, or does not remember",
-            "apply it in the wallet that made the request",
-        )
-    if waiting.request.digest != file.digest:
-        raise VerificationError(
-            "response.digest",
-            "what was approved is not what this wallet asked for",
-            "the request was altered on its way: make it anew, and compare the words on both machines",
-        )
-    if waiting.request.has_expired(today(time.time())):
-        raise VerificationError("response.expired", "the request has expired", "cancel it and make it anew")
-    return waiting
-
-
-def _check_not_closed(book: RequestBook, request_id: bytes) -> None:
-    for closed in book.closed:
-        if closed.request_id == request_id and closed.cancelled:
-            raise VerificationError("response.cancelled", "the request was cancelled", "make it anew")
-        if closed.request_id == request_id:
-            raise VerificationError("response.applied", "the response has been applied before", "nothing is to be done")
-
-
 def _taken(wallet: WalletView, waiting: Waiting, response: Response, beside: DocumentApprovals | None = None) -> _Taken:
     """Check a response against the item that it answers."""
     if response.item > len(waiting.request.items):
@@ -318,6 +284,8 @@ def _taken(wallet: WalletView, waiting: Waiting, response: Response, beside: Doc
         return _taken_publish(response, item, context, beside, is_lost=is_lost)
     if isinstance(item, SignItem):
         return _taken_statement(response, item)
+    if isinstance(item, ApproveItem | OfferItem):
+        raise _not_asked()  # no root answers for approvers
     return _taken_identity(wallet, response, item, context, beside)
 
 

@@ -8,10 +8,16 @@ Spec: docs/spec/request.md, "Drawer requests".
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from enum import IntEnum
 
 from walletcli.core import cbor
+from walletcli.core.approval import Approval, in_order, read_approvals
+from walletcli.core.approver_items import ApproveItem
+from walletcli.core.cbor import Value
 from walletcli.core.request_file import ID_BYTES, MAX_FILE_BYTES, MAX_ITEMS, RequestFile
+from walletcli.core.request_items import PublishItem
 from walletcli.core.response import DIGEST_BYTES, MAX_RESPONSE_BYTES, ResponseFile
 from walletcli.errors import FormatError, InputError, WalletError
 from walletcli.wallet.state.fields import Fields
@@ -85,6 +91,15 @@ class Waiting:
         if len(self.contexts) != len(self.request.items):
             raise _wrong("a request and its contexts do not match")
 
+    @property
+    def to_approve(self) -> Iterator[bytes]:
+        """The digests (32 bytes) of what approvers approve of it."""
+        for item in self.request.items:
+            if isinstance(item, PublishItem):
+                yield item.document.hash
+            elif isinstance(item, ApproveItem):
+                yield item.subject.digest
+
     def to_row(self) -> list[object]:
         """Return the list of the CDDL."""
         return [self.request.to_bytes(), [context.to_row() for context in self.contexts]]
@@ -100,6 +115,42 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Gathered:
+    """What was approved so far of a document or an export that waits.
+
+    Attributes:
+        digest: of what is approved, 32 bytes.
+        approvals: of it, ascending by key; as they came, checked by whoever uses them.
+    """
+
+    digest: bytes
+    approvals: tuple[Approval, ...]
+
+    def to_row(self) -> list[object]:
+        """Return the list of the CDDL."""
+        return [self.digest, [approval.to_cbor() for approval in self.approvals]]
+
+    @classmethod
+    def from_row(cls, value: object) -> Gathered:
+        """Read the list of the CDDL."""
+        row = Fields.of_row(value, _WHAT)
+        rows: list[Value] = row.items(1)  # type: ignore[assignment]  # decoded from CBOR
+        gathered = cls(row.raw(0, DIGEST_BYTES), read_approvals(rows))
+        row.end()
+        if not gathered.approvals:
+            raise _wrong("nothing was approved")
+        return gathered
+
+
+class End(IntEnum):
+    """How a request ended."""
+
+    APPLIED = 0
+    CANCELLED = 1
+    SUPERSEDED = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """A request that was made here and has ended.
 
@@ -107,23 +158,23 @@ class Closed:
         request_id: 16 bytes.
         digest: 32 bytes.
         day: when it ended, days since 1970-01-01.
-        cancelled: by its owner; otherwise its answer was applied.
+        end: its answer was applied, its owner has cancelled it, or something else was signed or decided since.
     """
 
     request_id: bytes
     digest: bytes
     day: int
-    cancelled: bool
+    end: End
 
     def to_row(self) -> list[object]:
         """Return the list of the CDDL."""
-        return [self.request_id, self.digest, self.day, int(self.cancelled)]
+        return [self.request_id, self.digest, self.day, int(self.end)]
 
     @classmethod
     def from_row(cls, value: object) -> Closed:
         """Read the list of the CDDL."""
         row = Fields.of_row(value, _WHAT)
-        closed = cls(row.raw(0, ID_BYTES), row.raw(1, DIGEST_BYTES), row.integer(2), bool(row.integer(3, high=1)))
+        closed = cls(row.raw(0, ID_BYTES), row.raw(1, DIGEST_BYTES), row.integer(2), End(row.integer(3, high=2)))
         row.end()
         return closed
 
@@ -183,6 +234,7 @@ class RequestBook:
         waiting: made here, not answered yet.
         closed: made here, ended.
         answered: approved here.
+        gathered: what approvers have approved so far of documents and exports in requests that wait.
 
     Raises:
         FormatError: ``request-book.malformed``.
@@ -191,19 +243,24 @@ class RequestBook:
     waiting: tuple[Waiting, ...] = ()
     closed: tuple[Closed, ...] = ()
     answered: tuple[Answered, ...] = ()
+    gathered: tuple[Gathered, ...] = ()
 
     def __post_init__(self) -> None:
         ids = [item.request.request_id for item in self.waiting]
         digests = [item.digest for item in self.answered]
         if len(set(ids)) < len(ids) or len(set(digests)) < len(digests):
             raise _wrong("a request stands there twice")
+        if len({item.digest for item in self.gathered}) < len(self.gathered):
+            raise _wrong("something was approved twice")
         if len(ids) > MAX_WAITING or len(self.closed) > MAX_CLOSED or len(digests) > MAX_ANSWERED:
             raise _wrong("too many requests")
 
     def to_bytes(self) -> bytes:
         """Encode the drawer."""
         waiting, closed = [item.to_row() for item in self.waiting], [item.to_row() for item in self.closed]
-        return cbor.encode({1: VERSION, 2: waiting, 3: closed, 4: [item.to_row() for item in self.answered]})
+        gathered = {5: [item.to_row() for item in self.gathered]} if self.gathered else {}
+        answered = [item.to_row() for item in self.answered]
+        return cbor.encode({1: VERSION, 2: waiting, 3: closed, 4: answered, **gathered})
 
     @classmethod
     def from_bytes(cls, data: bytes | None) -> RequestBook:
@@ -224,6 +281,7 @@ class RequestBook:
             tuple(map(Waiting.from_row, fields.items(2))),
             tuple(map(Closed.from_row, fields.items(3))),
             tuple(map(Answered.from_row, fields.items(4))),
+            _gathered(fields) if fields.has(5) else (),
         )
         fields.end()
         return book
@@ -243,12 +301,26 @@ class RequestBook:
             )
         return replace(self, waiting=(*self.waiting, waiting))
 
-    def closing(self, request_id: bytes, day: int, *, cancelled: bool) -> RequestBook:
+    def approvals_of(self, digest: bytes) -> tuple[Approval, ...]:
+        """Return what was approved so far of what has this digest (32 bytes), if it waits."""
+        return next((item.approvals for item in self.gathered if item.digest == digest), ())
+
+    def with_approvals(self, digest: bytes, approvals: tuple[Approval, ...]) -> RequestBook:
+        """Return the book with these approvals of what has this digest (32 bytes); of what does not wait, none."""
+        others = tuple(item for item in self.gathered if item.digest != digest)
+        return replace(self, gathered=(*others, Gathered(digest, in_order(approvals)))).pruned()
+
+    def pruned(self) -> RequestBook:
+        """Return the book without approvals of what does not wait any more."""
+        wanted = {digest for waiting in self.waiting for digest in waiting.to_approve}
+        return replace(self, gathered=tuple(item for item in self.gathered if item.digest in wanted))
+
+    def closing(self, request_id: bytes, day: int, end: End) -> RequestBook:
         """Return the book after a request that waited has ended; `day` in days since 1970-01-01."""
         ended = [item for item in self.waiting if item.request.request_id == request_id]
-        closed = [*self.closed, *(Closed(request_id, item.request.digest, day, cancelled) for item in ended)]
+        closed = [*self.closed, *(Closed(request_id, item.request.digest, day, end) for item in ended)]
         left = tuple(item for item in self.waiting if item.request.request_id != request_id)
-        return replace(self, waiting=left, closed=tuple(closed[-MAX_CLOSED:]))
+        return replace(self, waiting=left, closed=tuple(closed[-MAX_CLOSED:])).pruned()
 
     def with_answer(self, answer: Answered, today: int) -> RequestBook:
         """Return the book with an answer in the place of an earlier one to the same request.
@@ -267,6 +339,13 @@ class RequestBook:
         """Return what was answered to the request with this digest, if this wallet still has it."""
         found = [item for item in self.answered if item.digest == digest]
         return found[0].file() if found else None
+
+
+def _gathered(fields: Fields) -> tuple[Gathered, ...]:
+    found = tuple(map(Gathered.from_row, fields.items(5)))
+    if not found:
+        raise _wrong("an empty list of what was approved")
+    return found
 
 
 def drawer_hash(data: bytes | None) -> bytes | None:

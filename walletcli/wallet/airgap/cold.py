@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from walletcli.core.approvals import DocumentApprovals
+from walletcli.core.approver_items import ApproveItem, OfferItem
 from walletcli.core.document import Document
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.record import Record
@@ -24,8 +25,10 @@ from walletcli.signers.software import SoftwareSigner
 from walletcli.signers.statement_requests import StatementRequest
 from walletcli.signers.statements import sign_statement
 from walletcli.wallet.airgap.book import DRAWER, Answered, RequestBook
-from walletcli.wallet.airgap.preparing import Prepared, Preparer
+from walletcli.wallet.airgap.preparing import Prepared, Preparer, for_approvers
 from walletcli.wallet.airgap.review import KINDS, ItemReview, Review, error_parts
+from walletcli.wallet.airgap.telling import read_only_review
+from walletcli.wallet.approvers.asking import ASKED_ELSEWHERE
 from walletcli.wallet.state import naming, transitions
 from walletcli.wallet.state.approvers import Credential, joined
 from walletcli.wallet.state.continuing import Found
@@ -35,11 +38,8 @@ from walletcli.wallet.state.wallet_state import WALLET_DRAWER, WalletState
 Hold = Callable[[WalletState, int, str], WalletState]
 """Returns the state with one more identity, by index and label."""
 
-Ask = Callable[[Sequence[Credential], Record, Document], bytes | None]
-"""Has approvers approve a document that follows a record; returns what is beside it."""
-
-_ASKED_LATER = frozenset({"approver.not-here", "approver.no-credential", "approver.unattended", "key.no-hidapi"})
-"""Why nobody approves on this side of what the other side can have approved."""
+Ask = Callable[[Sequence[Credential], Record, Document, bool], bytes | None]
+"""Has approvers approve a document that follows a record, waiting for keys or not; returns what is beside it."""
 
 
 def review(preparer: Preparer) -> Review:
@@ -56,6 +56,8 @@ def _reviewed(preparer: Preparer, number: int, item: Item, answered: bool) -> It
     held = preparer.held(identity)
     index = held.index if held is not None else getattr(item, "index", None)
     label = held.label if held is not None else item.label if isinstance(item, CreateItem) else None
+    if isinstance(item, ApproveItem | OfferItem):
+        return replace(read_only_review(number, item, label), error=error_parts(for_approvers()))
     found = ItemReview(number, KINDS[item.KIND], identity, index, label, (), answered=answered)
     if answered:
         return replace(found, lines=("this wallet has signed it before: approving it gives the same answer again",))
@@ -153,9 +155,9 @@ def _beside(
     last = own if own is not None and own.packet.document_hash == given.packet.document_hash else given
     known = (held.credentials if held is not None else (), prepared.section.credentials if prepared.section else ())
     try:
-        beside = ask(joined(*known), last, asked.document)
+        beside = ask(joined(*known), last, asked.document, prepared.drafted)
     except WalletError as error:
-        if prepared.drafted or error.code not in _ASKED_LATER:
+        if prepared.drafted or error.code not in ASKED_ELSEWHERE:
             raise
         return None
     return DocumentApprovals.from_bytes(beside) if beside is not None else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from walletcli.core.approver_items import ApproveItem, OfferItem
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Delegation
 from walletcli.core.equivocation import named_in
@@ -105,6 +106,8 @@ class Preparer:
             FormatError: for what cannot be a document.
         """
         item = self.request.item(number)
+        if isinstance(item, ApproveItem | OfferItem):
+            raise for_approvers()
         if isinstance(item, CreateItem):
             prepared = self._prepared_create(self._new_index[number], item)
         elif isinstance(item, SignItem):
@@ -281,6 +284,15 @@ class Preparer:
             except WalletError:  # somebody else's, or nonsense: what cannot be opened is not told of
                 continue
         return found
+
+
+def for_approvers() -> SignerError:
+    """Return the error for what no root key answers."""
+    return SignerError(
+        "request.for-approvers",
+        "this asks somebody who holds a security key, not the root key",
+        "at whatever machine that key is: walletcli identity approver approve FILE --out ANSWER",
+    )
 
 
 def _check_enrollable(previous: Document, device: Delegation) -> None:

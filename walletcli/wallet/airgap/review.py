@@ -16,7 +16,7 @@ from walletcli.wallet.state.fields import Fields
 
 _WHAT = "request-review"
 
-KINDS = {1: "publish", 2: "create", 3: "enrol", 4: "sign"}
+KINDS = {1: "publish", 2: "create", 3: "enrol", 4: "sign", 5: "approve", 6: "offer"}
 """Names of the kinds of items, by number."""
 
 

@@ -14,6 +14,7 @@ from walletcli.core.response import MAGIC as RESPONSE_MAGIC
 from walletcli.errors import FormatError, SignerError, UsageError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap.review import Review
+from walletcli.wallet.approvers.here import approve_here
 from walletcli.wallet.files import read_file, refuse_existing, write_file
 
 
@@ -81,7 +82,13 @@ class Approved:
 
 
 def approve_request(
-    session: Session, review: Review, items: Sequence[int], accepted: Sequence[str], path: str
+    session: Session,
+    review: Review,
+    items: Sequence[int],
+    accepted: Sequence[str],
+    path: str,
+    *,
+    is_patient: bool = True,
 ) -> Approved:
     """Have the root sign items of a request, and write the response.
 
@@ -91,6 +98,7 @@ def approve_request(
         items: numbers of the approved items.
         accepted: names of the alarms that its owner accepts.
         path: of the new response file.
+        is_patient: whether further keys of approvers are waited for, once one has approved here.
 
     Raises:
         UsageError: ``request.declined`` if no item was approved.
@@ -103,6 +111,7 @@ def approve_request(
     if not items:
         raise UsageError("request.declined", "no item was approved: nothing was signed", "approve at least one")
     request = review.request
+    approve_here(session, request, items, is_patient=is_patient)
     data = session.approve_request(request.to_bytes(), request.digest, tuple(items), tuple(accepted))
     write_file(path, data, replace=False)
     return Approved(review, tuple(sorted(items)), os.path.abspath(path))

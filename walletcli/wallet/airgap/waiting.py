@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from walletcli.core.approval_file import ApprovalFile
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.request_file import digest_words
 from walletcli.core.request_items import CreateItem, EnrolItem, Item
-from walletcli.errors import InputError, SignerError, VaultError
+from walletcli.core.response import ResponseFile
+from walletcli.errors import InputError, SignerError, VaultError, VerificationError
 from walletcli.wallet.access.session import Session
-from walletcli.wallet.airgap.book import DRAWER, RequestBook, Waiting, drawer_hash
+from walletcli.wallet.airgap.book import DRAWER, End, RequestBook, Waiting, drawer_hash
 from walletcli.wallet.airgap.review import KINDS, request_json
 from walletcli.wallet.state.changes import Change, KeepDevices, PutDrawer, Several
 from walletcli.wallet.state.draft import today
@@ -78,6 +80,51 @@ def waiting_devices(book: RequestBook) -> tuple[bytes, ...]:
     return tuple(sorted(item.device.signing_key for item in items if isinstance(item, CreateItem | EnrolItem)))
 
 
+def answered_request(book: RequestBook, file: ResponseFile | ApprovalFile) -> Waiting:
+    """Return the request that an answer is to.
+
+    Raises:
+        VerificationError: ``response.unknown``, ``response.applied``, ``response.cancelled``, ``response.digest``,
+            ``response.superseded``, ``response.expired``.
+    """
+    waiting = next((item for item in book.waiting if item.request.request_id == file.request_id), None)
+    if waiting is None:
+        _check_not_closed(book, file.request_id)
+        raise VerificationError(
+            "response.unknown",
+            "the response answers a request that this wallet did not make, or does not remember",
+            "apply it in the wallet that made the request",
+        )
+    if waiting.request.digest != file.digest:
+        raise VerificationError(
+            "response.digest",
+            "what was approved is not what this wallet asked for",
+            "the request was altered on its way: make it anew, and compare the words on both machines",
+        )
+    if waiting.request.has_expired(today(time.time())):
+        raise VerificationError("response.expired", "the request has expired", "cancel it and make it anew")
+    return waiting
+
+
+def _check_not_closed(book: RequestBook, request_id: bytes) -> None:
+    for closed in book.closed:
+        if closed.request_id == request_id and closed.end is End.CANCELLED:
+            raise VerificationError("response.cancelled", "the request was cancelled", "make it anew")
+        if closed.request_id == request_id and closed.end is End.SUPERSEDED:
+            raise superseded()
+        if closed.request_id == request_id:
+            raise VerificationError("response.applied", "the response has been applied before", "nothing is to be done")
+
+
+def superseded() -> VerificationError:
+    """Return the error for an answer that comes too late."""
+    return VerificationError(
+        "response.superseded",
+        "something else was decided or signed since the request was made: what it asks for is over",
+        "make it anew, and ask for the approvals of that",
+    )
+
+
 def cancel_request(session: Session, request_id: str) -> Waiting:
     """Forget a request that waits; an answer to it is refused from then on.
 
@@ -92,7 +139,7 @@ def cancel_request(session: Session, request_id: str) -> Waiting:
 
     def cancelled(book: RequestBook) -> tuple[RequestBook, Sequence[Change]]:
         found[:] = [_named(book, request_id)]
-        return book.closing(found[0].request.request_id, today(time.time()), cancelled=True), ()
+        return book.closing(found[0].request.request_id, today(time.time()), End.CANCELLED), ()
 
     change_book(session, cancelled)
     return found[0]
@@ -115,7 +162,7 @@ class RequestState:
     Attributes:
         request_id: 16 bytes.
         digest: 32 bytes.
-        state: waiting, expired, applied, cancelled (made here) or approved (answered here).
+        state: waiting, expired, applied, cancelled, superseded (made here) or approved (answered here).
         day: of the request, its end or its approval; days since 1970-01-01.
         expires_day: first day it no longer holds, or None where that is not remembered.
         items: what it asks for, a line each; empty where that is not remembered.
@@ -152,8 +199,7 @@ def list_requests(session: Session) -> list[RequestState]:
             RequestState(answer.request_id, answer.digest, "approved", answer.approved_day, answer.expires_day)
         )
     for closed in book.closed:
-        state = "cancelled" if closed.cancelled else "applied"
-        states.append(RequestState(closed.request_id, closed.digest, state, closed.day, None))
+        states.append(RequestState(closed.request_id, closed.digest, closed.end.name.lower(), closed.day, None))
     return states
 
 

@@ -1,27 +1,33 @@
-"""Asks the owner's security keys to approve what is about to be signed.
+"""Asks the owner's devices to approve what is about to be signed: those that are plugged in, then others in turn.
 
 Spec: docs/spec/approval.md, "Making".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from walletcli.core.approval import Approval, Subject
-from walletcli.core.approvals import approvals_for
-from walletcli.core.document import Document
 from walletcli.core.document_parts import Approver, Approvers
-from walletcli.core.record import Record
-from walletcli.errors import SignerError
+from walletcli.errors import SignerError, VerificationError
 from walletcli.wallet.home import Home, Progress, silent
 from walletcli.wallet.state.approvers import Credential
-from walletcli.wallet.state.draft import last_record
-from walletcli.wallet.state.view import IdentityView
 
 if TYPE_CHECKING:
     from walletcli.signers.devices.hidapi import PluggedKey
     from walletcli.signers.devices.prompts import KeyPrompts
+
+ANOTHER_KEY_LIMIT_S = 600.0
+"""How long another key is waited for, seconds: the wallet is open meanwhile."""
+
+LOOK_EVERY_S = 0.3
+"""How often it is looked what is plugged in, seconds; nobody changes keys faster."""
+
+ASKED_ELSEWHERE = frozenset({"approver.not-here", "approver.no-credential", "approver.unattended", "key.no-hidapi"})
+"""Why nobody approves at this machine of what can be approved at another one."""
 
 _OF_ONE_KEY = frozenset({
     "key.no-permission", "key.busy", "key.removed", "key.unsupported", "key.timeout", "key.not-enrolled",
@@ -29,142 +35,182 @@ _OF_ONE_KEY = frozenset({
 })  # fmt: skip
 """Why one device among several is passed over; told if too few others approve."""
 
-
-def approvals_of(home: Home, identity: IdentityView, document: Document, progress: Progress = silent) -> bytes | None:
-    """Return what goes beside an identity's next document; security keys are asked for as many approvals as it takes.
-
-    Args:
-        home: whose prompts ask for PIN and touch.
-        identity: as it was when the document was made.
-        document: what is about to be signed.
-        progress: takes a line per step.
-
-    Returns:
-        What is beside it, encoded; None if that is nothing.
-
-    Raises:
-        SignerError: ``approver.*``, ``key.*``.
-        MissingExtraError: ``key.no-hidapi``.
-    """
-    last, is_lost = last_record(identity), identity.approvers is not None and identity.approvers.lost
-    return beside_of(home, identity.credentials, last, document, is_lost=is_lost, progress=progress)
+Keep = Callable[[Approval], None]
+"""Keeps an approval before the next key is asked."""
 
 
-def beside_of(
-    home: Home | None,
-    credentials: Sequence[Credential],
-    last: Record | None,
-    document: Document,
-    *,
-    is_lost: bool = False,
-    progress: Progress = silent,
-) -> bytes | None:
-    """Return what goes beside a document that follows a record; as `approvals_of`.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What approvers are asked, and how.
 
-    Args:
-        home: whose prompts ask for PIN and touch; None: nobody is asked.
-        credentials: how the approvers are asked.
-        last: the record that it follows, or None.
-        document: what is about to be signed.
-        is_lost: its owner has said that the approvers cannot approve any more.
-        progress: takes a line per step.
-    """
-    before = last.document if last is not None else None
-    approvals: tuple[Approval, ...] = ()
-    if before is not None and before.approvers is not None and not is_lost:
-        approvals = ask(home, credentials, before.approvers, Subject.of_document(document), progress)
-    made = approvals_for(before, last.beside if last is not None else None, document, approvals)
-    return made.to_bytes() if made is not None else None
-
-
-def ask(
-    home: Home | None,
-    credentials: Sequence[Credential],
-    approvers: Approvers,
-    subject: Subject,
-    progress: Progress = silent,
-) -> tuple[Approval, ...]:
-    """Have as many approvers approve as it takes, each with a touch.
-
-    Args:
-        home: whose prompts ask; None: nobody is.
+    Attributes:
         credentials: how the approvers are asked.
         approvers: of the document that is in force.
         subject: what is approved.
+        given: what was approved before.
+        keep: keeps each approval before the next key is asked; None: nothing is kept.
+        is_patient: whether another key is waited for, if somebody is there to plug it in.
+        enough: how many approvals will do; None: the threshold.
+        about: what is approved, in plain language, a line each; shown first, if there is any.
+    """
+
+    credentials: Sequence[Credential]
+    approvers: Approvers
+    subject: Subject
+    given: tuple[Approval, ...] = ()
+    keep: Keep | None = None
+    is_patient: bool = True
+    enough: int | None = None
+    about: tuple[str, ...] = ()
+
+    @property
+    def threshold(self) -> int:
+        """How many approvals it takes."""
+        return self.enough if self.enough is not None else self.approvers.threshold
+
+    @property
+    def wanted(self) -> list[tuple[Approver, Credential]]:
+        """The approvers that can be asked."""
+        known = {item.public_key: item for item in self.credentials}
+        return [(item, known[item.public_key]) for item in self.approvers.approvers if item.public_key in known]
+
+
+def ask(home: Home | None, question: Question, progress: Progress = silent) -> tuple[Approval, ...]:
+    """Have as many approvers approve as it takes, each with a touch; one key after the other will do.
+
+    Args:
+        home: whose prompts ask; None: nobody is asked.
+        question: what, and whom.
         progress: takes a line per step.
+
+    Returns:
+        What was given before, and what was given now.
 
     Raises:
         SignerError: ``approver.unattended`` if there is nobody to ask, ``approver.no-credential``,
             ``approver.not-here``, ``key.*``.
         MissingExtraError: ``key.no-hidapi``.
     """
-    from walletcli.signers.devices.approving import plugged_approvers
-
+    if len(question.given) >= question.threshold:
+        return question.given
     if home is None or home.keys is None:
         raise SignerError(
             "approver.unattended",
             "this needs a security key or another device that approves, and nobody is here to confirm it",
             "do it by hand: walletcli publish WHO",
         )
-    known = {item.public_key: item for item in credentials}
-    wanted = [(item, known[item.public_key]) for item in approvers.approvers if item.public_key in known]
-    if len(wanted) < approvers.threshold:
+    done = {approval.public_key for approval in question.given}
+    able = len(done | {approver.public_key for approver, _ in question.wanted})
+    if able < question.threshold:
         raise SignerError(
             "approver.no-credential",
-            f"this wallet knows how to ask {len(wanted)} of its approvers, {approvers.threshold} must approve",
+            f"this wallet knows how to ask {able} of its approvers, {question.threshold} must approve",
             "use the wallet that enrolled them; if they are lost: walletcli identity approver remove WHO KEY --lost",
         )
-    progress(f"asking for {approvers.threshold} approval(s)")
-    given, refused = _from_keys(
-        plugged_approvers([item for item, _ in wanted]), home.keys, wanted, subject, approvers.threshold
-    )
-    if len(given) >= approvers.threshold:
-        return tuple(given)
-    if refused is not None:
-        raise refused
-    names = ", ".join(repr(credential.name) for _, credential in wanted)
-    missing = approvers.threshold - len(given)
-    raise SignerError(
-        "approver.not-here",
-        f"{missing} more of the identity's approvers must approve, and no key that is plugged in is one ({names})",
-        "plug in as many of them as must approve, at the same time, and try again",
-    )
+    progress(f"asking for {question.threshold - len(question.given)} approval(s)")
+    if question.about:
+        home.keys.approves(question.about)
+    return _Round(home.keys, question, list(question.given)).gather()
 
 
-def _from_keys(
-    plugged: Sequence[PluggedKey],
-    prompts: KeyPrompts,
-    wanted: Sequence[tuple[Approver, Credential]],
-    subject: Subject,
-    threshold: int,
-) -> tuple[list[Approval], SignerError | None]:
-    """Ask keys one after the other; return what they gave, and why one of them gave nothing."""
-    given: list[Approval] = []
-    refused: SignerError | None = None
-    for key in plugged:
-        done = {approval.public_key for approval in given}
-        left = [pair for pair in wanted if pair[0].public_key not in done]
+def valid_approvals(approvals: Sequence[Approval], approvers: Approvers, subject: Subject) -> tuple[Approval, ...]:
+    """Return those of several approvals that one of the approvers gave, for exactly this."""
+    known = {item.public_key: item for item in approvers.approvers}
+    found = []
+    for approval in approvals:
         try:
-            given += _from_key(key, prompts, left, subject, threshold - len(given))
+            if approval.public_key in known:
+                approval.check(subject, known[approval.public_key])
+                found.append(approval)
+        except VerificationError:  # a program of the user may have written it into the drawer
+            continue
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class _Round:
+    """Asks keys until enough have approved."""
+
+    prompts: KeyPrompts
+    question: Question
+    given: list[Approval]
+    refused: SignerError | None = None
+    _tried: set[PluggedKey] = field(default_factory=set)
+
+    def gather(self) -> tuple[Approval, ...]:
+        plugged = self._plugged()
+        while True:
+            for key in [key for key in plugged if key not in self._tried]:
+                self._tried.add(key)
+                self._ask(key)
+                if len(self.given) >= self.question.threshold:
+                    return tuple(self.given)
+            plugged = self._another()
+
+    def _ask(self, key: PluggedKey) -> None:
+        try:
+            for approval in self._approvals(key):
+                self.given.append(approval)
+                if self.question.keep is not None:
+                    self.question.keep(approval)
         except SignerError as error:
             if error.code not in _OF_ONE_KEY:
                 raise
-            refused = error
-        if len(given) >= threshold:
-            break
-    return given, refused
+            self.refused = error
 
+    def _approvals(self, key: PluggedKey) -> Iterator[Approval]:
+        from walletcli.signers.devices.approving import opened_approver
 
-def _from_key(
-    plugged: PluggedKey,
-    prompts: KeyPrompts,
-    wanted: Sequence[tuple[Approver, Credential]],
-    subject: Subject,
-    most: int,
-) -> Iterator[Approval]:
-    from walletcli.signers.devices.approving import opened_approver
+        most = self.question.threshold - len(self.given)
+        with opened_approver(key, self.prompts) as device:
+            fitting = [pair for pair in self._left() if device.fits(pair[0], pair[1].credential_id)]
+            for approver, credential in fitting[:most]:
+                yield device.approve(approver, credential.credential_id, self.question.subject)
 
-    with opened_approver(plugged, prompts) as device:
-        fitting = [pair for pair in wanted if device.fits(pair[0], pair[1].credential_id)]
-        for approver, credential in fitting[:most]:
-            yield device.approve(approver, credential.credential_id, subject)
+    def _left(self) -> list[tuple[Approver, Credential]]:
+        done = {approval.public_key for approval in self.given}
+        return [pair for pair in self.question.wanted if pair[0].public_key not in done]
+
+    def _plugged(self) -> tuple[PluggedKey, ...]:
+        from walletcli.signers.devices.approving import plugged_approvers
+
+        return plugged_approvers([approver for approver, _ in self.question.wanted])
+
+    def _another(self) -> tuple[PluggedKey, ...]:
+        """Wait until a key is plugged in that was not asked; one that was taken out meanwhile may come back.
+
+        Raises:
+            SignerError: ``approver.not-here``, or why a key that is there gave nothing.
+        """
+        names = sorted(credential.name for _, credential in self._left())
+        why = self.refused.message if self.refused is not None else ""
+        if not self.question.is_patient or not self.prompts.another(
+            len(self.given), self.question.threshold, names, why
+        ):
+            raise self._not_here(names)
+        self.refused = None
+        until_s = time.monotonic() + ANOTHER_KEY_LIMIT_S
+        while time.monotonic() < until_s:
+            plugged = self._plugged()
+            self._tried &= set(plugged)
+            if set(plugged) - self._tried:
+                return plugged
+            time.sleep(LOOK_EVERY_S)
+        raise self._not_here(names)
+
+    def _not_here(self, names: Sequence[str]) -> SignerError:
+        if self.refused is not None:
+            return self.refused
+        listed = ", ".join(repr(name) for name in names)
+        missing = self.question.threshold - len(self.given)
+        kept = f"{len(self.given)} of {self.question.threshold} are kept: " if self._keeps else ""
+        return SignerError(
+            "approver.not-here",
+            f"{missing} more of the identity's approvers must approve, and no key that is plugged in is one ({listed})",
+            f"{kept}plug in the next one and run the same command again; "
+            "or ask who has it: walletcli identity approver ask WHO --out FILE",
+        )
+
+    @property
+    def _keeps(self) -> bool:
+        return bool(self.given) and self.question.keep is not None

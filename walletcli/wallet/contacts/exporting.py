@@ -5,20 +5,23 @@ Spec: docs/spec/contact.md, "Contact export" and "vCard".
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from walletcli.core.approval import Approval, Subject, in_order
-from walletcli.core.contact_export import NONCE_BYTES, ContactExport, Entry, verify_export
+from walletcli.core import cbor
+from walletcli.core.approval import in_order
+from walletcli.core.cbor import Value
+from walletcli.core.contact_export import NONCE_BYTES, ContactExport, Entry
 from walletcli.core.export_file import OpenExport
 from walletcli.core.sealed import MAX_RECIPIENTS
 from walletcli.core.short_record import to_short
 from walletcli.errors import FormatError, InputError, VerificationError
 from walletcli.wallet.access.session import Session
-from walletcli.wallet.approvers.asking import ask
+from walletcli.wallet.approvers.gathering import approvals_of_export, signed_of, waiting_export
 from walletcli.wallet.contacts.book import read_book
 from walletcli.wallet.contacts.cards import own_record
 from walletcli.wallet.contacts.contact import Contact
@@ -28,7 +31,7 @@ from walletcli.wallet.contacts.lookup import find_contact, identified, not_block
 from walletcli.wallet.contacts.sightings import known_places, sealing_keys
 from walletcli.wallet.contacts.vcard_entries import joined_notes, to_vcard
 from walletcli.wallet.files import write_file
-from walletcli.wallet.home import Home, Progress, silent
+from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.linkability import Link
 from walletcli.wallet.state.draft import own_readers, today
 from walletcli.wallet.state.lookup import key_of
@@ -163,12 +166,15 @@ def export_contacts(
     if wanted.audience is not Audience.SELF:
         links = not_accepted(_links(session, wallet, identity, usable, notes=wanted.with_notes), identity)
         plan_file(session, identity, links, accept=accept_link)
+    export: bytes | None = None
     if wanted.vcard is not None:
         progress(f"writing {len(usable)} vCards")
         data = write_vcards([to_vcard(contact, notes=wanted.with_notes) for contact in usable], wanted.vcard)
     else:
-        data = _signed(session, inquiry, wallet, wanted, usable, progress)
+        data, export = _signed(session, inquiry, wallet, wanted, usable, progress)
     write_file(path, data, replace=False)
+    if export is not None:
+        signed_of(session, identity.public_key, hashlib.sha256(export).digest())
     left_out = len(chosen) - len(usable)
     return Exported(os.path.abspath(path), len(data), len(usable), wanted.audience, blocked, left_out)
 
@@ -190,9 +196,10 @@ def _signed(
     wanted: Wanted,
     contacts: Sequence[Contact],
     progress: Progress,
-) -> bytes:
+) -> tuple[bytes, bytes]:
+    """Return the file, and the export in it."""
     identity = inquiry.identity
-    record = own_record(identity)
+    own_record(identity)
     recipients = _recipients(inquiry, wallet, wanted)
     progress(f"signing an export of {len(contacts)} contacts")
     payload = _payload(identity, wanted, contacts)
@@ -202,8 +209,30 @@ def _signed(
             f"an export of at most {MAX_DRAWER_BYTES} bytes is signed, this one has {len(payload)}",
             "export fewer contacts at once",
         )
-    export = session.sign_statement(identity.index, ContactExport.TYP, payload)
-    opened = OpenExport(export, to_short(record), export_approvals(session.home, identity, export, progress))
+    context = _context(payload, recipients)
+    export = waiting_export(session, identity, context)
+    if export is None:
+        export = session.sign_statement(identity.index, ContactExport.TYP, payload)
+    return _approved(session, identity, export, context, recipients, progress), export
+
+
+def _context(payload: bytes, recipients: Sequence[bytes]) -> bytes:
+    """Return what stays the same (32 bytes) while nothing else is to be exported, nor to somebody else."""
+    entries: list[Value] = [entry.to_cbor() for entry in ContactExport.from_payload(payload).entries]
+    return hashlib.sha256(cbor.encode([entries, *recipients])).digest()
+
+
+def _approved(
+    session: Session,
+    identity: IdentityView,
+    export: bytes,
+    context: bytes,
+    recipients: Sequence[bytes],
+    progress: Progress = silent,
+) -> bytes:
+    """Return the file of an export (COSE bytes) once its owner's approvers have approved it."""
+    approvals = in_order(approvals_of_export(session, identity, export, context, progress))
+    opened = OpenExport(export, to_short(own_record(identity)), approvals)
     return opened.seal(recipients, os.urandom).to_bytes() if recipients else opened.to_bytes()
 
 
@@ -224,32 +253,15 @@ def draft_export(session: Session, identity: IdentityView) -> bytes:
     return _payload(identity, wanted, [contact for contact in chosen if contact.key is not None])
 
 
-def export_approvals(
-    home: Home, identity: IdentityView, export: bytes, progress: Progress = silent
-) -> tuple[Approval, ...]:
-    """Have the approvers of an identity approve an export (COSE bytes); nobody is asked where there are none.
-
-    Raises:
-        InputError: ``record.none``.
-        SignerError: ``approver.*``, ``key.*``.
-    """
-    document = own_record(identity).document
-    if document is None or document.approvers is None:
-        return ()
-    made, _ = verify_export(export)
-    subject = Subject.of_export(identity.public_key, export, len(made.entries))
-    return in_order(ask(home, identity.credentials, document.approvers, subject, progress))
-
-
-def seal_own_export(home: Home, identity: IdentityView, export: bytes) -> bytes:
+def seal_own_export(session: Session, identity: IdentityView, export: bytes) -> bytes:
     """Return the file of an export (COSE bytes) that its owner alone reads.
 
     Raises:
         InputError: ``record.none``.
         SignerError: ``approver.*``, ``key.*``.
     """
-    opened = OpenExport(export, to_short(own_record(identity)), export_approvals(home, identity, export))
-    return opened.seal(_own_readers(identity), os.urandom).to_bytes()
+    context = hashlib.sha256(export).digest()
+    return _approved(session, identity, export, context, _own_readers(identity))
 
 
 def to_entry(contact: Contact, *, notes: bool, compared: bool) -> Entry:
