@@ -30,9 +30,9 @@ FIRST_PORT: Final = 1024
 _HTTPS_PORT: Final = 443
 _LEADS_ELSEWHERE: Final = tuple(
     ipaddress.IPv6Network(text)
-    for text in ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")
+    for text in ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10")
 )
-"""Forms of IPv6 that stand for an IPv4 address, which may be a private one."""
+"""Forms of IPv6 that stand for an IPv4 address, which may be a private one; and what was meant for sites of old."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -6,7 +6,7 @@ Spec: docs/spec/wallet-state.md, "Public half".
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from walletcli.core.record import MAX_FILE_BYTES
@@ -39,10 +39,14 @@ class Seen:
     waiting: tuple[bytes, int] | None = None
 
     def is_completed_by(self, other: Seen) -> bool:
-        """Tell whether `other` is the same state, with the record that was missing, or with what is waited for."""
+        """Tell whether `other` is the same state, with a record or approvals that lacked, or with what is waited for."""
         same = (self.seq, self.document_hash) == (other.seq, other.document_hash)
-        has_more = self.record is None and other.record is not None
+        has_more = other.record is not None and other.record != self.record
         return same and (has_more or (other.waiting is not None and other.waiting != self.waiting))
+
+    def completed_by(self, other: Seen) -> Seen:
+        """Return the state with what `other` has of it; what another program has kept meanwhile is not forgotten."""
+        return replace(other, record=other.record or self.record, waiting=other.waiting or self.waiting)
 
     def to_row(self, identity: bytes) -> list[object]:
         """Return the CBOR list that stands for what was seen of `identity`."""
