@@ -382,10 +382,8 @@ def _remember(wallet: WalletView, change: Remember) -> dict[bytes, Seen]:
     known = dict(wallet.seen)
     for identity, seen in change.seen:
         before = known.get(identity)
-        if before is None or before.seq < seen.seq:
-            known[identity] = seen
-        elif before.is_completed_by(seen):
-            known[identity] = before.completed_by(seen)
+        if before is None or before.seq < seen.seq or before.is_completed_by(seen):
+            known[identity] = before.completed_by(seen) if before is not None else seen
     return known
 
 

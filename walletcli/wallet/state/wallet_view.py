@@ -39,13 +39,15 @@ class Seen:
     waiting: tuple[bytes, int] | None = None
 
     def is_completed_by(self, other: Seen) -> bool:
-        """Tell whether `other` is the same state, with a record or approvals that lacked, or with what is waited for."""
+        """Tell whether `other` is the same state with a record or approvals that lack here, or what is waited for."""
         same = (self.seq, self.document_hash) == (other.seq, other.document_hash)
         has_more = other.record is not None and other.record != self.record
         return same and (has_more or (other.waiting is not None and other.waiting != self.waiting))
 
     def completed_by(self, other: Seen) -> Seen:
-        """Return the state with what `other` has of it; what another program has kept meanwhile is not forgotten."""
+        """Return `other`; of the same state, what another program has kept meanwhile is not forgotten."""
+        if (self.seq, self.document_hash) != (other.seq, other.document_hash):
+            return other
         return replace(other, record=other.record or self.record, waiting=other.waiting or self.waiting)
 
     def to_row(self, identity: bytes) -> list[object]:
