@@ -19,7 +19,7 @@ import apsw
 from walletcli.errors import FormatError, InputError, StorageError
 from walletcli.node.directory import NodeDirectory, fsync_directory, new_directory, write_error, write_new
 from walletcli.node.hosting import tables
-from walletcli.node.sqlite_store import APPLICATION_ID, SCHEMA_VERSION, storage_error
+from walletcli.node.sqlite_file import APPLICATION_ID, SCHEMA_VERSION, storage_error
 from walletcli.node.status import open_for_reading
 
 BACKUP_APPLICATION_ID: Final = 0x77_63_62_31

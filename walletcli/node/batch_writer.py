@@ -2,7 +2,8 @@
 
 While one batch is being fsynced, on a thread that holds no Python lock meanwhile, the event loop collects the next.
 What needs Python is done on the event loop's thread in one go: two threads that take turns at the interpreter would
-spend their time on that (docs/decisions/0005-node.md has the numbers).
+spend their time on that (docs/decisions/0005-node.md has the numbers). A third thread copies the store's log while
+batches go on, so that few writes have to wait for that.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from walletcli.errors import StorageError, WalletError
 from walletcli.node import log
 from walletcli.node.hosting.kept import PutBlob
-from walletcli.node.store import Outcome, Store, Write
+from walletcli.node.store import DueWork, Outcome, Store, Write
 
 MAX_BATCH = 256
 """Most writes in one batch; it bounds how long staging keeps the event loop."""
@@ -67,9 +68,15 @@ class BatchWriter:
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
         self._jobs: queue.SimpleQueue[list[tuple[Write, Done]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+        self._copies: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._is_copying = False
+        self._threads = [
+            threading.Thread(target=work, name=name, daemon=True)
+            for work, name in ((self._work, "writer"), (self._copy, "log copier"))
+        ]
         self.state = WriterState()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, write: Write, done: Done) -> None:
         """Put a write into the next batch; `done` is called when that is on disk, or has failed."""
@@ -102,10 +109,12 @@ class BatchWriter:
         return await future
 
     async def stop(self) -> None:
-        """Wait until everything submitted is stored or failed, then end the thread."""
+        """Wait until everything submitted is stored or failed, then end the threads."""
         await self._idle.wait()
         self._jobs.put(None)
-        self._thread.join()
+        self._copies.put(False)
+        for thread in self._threads:
+            thread.join()
 
     def _start(self) -> None:
         batch = self._take()
@@ -116,7 +125,7 @@ class BatchWriter:
         try:
             self._store.stage([write for write, _ in batch], int(time.time()))
         except StorageError as error:
-            self._finish(batch, error, 0.0)
+            self._answer(batch, error, 0.0)
             self._loop.call_soon(self._start)
         else:
             self._jobs.put(batch)
@@ -149,14 +158,47 @@ class BatchWriter:
                 log.bug("store.bug", error)
                 result = StorageError("storage.failed", "the store cannot be used")
             took_s = time.monotonic() - started
-            self._loop.call_soon_threadsafe(self._finish, batch, result, took_s)
+            must_settle = self._look_at_log()
+            self._loop.call_soon_threadsafe(self._finish, batch, result, took_s, not must_settle)
+            if must_settle:
+                try:
+                    self._store.settle()
+                except StorageError as error:
+                    self.state.error = error
+                self._loop.call_soon_threadsafe(self._start)
+
+    def _look_at_log(self) -> bool:
+        """Have the log copied if it is long; tell whether the store has to be settled before the next batch."""
+        if self._is_copying:
+            return False
+        due = self._store.due_work()
+        if due is DueWork.COPY:
+            self._is_copying = True
+            self._copies.put(True)
+        return due is DueWork.SETTLE
+
+    def _copy(self) -> None:
+        """Copy the log whenever it is long; the copier's thread."""
+        while self._copies.get():
             try:
-                self._store.settle()
+                self._store.copy_log()
             except StorageError as error:
                 self.state.error = error
-            self._loop.call_soon_threadsafe(self._start)
+            except Exception as error:  # noqa: BLE001 - without this thread the log would grow without end
+                log.bug("store.bug", error)
+            self._is_copying = False
 
-    def _finish(self, batch: list[tuple[Write, Done]], result: list[Outcome] | StorageError, took_s: float) -> None:
+    def _finish(
+        self, batch: list[tuple[Write, Done]], result: list[Outcome] | StorageError, took_s: float, go_on: bool
+    ) -> None:
+        """Answer a batch; but first hand the next one over, if it may begin, so that the disk has it meanwhile."""
+        if not isinstance(result, StorageError):
+            self._store.committed()
+        if go_on:
+            self._start()
+        self._answer(batch, result, took_s)
+
+    def _answer(self, batch: list[tuple[Write, Done]], result: list[Outcome] | StorageError, took_s: float) -> None:
         state = self.state
         state.last_commit_s = took_s
         if isinstance(result, StorageError):
@@ -165,7 +207,6 @@ class BatchWriter:
             for _, done in batch:
                 done(result)
             return
-        self._store.committed()
         state.batches += 1
         state.writes += len(batch)
         state.error = None

@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
         if self._backlog or self._waiting is not None or self._write_blocked:
             self._backlog += data
             self._pause()
-        elif len(data) <= SLICE_BYTES or len(data) <= self._incoming.body_left_bytes:
+        elif not self._incoming.is_raw and len(data) <= max(SLICE_BYTES, self._incoming.body_left_bytes):
             self._feed(data)
         else:
             self._backlog = data
@@ -268,9 +268,12 @@ class Connection(asyncio.Protocol):
 
     def _drain(self) -> None:
         """Parse the backlog slice by slice until something is outstanding."""
-        backlog, at = memoryview(self._backlog), 0
+        backlog, at, reading = memoryview(self._backlog), 0, self._incoming
         while at < len(backlog) and self._waiting is None and not self._write_blocked and not self._deaf:
-            size = max(SLICE_BYTES, self._incoming.body_left_bytes)
+            if reading.is_raw:
+                at, self._head_bytes = reading.take(backlog, at), 0
+                continue
+            size = max(SLICE_BYTES, reading.body_left_bytes)
             self._feed(backlog[at : at + size])
             at += size
         self._backlog = b"" if self._deaf or at >= len(backlog) else bytes(backlog[at:])

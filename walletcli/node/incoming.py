@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import httptools
 
-from walletcli.node.request import BodyLimit, Client, Refusal, Request, Room
+from walletcli.node.request import BodyLimit, Client, Refusal, Request
 
 MAX_TARGET_BYTES: Final = 1024
 MAX_HEAD_BYTES: Final = 8192
@@ -23,6 +23,9 @@ MIN_BYTES_PER_S: Final = 32_768
 MALFORMED: Final = Refusal(400, "request.malformed", "this is not a request of HTTP/1.1")
 HEAD_TOO_LONG: Final = Refusal(431, "request.too-large", "the head is too long")
 _TARGET_TOO_LONG: Final = Refusal(414, "request.too-large", "the target is too long")
+
+RAW_BYTES: Final = 16_384
+"""A body that is longer, and whose length was said, does not go through the parser: that would copy it."""
 
 _ENDLESS: Final = 1 << 62
 """Stands for a length that nobody needs to read."""
@@ -94,6 +97,7 @@ class Incoming:
         body_bytes: how much of it has come.
         body_left_bytes: how much of it must still come, where that is known; 0 otherwise.
         body_s: how long it may take, in seconds.
+        is_raw: whether what comes next is to be given to `take`, and not to the parser.
     """
 
     __slots__ = (
@@ -109,6 +113,7 @@ class Incoming:
         "body_s",
         "in_body",
         "in_head",
+        "is_raw",
         "parser",
     )
 
@@ -125,9 +130,10 @@ class Incoming:
         self.in_body = False
         self.body_left_bytes = 0
         self.body_s = BODY_S
+        self.is_raw = False
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
-        self._body: list[bytes] = []
+        self._body: list[bytes | memoryview] = []
         self.body_bytes = 0
         self._field_bytes = 0
 
@@ -187,6 +193,7 @@ class Incoming:
                 raise _too_long(limit)
             self.body_left_bytes = size
             self.body_s = BODY_S + size / MIN_BYTES_PER_S
+            self.is_raw = size > RAW_BYTES and not self.parser.should_upgrade()
         self.in_body = True
         self._reader.body_begins(self.body_s, b"expect" in headers)
 
@@ -201,14 +208,48 @@ class Incoming:
 
     def on_message_complete(self) -> None:
         """Hand the request over."""
+        self._complete(self.parser)
+
+    def _complete(self, parser: httptools.HttpRequestParser) -> None:
         self.in_body = False
-        keep_alive = self.parser.should_keep_alive()
+        keep_alive = parser.should_keep_alive()
         if keep_alive and b"connection" in self._headers:
-            keep_alive = self.parser.get_http_version() == "1.1"  # 1.0 would want to be told
-        body, room = self._take_body() if self._limit is not None else (b"", None)
+            keep_alive = parser.get_http_version() == "1.1"  # 1.0 would want to be told
+        room = self._limit.room if self._limit is not None else None
+        body, view = self._take_body() if self._limit is not None else (b"", None)
         self._reader.completes(
-            Request(self._method, self._target, self._headers, body, self._who_asks(), keep_alive, room)
+            Request(self._method, self._target, self._headers, body, self._who_asks(), keep_alive, room, view)
         )
+
+    # beside the parser
+
+    def take(self, data: memoryview, at: int) -> int:
+        """Take what there is of a raw body; with its last byte the request is handed over.
+
+        What came in one piece is not copied, unless it would keep much more than itself in memory.
+
+        Args:
+            data: what came, requests before and behind this one included.
+            at: where in it to go on.
+
+        Returns:
+            Where the body, or `data`, ends.
+        """
+        end = min(len(data), at + self.body_left_bytes)
+        begin = at - self.body_bytes
+        if begin >= 0 and end - at == self.body_left_bytes:  # all of it is here: what the parser has copied, too
+            self._body = []
+        else:
+            begin = at
+        view = data[begin:end]
+        self._body.append(view if 2 * len(view) >= len(data) else memoryview(bytes(view)))
+        self.body_bytes += end - at
+        self.body_left_bytes -= end - at
+        if not self.body_left_bytes:
+            self.is_raw = False
+            read, self.parser = self.parser, httptools.HttpRequestParser(self)  # the one before waits for the body
+            self._complete(read)
+        return end
 
     def _who_asks(self) -> Client:
         """Return the client, or whom a proxy speaks for."""
@@ -216,11 +257,16 @@ class Incoming:
         forwarded_for = self._headers.get(b"x-forwarded-for")
         return client.behind(forwarded_for) if client.is_proxy and forwarded_for is not None else client
 
-    def _take_body(self) -> tuple[bytes, Room | None]:
-        """Return the whole body and the room that it takes."""
+    def _take_body(self) -> tuple[bytes, memoryview | None]:
+        """Return the whole body: a view of what came where it is long and nothing had to be copied."""
         pieces, limit = self._body, self._limit
         self._body, self._limit = [], None
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces), limit.room if limit is not None else None
+        only = pieces[0] if len(pieces) == 1 else None
+        if isinstance(only, bytes):
+            return only, None
+        if only is not None and limit is not None and limit.room is not None:
+            return b"", only
+        return b"".join(pieces), None
 
 
 def _too_long(limit: BodyLimit) -> Refused:

@@ -97,13 +97,14 @@ class Request:
         method: such as ``b"GET"``.
         target: the path and query as received.
         headers: the fields that the node looks at, names in lower case; a repeated field is joined by commas.
-        body: the whole body.
+        body: the whole body; empty where there is a view of it.
         client: who asks.
         keep_alive: whether the connection goes on after the answer.
         room: what its body takes, or None for a short one.
+        view: the whole body where it is a long one that was not copied, or None.
     """
 
-    __slots__ = ("body", "client", "headers", "keep_alive", "method", "room", "target")
+    __slots__ = ("body", "client", "headers", "keep_alive", "method", "room", "target", "view")
 
     def __init__(
         self,
@@ -114,6 +115,7 @@ class Request:
         client: Client,
         keep_alive: bool,
         room: Room | None = None,
+        view: memoryview | None = None,
     ) -> None:
         self.method = method
         self.target = target
@@ -122,6 +124,7 @@ class Request:
         self.client = client
         self.keep_alive = keep_alive
         self.room = room
+        self.view = view
 
     def release(self) -> None:
         """Give back the room that its body took."""

@@ -1,13 +1,13 @@
 """The store in SQLite, through apsw.
 
-WAL with full fsync. One connection writes and checkpoints; another, read-only one, answers reads. Why the tables look
-as they do is measured in docs/decisions/0005-node.md: rows in order of arrival, found by an index over six bytes of
-the key, touch the fewest pages per write.
+WAL with full fsync. One connection writes; another, read-only one, answers reads; a third copies the log back while
+batches are written, and the first what came to it meanwhile. Why the tables look as they do is measured in
+docs/decisions/0005-node.md: rows in order of arrival, found by an index over six bytes of the key, touch the fewest
+pages per write.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,26 +15,17 @@ from typing import Final, cast
 
 import apsw
 
-from walletcli.errors import StorageError
-from walletcli.node import sqlite_guard
 from walletcli.node.hosting import tables
 from walletcli.node.hosting.kept import Hosted, Rule, StoredBlob
 from walletcli.node.sqlite_batch import Batch
+from walletcli.node.sqlite_file import PAGE_BYTES, open_writer, read_counts, storage_error, store_size_bytes
 from walletcli.node.sqlite_tail import read_tail
-from walletcli.node.store import Counts, Outcome, QueuedPacket, Write
-
-APPLICATION_ID: Final = 0x77_63_6E_31
-"""SQLite's application_id of a store: ``wcn1``."""
-
-SCHEMA_VERSION: Final = 3
-"""1 had no tables of what is hosted, 2 nothing of approvals; such a store gets them when it is opened."""
+from walletcli.node.store import Counts, DueWork, Outcome, QueuedPacket, Write
 
 READER_CACHE_KIB: Final = 16_384
-WRITER_CACHE_KIB: Final = 16_384
 CONTENT_CACHE_KIB: Final = 1024
 """Content is read through a connection of its own, so that it does not drive everything else out of memory."""
 
-PAGE_BYTES: Final = 4096
 CHECKPOINT_PAGES: Final = 4000
 """Pages of 4 KiB in the log from which it is copied back."""
 
@@ -42,43 +33,20 @@ HELD_PAGES: Final = 3000
 """Pages in the log from which no snapshot is held over many reads: one from before the last batch would keep the
 copying from its end, and it would have to be done twice."""
 
+LEFT_PAGES: Final = 500
+"""Pages that came to the log while it was copied, from which that is done once more, ..."""
+
+COPIES: Final = 3
+"""... and how often at most before no batch is written until the rest is copied."""
+
 TAIL_PACKETS: Final = 32_768
 """How many packets at the table's end are found through memory before they are put into the index, all at once."""
 
-_SCHEMA: Final = """
-CREATE TABLE packet(
-    id INTEGER PRIMARY KEY, tag INTEGER NOT NULL, key BLOB NOT NULL, stored_s INTEGER NOT NULL,
-    document BLOB, payload BLOB NOT NULL
-);
-CREATE TABLE packet_index(tag INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(tag, id)) WITHOUT ROWID;
-CREATE TABLE document(
-    id INTEGER PRIMARY KEY, tag INTEGER NOT NULL, hash BLOB NOT NULL, identity BLOB NOT NULL,
-    expires_s INTEGER, claim BLOB, has_approvers INTEGER, beside BLOB, body BLOB NOT NULL
-);
-CREATE INDEX document_tag ON document(tag);
-CREATE INDEX document_expiry ON document(expires_s) WHERE expires_s IS NOT NULL;
-CREATE TABLE outbox(
-    id INTEGER PRIMARY KEY, sink TEXT NOT NULL, key BLOB NOT NULL, queued_s INTEGER NOT NULL,
-    due_s INTEGER NOT NULL, attempts INTEGER NOT NULL, UNIQUE(sink, key)
-);
-CREATE INDEX outbox_due ON outbox(sink, due_s);
-CREATE TABLE count(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-"""
 _MERGE: Final = "INSERT INTO packet_index(tag, id) SELECT tag, id FROM packet WHERE id > ? ORDER BY tag"
 _SET_INDEXED: Final = "INSERT OR REPLACE INTO count(name, value) VALUES('indexed', ?)"
 _KEY_OF_ROW: Final = "SELECT key FROM packet WHERE id = ?"
 _READ_BESIDE: Final = "SELECT beside FROM document WHERE tag = ? AND hash = ?"
 _READ_DOCUMENT: Final = "SELECT body FROM document WHERE tag = ? AND hash = ?"
-
-
-def storage_error(error: Exception) -> StorageError:
-    """Return our error for one of apsw's or the system's."""
-    if isinstance(error, apsw.FullError):
-        return StorageError("storage.full", "the disk is full", "make room on the disk; the node goes on by itself")
-    if isinstance(error, apsw.NotADBError | apsw.CorruptError):
-        hint = "restore a backup with: walletcli node restore FILE DIR"
-        return StorageError("storage.damaged", f"the store is damaged ({error})", hint)
-    return StorageError("storage.failed", f"the store cannot be used ({error})", "look at the disk and its permissions")
 
 
 class SqliteStore:
@@ -99,8 +67,11 @@ class SqliteStore:
         self._held = False  # the reader is inside a transaction, whose snapshot is current
         self._outcomes: list[Outcome] = []
         self._merged = False
+        self._is_copied = False  # all of the log but what came last
         try:
             self._writer = open_writer(path)
+            self._copier = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+            self._copier.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
             self._writer.set_wal_hook(self._on_wal)
             self._tail = read_tail(self._writer)
             self._batch = Batch(self._writer, self._sinks, self._tail)
@@ -303,8 +274,27 @@ class SqliteStore:
         except apsw.Error:  # SQLite has rolled back by itself
             return
 
+    def due_work(self) -> DueWork:
+        """Tell what is due: of a long log the most is copied beside the batches, the rest between two of them."""
+        if len(self._tail.ids) >= TAIL_PACKETS and not self._merged:
+            return DueWork.SETTLE
+        if self._wal_pages < CHECKPOINT_PAGES:
+            return DueWork.NOTHING
+        return DueWork.SETTLE if self._is_copied else DueWork.COPY
+
+    def copy_log(self) -> None:
+        """Copy the log back while batches are appended to it, until little is left."""
+        try:
+            for _ in range(COPIES):
+                _, copied = self._copier.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                if self._wal_pages - copied < LEFT_PAGES:
+                    break
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        self._is_copied = True
+
     def settle(self) -> None:
-        """Put the tail into the index when it is long, and copy the log back when that is."""
+        """Put the tail into the index when it is long, and copy back what is in a long log."""
         try:
             if len(self._tail.ids) >= TAIL_PACKETS and not self._merged:
                 self._merge()
@@ -314,6 +304,7 @@ class SqliteStore:
         except apsw.Error as error:
             self._roll_back()
             raise storage_error(error) from error
+        self._is_copied = False
         if in_log == copied:  # readers no longer need the log now, so none can keep it from starting anew
             self._wal_pages = 0
 
@@ -332,60 +323,7 @@ class SqliteStore:
             self._end_read()
             self._content_reader.close()
             self._reader.close()
+            self._copier.close()
             self._writer.close()
         except apsw.Error as error:
             raise storage_error(error) from error
-
-
-def open_writer(path: Path) -> apsw.Connection:
-    """Open a store for writing; it is made, or brought to this version, if need be.
-
-    Raises:
-        StorageError: ``storage.version``.
-        apsw.Error: as SQLite has it.
-    """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # its log inherits the mode
-    writer = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    writer.set_busy_timeout(5000)
-    version = writer.execute("PRAGMA user_version").get
-    if version == 0 and writer.execute("SELECT count(*) FROM sqlite_schema").get == 0:
-        writer.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        writer.execute("PRAGMA journal_mode = WAL")
-        # All or nothing; should it fail, closing the connection rolls back.
-        writer.execute(f"BEGIN IMMEDIATE; {_SCHEMA}{tables.SCHEMA}{sqlite_guard.SCHEMA}")
-        writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        writer.execute("COMMIT")
-    elif version in (1, 2) and writer.execute("PRAGMA application_id").get == APPLICATION_ID:
-        writer.execute("BEGIN IMMEDIATE")
-        if version == 1:
-            writer.execute(f"ALTER TABLE document ADD COLUMN claim BLOB; {tables.SCHEMA}")
-        writer.execute(f"{sqlite_guard.COLUMNS}{sqlite_guard.SCHEMA}")
-        writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
-    elif version != SCHEMA_VERSION or writer.execute("PRAGMA application_id").get != APPLICATION_ID:
-        raise StorageError("storage.version", f"{path.name} is not a store of this version", "update walletcli")
-    writer.execute("PRAGMA synchronous = FULL")
-    writer.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
-    writer.execute("PRAGMA cache_spill = OFF")  # nothing reaches the disk before COMMIT
-    writer.execute("PRAGMA wal_autocheckpoint = 0")  # `settle` does it, after the answers are out
-    writer.execute("PRAGMA journal_size_limit = 67108864")
-    return writer
-
-
-def read_counts(connection: apsw.Connection) -> Counts:
-    """Return what the store behind `connection` holds; nothing, if it was never finished."""
-    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'count'").get is None:
-        return Counts()
-    values: dict[str, int] = dict(connection.execute("SELECT name, value FROM count"))
-    return Counts(**{name: values[name] for name in Counts.__slots__ if name in values})
-
-
-def store_size_bytes(path: Path) -> int:
-    """Return the size of a database file and its log."""
-    total = 0
-    for part in (path, path.with_name(path.name + "-wal")):
-        try:
-            total += part.stat().st_size
-        except FileNotFoundError:
-            continue
-    return total

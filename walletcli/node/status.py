@@ -12,7 +12,7 @@ from walletcli.errors import StorageError
 from walletcli.node.config import Config
 from walletcli.node.directory import NodeDirectory
 from walletcli.node.identity import NodeIdentity
-from walletcli.node.sqlite_store import read_counts, storage_error, store_size_bytes
+from walletcli.node.sqlite_file import read_counts, storage_error, store_size_bytes
 from walletcli.node.store import Counts
 
 

@@ -2,8 +2,9 @@
 
 Writes come in batches. `stage` prepares one and must be quick; `commit` makes it durable and may take as long as a
 disk, or a server far away, takes. They are called in turn, never at once, but on two threads: `stage` and every read
-on the event loop's, `commit` on the writer's. All or nothing of a batch is stored. Conditions of a write are checked
-against the store inside the batch's transaction, so that several processes may share one store.
+on the event loop's, `commit` on the writer's. Only `copy_log` may run beside them, on a third. All or nothing of a
+batch is stored. Conditions of a write are checked against the store inside the batch's transaction, so that several
+processes may share one store.
 """
 
 from __future__ import annotations
@@ -39,6 +40,14 @@ class Outcome(Enum):
     NO_ROOM = "no-room"
     NOT_APPROVED = "not-approved"
     NO_DOCUMENT = "no-document"
+
+
+class DueWork(Enum):
+    """What a store wants to have done after a batch."""
+
+    NOTHING = "nothing"
+    COPY = "copy"
+    SETTLE = "settle"
 
 
 @dataclass(slots=True)
@@ -225,8 +234,14 @@ class Store(HostStore, Protocol):
     def committed(self) -> None:
         """Let reads from here on see what was committed; called on the event loop's thread."""
 
+    def due_work(self) -> DueWork:
+        """Tell what is due: `copy_log`, beside the batches, or `settle`, before the next of them."""
+
+    def copy_log(self) -> None:
+        """Do what may be done while batches are staged and committed, on a thread of its own; raises as `stage`."""
+
     def settle(self) -> None:
-        """Do what is due between batches, such as a checkpoint; called as `commit` is; raises as `stage`."""
+        """Do what is due between batches, `copy_log`'s work included; called as `commit` is; raises as `stage`."""
 
     def close(self) -> None:
         """Close the store, everything in one file."""

@@ -26,7 +26,7 @@ from walletcli.node.config import Config
 from walletcli.node.directory import NodeDirectory
 from walletcli.node.hosting.batch import HostBatch
 from walletcli.node.hosting.kept import Rule
-from walletcli.node.sqlite_store import open_writer, storage_error
+from walletcli.node.sqlite_file import open_writer, storage_error
 from walletcli.node.status import open_for_reading
 
 MAX_USES: Final = 100_000

@@ -190,7 +190,8 @@ class Blobs:
             return self._gate.answers.error(
                 status, "blob.precondition", "say with If-Match which version is replaced, 0 for none"
             )
-        frame = self._frame(request.body, session.key, blob_id, replaces)
+        body = request.view if request.view is not None else memoryview(request.body)
+        frame = self._frame(body, session.key, blob_id, replaces)
         if isinstance(frame, Refusal):
             return self._refused(frame)
         manifest = frame.manifest
@@ -208,12 +209,12 @@ class Blobs:
         self._gate.writer.submit(put, partial(self._written, connection))
         return None
 
-    def _frame(self, body: bytes, key: bytes, blob_id: bytes, replaces: int) -> _Frame | Refusal:
+    def _frame(self, body: memoryview, key: bytes, blob_id: bytes, replaces: int) -> _Frame | Refusal:
         """Take a frame apart and check it, step by step as docs/spec/hosting.md has it."""
         size = int.from_bytes(body[:2], "big")
         if not 1 <= size <= MAX_MANIFEST_BYTES or len(body) < 2 + size:
             return Refusal(400, "blob.malformed", "a blob is a manifest's length, the manifest and the sealed content")
-        data, content = body[2 : 2 + size], memoryview(body)[2 + size :]
+        data, content = bytes(body[2 : 2 + size]), body[2 + size :]
         try:
             manifest, sign1 = verify_statement(data, Manifest, MAX_MANIFEST_BYTES)
         except WalletError as error:

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from walletcli.core.login import Purpose
@@ -21,6 +22,9 @@ SIGNER_TAG_BYTES: Final = 11
 """How much of the SHA-256 of a signer's key stands for it in a token."""
 
 _TAG_BYTES: Final = 16
+_REMEMBERED: Final = 1024
+"""How many tokens are not opened again."""
+
 _PURPOSES: Final = {purpose.value: purpose for purpose in Purpose}  # asking the enumeration takes ten times as long
 
 
@@ -54,6 +58,7 @@ class Tokens:
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
+        self._opened = lru_cache(maxsize=_REMEMBERED)(self._open)
 
     def make(self, session: Session, expires_s: int) -> bytes:
         """Return a token of 32 bytes.
@@ -73,12 +78,15 @@ class Tokens:
             key: the identity that is asked for, 32 bytes.
             now_s: Unix seconds.
         """
+        opened = self._opened(token, key) if len(token) == TOKEN_BYTES else None
+        return None if opened is None or now_s >= opened[0] else opened[1]
+
+    def _open(self, token: bytes, key: bytes) -> tuple[int, Session] | None:
+        """Return until when a token is good, and whose it is; whoever comes once comes again with the same."""
         body, tag = token[:-_TAG_BYTES], token[-_TAG_BYTES:]
-        if len(token) != TOKEN_BYTES or not hmac.compare_digest(tag, self._tag(key, body)):
+        if not hmac.compare_digest(tag, self._tag(key, body)):
             return None
-        if now_s >= int.from_bytes(body[:4], "big"):
-            return None
-        return Session(key, _PURPOSES[body[4]], body[5:])
+        return int.from_bytes(body[:4], "big"), Session(key, _PURPOSES[body[4]], body[5:])
 
     def _tag(self, key: bytes, body: bytes) -> bytes:
         return hashlib.blake2b(key + body, key=self._key, digest_size=_TAG_BYTES).digest()
