@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 from walletcli.errors import StorageError
@@ -16,6 +17,7 @@ def write_batches(
     now_s: int,
     *,
     each_alone: bool = True,
+    copies_beside: bool = False,
 ) -> None:
     """Store batches from the first on, and close the store; a line is printed for whatever is on disk or is not.
 
@@ -25,7 +27,12 @@ def write_batches(
         writes: gives a batch by its number.
         now_s: Unix seconds.
         each_alone: whether a batch means something without the one before; otherwise the first refusal is the end.
+        copies_beside: whether another thread copies the log meanwhile, over and over.
     """
+    is_over = threading.Event()
+    copier = threading.Thread(target=_copy, args=(store, is_over))
+    if copies_beside:
+        copier.start()
     for batch in range(batches):
         try:
             store.stage(writes(batch), now_s)
@@ -41,9 +48,20 @@ def write_batches(
             store.settle()
         except StorageError as error:
             print(f"not settled: {error.code}", flush=True)
+    is_over.set()
+    if copies_beside:
+        copier.join()
     try:
         store.close()
     except StorageError as error:
         print(f"not closed: {error.code}", flush=True)
     else:
         print("closed", flush=True)
+
+
+def _copy(store: SqliteStore, is_over: threading.Event) -> None:
+    while not is_over.is_set():
+        try:
+            store.copy_log()
+        except StorageError as error:
+            print(f"not copied: {error.code}", flush=True)

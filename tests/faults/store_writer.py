@@ -56,7 +56,7 @@ def main() -> None:
     except StorageError as error:
         print(f"not opened: {error.code}", flush=True)
         return
-    write_batches(store, int(sys.argv[2]), writes, 1000)
+    write_batches(store, int(sys.argv[2]), writes, 1000, copies_beside="beside" in sys.argv)
 
 
 if __name__ == "__main__":

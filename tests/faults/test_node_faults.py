@@ -46,9 +46,9 @@ class Point:
     nth: int
 
 
-def traced(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def traced(path: Path, *options: str, how: str = "") -> subprocess.CompletedProcess[str]:
     """Run the writer under strace."""
-    command = ["strace", "-f", "-qq", *options, sys.executable, str(WRITER), str(path), str(BATCHES)]
+    command = ["strace", "-f", "-qq", *options, sys.executable, str(WRITER), str(path), str(BATCHES), how]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=clean_environment())
 
 
@@ -133,6 +133,24 @@ def test_kill_at_every_write_and_fsync_of_the_store(tmp_path: Path, part: int) -
         path = tmp_path / f"killed-{number}.db"
         done = traced(path, "-e", f"inject={point.call}:signal=SIGKILL:when={point.nth}", "-o", os.devnull)
         assert "closed" not in done.stdout or point.call == "unlink", point
+        check_store(path, stored_batches(done.stdout), BATCHES)
+
+
+@pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
+def test_kill_while_the_log_is_copied_beside_the_batches(tmp_path: Path, call: str) -> None:
+    for nth in range(2, 60, 7):
+        path = tmp_path / f"killed-{nth}.db"
+        done = traced(path, "-e", f"inject={call}:signal=SIGKILL:when={nth}", "-o", os.devnull, how="beside")
+        check_store(path, stored_batches(done.stdout), BATCHES)
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+def test_disk_that_refuses_while_the_log_is_copied_beside_the_batches_loses_nothing(tmp_path: Path, error: str) -> None:
+    for nth in range(3, 60, 9):
+        path = tmp_path / f"refused-{nth}.db"
+        rule = f"inject=pwrite64,fdatasync:error={error}:when={nth}+11"
+        done = traced(path, "-e", rule, "-o", os.devnull, how="beside")
+        assert (done.returncode, done.stderr) == (0, ""), nth
         check_store(path, stored_batches(done.stdout), BATCHES)
 
 

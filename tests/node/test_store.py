@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from walletcli.errors import StorageError
 from walletcli.node import sqlite_batch, sqlite_store
 from walletcli.node.sqlite_store import SqliteStore
-from walletcli.node.store import Counts, Expire, Outcome, Probe, PutDocument, PutPacket, Sent, Write
+from walletcli.node.store import Counts, DueWork, Expire, Outcome, Probe, PutDocument, PutPacket, Sent, Write
 
 SINK = "http://127.0.0.1:1"
 
@@ -72,6 +73,8 @@ def test_settings_that_durability_rests_on(store: SqliteStore) -> None:
         "cache_spill": 0,
         "page_size": 4096,
     }
+    copier = {name: store._copier.execute(f"PRAGMA {name}").get for name in ("synchronous", "wal_autocheckpoint")}
+    assert copier == {"synchronous": 2, "wal_autocheckpoint": 0}
 
 
 def test_packets_are_found_in_the_tail_and_in_the_index(store: SqliteStore, short_tail: None) -> None:
@@ -192,6 +195,43 @@ def test_log_is_copied_back_and_started_anew(store: SqliteStore, path: Path, mon
     log = path.with_name("store.db-wal").stat().st_size
     assert log < 150 * 4200
     assert store.packets([key(number) for number in range(400)]) == [payload(number) for number in range(400)]
+
+
+def test_long_log_is_copied_beside_the_batches_and_the_rest_between_two(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES", 50)
+    found, most_bytes = [], 0
+    for number in range(400):
+        store.stage([put(number)], 1000)
+        if (due := store.due_work()) is DueWork.COPY:
+            store.copy_log()  # in the middle of a batch
+        store.commit()
+        store.committed()
+        if due is DueWork.SETTLE:
+            store.settle()
+        found.append(due)
+        most_bytes = max(most_bytes, path.with_name("store.db-wal").stat().st_size)
+    turns = [due for due, _ in itertools.groupby(found)]
+    assert turns[:6] == [DueWork.NOTHING, DueWork.COPY, DueWork.SETTLE] * 2
+    assert most_bytes < 150 * 4200
+    assert store.packets([key(number) for number in range(400)]) == [payload(number) for number in range(400)]
+
+
+def test_log_that_cannot_be_copied_is_due_again(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES", 1)
+    store.stage([put(1)], 1000)
+    store.commit()
+    store.committed()
+    copier = store._copier
+    monkeypatch.setattr(store, "_copier", apsw.Connection(":memory:"))
+    store._copier.close()
+    with pytest.raises(StorageError, match="cannot be used"):
+        store.copy_log()
+    assert store.due_work() is DueWork.COPY
+    monkeypatch.setattr(store, "_copier", copier)
+    store.copy_log()
+    assert store.due_work() is DueWork.SETTLE
 
 
 def test_counts_are_those_of_the_tables(store: SqliteStore) -> None:

@@ -19,6 +19,8 @@ MAX_VERSION: Final = 1 << 53
 
 _HASH_BYTES = 32
 _WHAT = "manifest"
+_LEAST: Final = {1: 24, 2: 1 << 8, 4: 1 << 16}
+"""The least number that has so many bytes of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,9 @@ class Manifest:
         Raises:
             FormatError: ``manifest.malformed``, ``manifest.unknown-version``, ``key.malformed``, ``cbor.*``.
         """
+        usual = _usual(data)
+        if usual is not None:
+            return cls(*usual)
         fields = Payload(data, _WHAT, (2, 3, 4, 5, 6), (7,), MAX_MANIFEST_BYTES)
         return cls(
             fields.raw(2, 32, 32),
@@ -97,3 +102,34 @@ def _hash(fields: Payload) -> bytes:
         return fields.raw(5, _HASH_BYTES, _HASH_BYTES)
     except FormatError:
         raise malformed(_WHAT, "a hash has 32 bytes") from None
+
+
+def _usual(data: bytes) -> tuple[bytes, bytes, int, bytes, int, bytes | None] | None:
+    """Take a payload apart that has the usual bytes around its fields; None for all others.
+
+    Comparing is several times faster than decoding, and no less strict: what stands in between has one encoding.
+    """
+    has_previous = data[:1] == b"\xa7"
+    if not (has_previous or data[:1] == b"\xa6") or data[1:6] != b"\1\1\2\x58\x20" or data[38:40] != b"\3\x50":
+        return None
+    version, at = _usual_number(data, 56, 4)
+    digest = data[at + 3 : at + 35]
+    if data[at : at + 3] != b"\5\x58\x20":
+        return None
+    length, end = _usual_number(data, at + 35, 6)
+    previous = data[end + 3 :] if has_previous else None
+    if len(data) != end + (35 if has_previous else 0) or (has_previous and data[end : end + 3] != b"\7\x58\x20"):
+        return None
+    return data[6:38], data[40:56], version, digest, length, previous
+
+
+def _usual_number(data: bytes, at: int, key: int) -> tuple[int, int]:
+    """Read a field that holds a number of at most 32 bits; return it and where it ends, which is 0 if it is not one."""
+    head = data[at + 1] if len(data) > at + 1 and data[at] == key else 0xFF
+    if head < 24:
+        return head, at + 2
+    if not 0x18 <= head <= 0x1A:
+        return 0, 0
+    size = 1 << (head - 0x18)
+    number = int.from_bytes(data[at + 2 : at + 2 + size], "big")
+    return (number, at + 2 + size) if number >= _LEAST[size] else (0, 0)

@@ -37,6 +37,7 @@ class WriterState:
     Attributes:
         batches: batches that were stored.
         writes: writes in them.
+        records: batches that held anything but blobs, and so may have changed who may do what.
         failures: batches that were not stored.
         error: the last batch's error, or None if it was stored.
         last_commit_s: how long the last commit took, in seconds.
@@ -45,6 +46,7 @@ class WriterState:
 
     batches: int = 0
     writes: int = 0
+    records: int = 0
     failures: int = 0
     error: StorageError | None = None
     last_commit_s: float = 0.0
@@ -65,6 +67,7 @@ class BatchWriter:
         self._next: list[tuple[Write, Done]] = []
         self._next_bytes = 0
         self._busy = False
+        self._is_due = False
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
         self._jobs: queue.SimpleQueue[list[tuple[Write, Done]] | None] = queue.SimpleQueue()
@@ -87,7 +90,18 @@ class BatchWriter:
             self._busy = True
             self._idle.clear()
             # After everything that has already arrived in this turn of the loop.
-            self._loop.call_soon(self._start)
+            self._is_due = True
+            self._loop.call_soon(self._start_due)
+
+    def hasten(self) -> None:
+        """Say that all is submitted that arrived in this turn of the loop."""
+        if self._is_due:
+            self._start_due()
+
+    def _start_due(self) -> None:
+        if self._is_due:
+            self._is_due = False
+            self._start()
 
     async def write(self, write: Write) -> Outcome:
         """Submit a write and wait for it.
@@ -194,9 +208,11 @@ class BatchWriter:
         """Answer a batch; but first hand the next one over, if it may begin, so that the disk has it meanwhile."""
         if not isinstance(result, StorageError):
             self._store.committed()
-        if go_on:
-            self._start()
-        self._answer(batch, result, took_s)
+        try:
+            if go_on:
+                self._start()
+        finally:
+            self._answer(batch, result, took_s)
 
     def _answer(self, batch: list[tuple[Write, Done]], result: list[Outcome] | StorageError, took_s: float) -> None:
         state = self.state
@@ -209,6 +225,7 @@ class BatchWriter:
             return
         state.batches += 1
         state.writes += len(batch)
+        state.records += not all(isinstance(write, PutBlob) for write, _ in batch)
         state.error = None
         state.stored_at = time.monotonic()
         for (_, done), outcome in zip(batch, result, strict=True):

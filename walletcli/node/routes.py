@@ -115,6 +115,8 @@ class Routes:
         for asked, serve in ((reads, self._packets.get), (writes, self._packets.put)):
             if asked:
                 self._serve_packets(asked, serve)
+        if not self._turn:
+            self._gate.writer.hasten()
 
     def _take_turn(self) -> list[tuple[Request, Connection]]:
         """Return the requests that are served now, in the order in which they came."""

@@ -21,6 +21,7 @@ from walletcli.node.hosting.budget import SHORT_BYTES, Budget
 from walletcli.node.hosting.devices import DeviceBook
 from walletcli.node.hosting.doors import CBOR_TYPE
 from walletcli.node.hosting.kept import PART_BYTES, Forget, Hosted, Kept, PutBlob, StoredBlob
+from walletcli.node.hosting.lately import Lately
 from walletcli.node.hosting.provider import DAY_S, Provider
 from walletcli.node.hosting.tokens import Session
 from walletcli.node.http import Connection
@@ -71,6 +72,7 @@ class Blobs:
         self._devices = devices
         self._budget = budget
         self._counters = counters
+        self._lately = Lately(gate.store.hosted, gate.writer.state, gate.clock)
 
     # how an identity stands
 
@@ -158,7 +160,7 @@ class Blobs:
         """
         if not session.may_write:
             return _READ_ONLY
-        hosted = self._gate.store.hosted(session.key)
+        hosted = self._lately.of(session.key)
         if hosted is None or not hosted.is_bound(time.time()):
             return _NOT_BOUND
         if length_bytes is None:

@@ -9,6 +9,9 @@ from typing import Final
 
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Delegation, Power
+from walletcli.node.batch_writer import WriterState
+from walletcli.node.clock import Clock
+from walletcli.node.hosting.lately import Lately
 from walletcli.node.hosting.tokens import signer_tag
 from walletcli.node.store import Store
 
@@ -40,15 +43,20 @@ class Devices:
 
 
 class DeviceBook:
-    """Looks devices up in the store's documents; what was read is kept by the document's hash, so it is never stale.
+    """Looks devices up in the store's documents.
+
+    What was read is kept by the document's hash, so it is never stale.
 
     Args:
         store: where records are.
+        state: of what writes there.
+        clock: the server's.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, state: WriterState, clock: Clock) -> None:
         self._store = store
         self._read: OrderedDict[bytes, Devices] = OrderedDict()
+        self._now = Lately(self._look_up, state, clock)
 
     def of(self, key: bytes) -> Devices | None:
         """Return the devices of an identity; None if the store has no record with its document.
@@ -59,6 +67,9 @@ class DeviceBook:
         Raises:
             StorageError: the store cannot be read.
         """
+        return self._now.of(key)
+
+    def _look_up(self, key: bytes) -> Devices | None:
         named = self._store.named_document(key)
         if named is None:
             return None

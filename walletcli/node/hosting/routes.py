@@ -48,7 +48,7 @@ class HostRoutes:
     def __init__(self, gate: Gate, provider: Provider, budget: Budget, counters: HostingCounters) -> None:
         self._gate = gate
         self._provider = provider
-        self._devices = DeviceBook(gate.store)
+        self._devices = DeviceBook(gate.store, gate.writer.state, gate.clock)
         self._tokens = Tokens()
         self._doors = Doors(gate, provider, self._devices, self._tokens, budget, counters)
         self._blobs = Blobs(gate, provider, self._devices, budget, counters)

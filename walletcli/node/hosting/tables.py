@@ -10,6 +10,7 @@ a bind and a PUT touch few pages, however many identities there are.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import apsw
@@ -59,6 +60,7 @@ _HOSTED: Final = (
     "SELECT id, host, state, due_s, quota, retention, max_blob, digest, used, blobs FROM hosted "
     "WHERE tag = ? AND key = ?"
 )
+_terms = lru_cache(maxsize=256)(Terms)  # most identities have the same
 _BLOB: Final = "SELECT version, manifest, content, size FROM blob WHERE host = ? AND id = ?"
 _STATES: Final = {state.value: state for state in Kept}  # asking the enumeration takes ten times as long
 _PART: Final = "SELECT data FROM blob_part WHERE id = ?"
@@ -72,7 +74,7 @@ def find_hosted(cursor: apsw.Cursor, key: bytes) -> Hosted | None:
     if row is None:
         return None
     row_id, host_id, state, due_s, quota, retention, max_blob, digest, used, blobs = row
-    return Hosted(row_id, host_id, _STATES[state], due_s, Terms(quota, retention, max_blob), digest, used, blobs)
+    return Hosted(row_id, host_id, _STATES[state], due_s, _terms(quota, retention, max_blob), digest, used, blobs)
 
 
 def find_blob(cursor: apsw.Cursor, host_id: int, blob_id: bytes) -> StoredBlob | None:
