@@ -12,6 +12,7 @@ from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import note, table
 from walletcli.cli.secret_files import SECRET_FILE, SecretFile
+from walletcli.cli.ssh_security_key import ssh_security_key
 from walletcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def retire(invocation: Invocation, who: str, reason: str, yes: bool) -> None:
 for verb in ssh_key.VERBS:
     identity.add_command(verb)
 identity.add_command(approver)
+identity.add_command(ssh_security_key)
 
 
 def _confirmed(invocation: Invocation, question: str) -> bool:

@@ -37,8 +37,9 @@ _NAMESPACE_OPTION = click.option(
 @click.option(
     "--out", metavar="FILE", help="Write the signature to this new file ('-': standard output); else FILE.sig."
 )
+@click.option("--security-key", "touch", is_flag=True, help="With a security key of the identity, which is touched.")
 @pass_invocation
-def sign(invocation: Invocation, file: str, who: str, namespace: str, out: str | None) -> None:
+def sign(invocation: Invocation, file: str, who: str, namespace: str, out: str | None, touch: bool) -> None:
     """Sign a file with an identity's SSH key; '-' is standard input."""
     from walletcli.wallet.ssh.signing import sign_file
 
@@ -46,12 +47,14 @@ def sign(invocation: Invocation, file: str, who: str, namespace: str, out: str |
         invocation.claim_stdin("FILE")
     target = out if out is not None else STDIO if file == STDIO else f"{file}.sig"
     with invocation.session() as session:
-        signed = sign_file(session, who, file, namespace, None if target == STDIO else target)
+        to = None if target == STDIO else target
+        signed = sign_file(session, who, file, namespace, to, touch=touch, tell=note)
     text = signed.signature.to_text().removesuffix("\n")
     invocation.answer(signed.to_json(), [text] if signed.out is None else _signed_lines(signed))
-    if not signed.page.is_in_record and not invocation.json:
-        label = signed.page.identity.label_word
-        note(f"The record does not name this key: give verifiers the line of: walletcli identity ssh-key {label}")
+    if not signed.is_in_record and not invocation.json:
+        command = "ssh-key" if signed.signature.touch is None else "ssh-security-key list"
+        label = signed.identity.label_word
+        note(f"The record does not name this key: give verifiers the line of: walletcli identity {command} {label}")
 
 
 @click.command("verify", cls=Verb, unlocks=True,
@@ -131,9 +134,7 @@ def _evidence(
 
 
 def _signed_lines(signed: SignedFile) -> list[str]:
-    return pairs(
-        [("signed", f"as {signed.page.did}"), ("for", signed.signature.namespace), ("signature", signed.out or "")]
-    )
+    return pairs([("signed", f"as {signed.did}"), ("for", signed.signature.namespace), ("signature", signed.out or "")])
 
 
 def _listed_lines(found: SignedByListed) -> list[str]:
@@ -146,6 +147,8 @@ def _identity_lines(found: SignedByIdentity) -> list[str]:
     if found.device is not None and found.until_day is not None:
         device = f"{found.device.hex()[:16]}…, which may speak for the identity until {date_text(found.until_day)}"
         fields.append(("device", device))
+    elif found.until_day is not None:
+        fields.append(("counts", f"until {date_text(found.until_day)}, if no newer record says otherwise"))
     if found.kept_day is not None:
         kept = f"{date_text(found.kept_day)}; the key counts no more today"
         fields.append(("found good by this wallet on", kept))
@@ -156,7 +159,11 @@ def _identity_lines(found: SignedByIdentity) -> list[str]:
 def _common(checked: CheckedSignature) -> list[tuple[str, str]]:
     from walletcli.core.ssh.keys import fingerprint
 
-    return [("key", fingerprint(checked.signature.key_blob))]
+    touch = checked.signature.touch
+    key = [("key", fingerprint(checked.signature.key_blob))]
+    if touch is None:
+        return key
+    return [*key, ("made", f"by a security key that was touched, {'with' if touch.is_verified else 'without'} its PIN")]
 
 
 def _freshness(word: str) -> str:

@@ -13,10 +13,13 @@ from walletcli.cli.output import note, warn
 from walletcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from walletcli.errors import WalletError
     from walletcli.wallet.access.session import Session
     from walletcli.wallet.ssh.conversation import Policy
-    from walletcli.wallet.ssh.key import SshKeyPage
+    from walletcli.wallet.ssh.running import Told
+    from walletcli.wallet.state.view import IdentityView
 
 SILENT_CODES = frozenset({"ssh-agent.unknown"})
 """What programs ask every agent for; that this one does not have it is no news."""
@@ -57,37 +60,46 @@ def ssh_key(
 @click.option("--allow-unbound", is_flag=True, help="Serve programs that do not say which server they log in to.")
 @pass_invocation
 def ssh_agent(invocation: Invocation, who: str, command: tuple[str, ...], allow_unbound: bool) -> None:
-    """Serve an identity's SSH key to ssh and git: to COMMAND, or until told to stop (Ctrl-C)."""
+    """Serve an identity's SSH keys to ssh and git: to COMMAND, or until told to stop (Ctrl-C)."""
     from walletcli.wallet.ssh.conversation import Policy
-    from walletcli.wallet.ssh.key import ssh_key as find
+    from walletcli.wallet.ssh.key import with_some_key
 
     if command and invocation.json:
         raise UsageError("ssh-agent.stdout", "with a command, standard output is that command's", "leave --json out")
     with invocation.session() as session:
-        page = find(session, who)
+        identity = with_some_key(session, who)
         if invocation.progress is not None:
             invocation.progress.pause()
         if command:
-            _run(invocation, session, page, Policy(allow_unbound), command)
+            _run(invocation, session, identity, Policy(allow_unbound), command)
         else:
-            _serve(invocation, session, page, Policy(allow_unbound))
+            _serve(invocation, session, identity, Policy(allow_unbound))
 
 
-def _serve(invocation: Invocation, session: Session, page: SshKeyPage, policy: Policy) -> None:
+def _serve(invocation: Invocation, session: Session, identity: IdentityView, policy: Policy) -> None:
+    from walletcli.core.ssh.keys import blob_line
     from walletcli.wallet.ssh.running import ENVIRONMENT, serve
 
-    def tell(path: str) -> None:
-        document = {"socket": path, "did": page.did, "public_key": page.line()}
+    def tell(path: str, keys: Sequence[bytes]) -> None:
+        document = {"socket": path, "did": identity.summary().did, "public_keys": [blob_line(key) for key in keys]}
         invocation.answer(document, [f"{ENVIRONMENT}={shlex.quote(path)}; export {ENVIRONMENT};"])
 
-    serve(session, page, policy, _refused, tell)
+    serve(session, identity, policy, _told(), tell)
 
 
-def _run(invocation: Invocation, session: Session, page: SshKeyPage, policy: Policy, command: tuple[str, ...]) -> None:
+def _run(
+    invocation: Invocation, session: Session, identity: IdentityView, policy: Policy, command: tuple[str, ...]
+) -> None:
     from walletcli.cli.main import users_umask
     from walletcli.wallet.ssh.running import run_command
 
-    invocation.exit_code = run_command(session, page, policy, _refused, command, users_umask())
+    invocation.exit_code = run_command(session, identity, policy, _told(), command, users_umask())
+
+
+def _told() -> Told:
+    from walletcli.wallet.ssh.running import Told
+
+    return Told(_refused, note)
 
 
 def _refused(error: WalletError) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn, TextIO
@@ -165,7 +166,13 @@ def _open_device(purpose: str, instead: str) -> int:
 
 @contextlib.contextmanager
 def _leaving_orderly() -> Iterator[None]:
-    """Let the end by a signal pass through ``finally``, so that echo and screen are restored; no stopping meanwhile."""
+    """Let the end by a signal pass through ``finally``, so that echo and screen are restored; no stopping meanwhile.
+
+    Signals go to the main thread alone; another one has none to handle, and is waited for by whoever started it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def leave(number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)

@@ -16,6 +16,7 @@ from walletcli.core.document_parts import RETIREMENT_REASONS, Delegation
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.ssh.keys import fingerprint, key_blob
 from walletcli.core.ssh.named_keys import named_keys
+from walletcli.core.ssh.named_security_keys import NamedSecurityKey, named_security_keys
 from walletcli.errors import FormatError, SignerError
 
 MAX_REQUEST_SEQ = 4_102_444_800_000_000
@@ -74,6 +75,7 @@ class PacketRequest:
         lines += _describe_profile(document, previous)
         lines += _describe_devices(document, previous)
         lines += _describe_ssh_keys(document, previous)
+        lines += _describe_security_keys(document, previous)
         lines += _describe_bindings(document, previous, today)
         lines += _describe_rest(document, previous)
         return [plain_line(line) for line in lines]
@@ -125,6 +127,21 @@ def _describe_ssh_keys(document: Document, previous: Document | None) -> list[st
 def _ssh_keys(document: Document) -> dict[bytes, bytes] | None:
     try:
         return named_keys(document)
+    except FormatError:
+        return None
+
+
+def _describe_security_keys(document: Document, previous: Document | None) -> list[str]:
+    before = _security_keys(previous) if previous is not None else ()
+    if before is None or (now := _security_keys(document)) is None:
+        return ["SSH keys on security keys in a form that is not known here"]
+    lines = [("" if item in before else "ADDS the ") + item.described() for item in now]
+    return lines + [f"REMOVES the {item.described()}" for item in before if item not in now]
+
+
+def _security_keys(document: Document) -> tuple[NamedSecurityKey, ...] | None:
+    try:
+        return named_security_keys(document)
     except FormatError:
         return None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from walletcli.core.secret import Secret
-from walletcli.errors import SignerError, UsageError
+from walletcli.errors import InputError, SignerError, UsageError
 from walletcli.signers.devices.failures import not_enrolled
 from walletcli.signers.devices.hidapi import PluggedKey, plugged_keys
 from walletcli.signers.devices.prompts import KeyPrompts
@@ -21,6 +21,7 @@ from walletcli.vault.unopened import describe
 from walletcli.wallet.access.by_key import credential_of, fitting_slot, open_slot
 from walletcli.wallet.access.opening import open_vault
 from walletcli.wallet.home import Home, PasswordSource
+from walletcli.wallet.state.approvers import MAX_NAME_BYTES
 from walletcli.wallet.status import SlotView
 
 
@@ -177,6 +178,18 @@ def chosen_key(which: str | None) -> PluggedKey:
     if not named:
         raise UsageError("key.unknown", f"no security key {which} is plugged in", "see: walletcli key list")
     return only_key(named)
+
+
+def given_name(text: str) -> str:
+    """Return an owner's name for a security key, on one line.
+
+    Raises:
+        InputError: ``approver.name``.
+    """
+    name = " ".join(text.split())
+    if not name or len(name.encode()) > MAX_NAME_BYTES or not name.isprintable():
+        raise InputError("approver.name", f"a name is one line of 1 to {MAX_NAME_BYTES} bytes", "give --name NAME")
+    return name
 
 
 def prompts_of(home: Home) -> KeyPrompts:

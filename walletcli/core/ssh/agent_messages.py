@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from walletcli.core.secret import Secret
 from walletcli.core.ssh.encoding import SshReader, string
-from walletcli.core.ssh.keys import MAX_KEY_BLOB_BYTES, key_blob, signature_blob
+from walletcli.core.ssh.keys import MAX_KEY_BLOB_BYTES
 from walletcli.core.ssh.signable import MAX_SESSION_BYTES, MIN_SESSION_BYTES
 from walletcli.errors import FormatError
 
 MAX_MESSAGE_BYTES = 262_144
 """Longest message, without the length before it."""
 
-_PLAIN = "this agent has one key, and signs with it: no other keys can be added"
+_PLAIN = "this agent has the keys of one identity, and signs with them: no others can be added"
 
 MAX_PASSPHRASE_BYTES = 1024
 """Longest passphrase of LOCK and UNLOCK."""
@@ -138,15 +138,15 @@ def encode(message: Message) -> bytes:
             return bytes([_EXTENSION]) + b"".join(map(string, parts)) + bytes([message.is_forwarding])
 
 
-def keys_answer(public_keys: tuple[bytes, ...]) -> bytes:
-    """Return the answer that lists Ed25519 keys (32 bytes each), with empty comments."""
-    listed = b"".join(string(key_blob(key)) + string(b"") for key in public_keys)
-    return bytes([_IDENTITIES_ANSWER]) + len(public_keys).to_bytes(4, "big") + listed
+def keys_answer(key_blobs: tuple[bytes, ...]) -> bytes:
+    """Return the answer that lists keys, with empty comments."""
+    listed = b"".join(string(blob) + string(b"") for blob in key_blobs)
+    return bytes([_IDENTITIES_ANSWER]) + len(key_blobs).to_bytes(4, "big") + listed
 
 
-def signature_answer(signature: bytes) -> bytes:
-    """Return the answer that gives an Ed25519 signature (64 bytes)."""
-    return bytes([_SIGN_RESPONSE]) + string(signature_blob(signature))
+def signature_answer(signature_blob: bytes) -> bytes:
+    """Return the answer that gives a signature, as SSH spells it."""
+    return bytes([_SIGN_RESPONSE]) + string(signature_blob)
 
 
 def _wrong(detail: str) -> FormatError:

@@ -18,6 +18,11 @@ def string(data: bytes) -> bytes:
     return len(data).to_bytes(LENGTH_BYTES, "big") + data
 
 
+def mpint(number: int) -> bytes:
+    """Return a positive integer in its shortest form (RFC 4251, mpint), with its length before it."""
+    return string(number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
 class SshReader:
     """Reads one value after the other, and nothing beyond the end.
 

@@ -56,9 +56,18 @@ def signature_blob(signature: bytes) -> bytes:
     return string(ED25519) + string(signature)
 
 
+def blob_line(blob: bytes) -> str:
+    """Return the line that stands for a key of any kind in ``authorized_keys``.
+
+    Raises:
+        FormatError: ``ssh.key``.
+    """
+    return f"{key_type(blob)} {b64_encode(blob)}"
+
+
 def key_line(public_key: bytes, comment: str = "") -> str:
     """Return the line that stands for a key in ``authorized_keys``."""
-    line = f"{ED25519.decode()} {b64_encode(key_blob(public_key))}"
+    line = blob_line(key_blob(public_key))
     return f"{line} {comment}" if comment else line
 
 

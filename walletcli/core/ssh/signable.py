@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 
 from walletcli.core.ssh.encoding import SshReader, string
-from walletcli.core.ssh.keys import ED25519, MAX_KEY_BLOB_BYTES, from_key_blob, key_blob
+from walletcli.core.ssh.keys import ED25519, MAX_KEY_BLOB_BYTES, from_key_blob, key_type
+from walletcli.core.ssh.security_keys import SkKey, is_security_key
 from walletcli.errors import FormatError, InputError, SignerError
 
 MAGIC = b"SSHSIG"
@@ -39,20 +40,20 @@ class Login:
     Attributes:
         session: id of the session, 16 to 64 bytes.
         user: name of the account.
-        public_key: Ed25519, 32 bytes.
+        key_blob: the key, Ed25519 or on a security key.
         host_key: blob of the server's key if it is named (`publickey-hostbound-v00@openssh.com`), or None.
     """
 
     session: bytes
     user: str
-    public_key: bytes
+    key_blob: bytes
     host_key: bytes | None = None
 
     def to_bytes(self) -> bytes:
         """Return what is signed."""
         method = _PLAIN if self.host_key is None else _HOST_BOUND
         parts = [string(self.session), bytes([_AUTH_REQUEST]), string(self.user.encode()), string(_SERVICE)]
-        parts += [string(method), b"\x01", string(ED25519), string(key_blob(self.public_key))]
+        parts += [string(method), b"\x01", string(key_type(self.key_blob).encode()), string(self.key_blob)]
         parts += [string(self.host_key)] if self.host_key is not None else []
         return b"".join(parts)
 
@@ -71,12 +72,12 @@ class Login:
         service, method = reader.string(), reader.string()
         if service != _SERVICE or method not in (_PLAIN, _HOST_BOUND) or not reader.flag():
             raise _wrong("it is another kind of authentication")
-        if reader.string() != ED25519:
-            raise _wrong("it is for another kind of key")
-        public_key = from_key_blob(reader.string(1, MAX_KEY_BLOB_BYTES))
+        kind = reader.text(64)
+        key_blob = reader.string(1, MAX_KEY_BLOB_BYTES)
+        _check_key(kind, key_blob)
         host_key = reader.string(1, MAX_KEY_BLOB_BYTES) if method == _HOST_BOUND else None
         reader.end()
-        return cls(session, user, public_key, host_key)
+        return cls(session, user, key_blob, host_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +130,15 @@ def parse(data: bytes) -> Login | FileHash:
     return FileHash.from_bytes(data) if data.startswith(MAGIC) else Login.from_bytes(data)
 
 
-def parse_for(public_key: bytes, data: bytes) -> Login | FileHash:
-    """Read what the holder of this Ed25519 key (32 bytes) is to sign.
+def parse_for(key_blob: bytes, data: bytes) -> Login | FileHash:
+    """Read what the holder of the key with this blob is to sign.
 
     Raises:
         FormatError: as `parse`.
         SignerError: ``ssh.other-key`` for a login with another key.
     """
     asked = parse(data)
-    if isinstance(asked, Login) and asked.public_key != public_key:
+    if isinstance(asked, Login) and asked.key_blob != key_blob:
         raise SignerError(
             "ssh.other-key",
             "the login is with another key than the one that is to sign",
@@ -159,6 +160,16 @@ def check_namespace(text: str) -> str:
             "say what the signature is for, such as file, git, or NAME@DOMAIN",
         )
     return text
+
+
+def _check_key(kind: str, key_blob: bytes) -> None:
+    """Check the key of a login: one of the kinds that identities have, in its one encoding."""
+    if kind == ED25519.decode():
+        from_key_blob(key_blob)
+    elif not is_security_key(kind):
+        raise _wrong("it is for another kind of key")
+    elif SkKey.from_blob(key_blob).kind != kind:
+        raise _wrong("its key is of another kind than it says")
 
 
 def _wrong(detail: str) -> FormatError:

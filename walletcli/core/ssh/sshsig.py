@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from walletcli.core.encodings import b64_decode, b64_encode
 from walletcli.core.ssh.encoding import SshReader, string
-from walletcli.core.ssh.keys import MAX_KEY_BLOB_BYTES, key_blob, signature_blob
+from walletcli.core.ssh.keys import MAX_KEY_BLOB_BYTES, key_type
+from walletcli.core.ssh.security_keys import SkSignature, is_security_key
 from walletcli.core.ssh.signable import HASH_BYTES, MAGIC, FileHash
 from walletcli.errors import FormatError, VerificationError
 
@@ -45,9 +46,9 @@ class SshSignature:
     signature_blob: bytes
 
     @classmethod
-    def of(cls, public_key: bytes, signed: FileHash, signature: bytes) -> SshSignature:
-        """Put an Ed25519 key (32 bytes), what it signed, and the signature (64 bytes) together."""
-        return cls(key_blob(public_key), signed.namespace, signed.algorithm, signature_blob(signature))
+    def of(cls, key_blob: bytes, signed: FileHash, signature_blob: bytes) -> SshSignature:
+        """Put a key, what it signed, and its signature together, both as SSH spells them."""
+        return cls(key_blob, signed.namespace, signed.algorithm, signature_blob)
 
     def signed(self, digest: bytes) -> bytes:
         """Return what was signed if the file has this digest."""
@@ -65,6 +66,16 @@ class SshSignature:
                 f"the signature is for {self.namespace!r}, and one for {wanted!r} is needed",
                 "if that is what it is for, say so with --namespace",
             )
+
+    @property
+    def touch(self) -> SkSignature | None:
+        """What a security key has put into the signature; None if the key lives in none.
+
+        Raises:
+            FormatError: ``ssh.key``, ``sshsig.malformed``.
+        """
+        in_key = is_security_key(key_type(self.key_blob))
+        return SkSignature.from_blob(self.signature_blob) if in_key else None
 
     def to_blob(self) -> bytes:
         """Return the signature's bytes."""

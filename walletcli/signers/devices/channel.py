@@ -83,6 +83,8 @@ class HidChannel:
         self._channel = BROADCAST
         self.limit_s = ANSWER_LIMIT_S
         """How long the next calls may take."""
+        self.given_up: Callable[[], bool] = lambda: False
+        """Tells that nobody waits for the answer any more; asked several times a second."""
         nonce = os.urandom(_NONCE_BYTES)
         answer = self._call(Message(Command.INIT, nonce), lambda message: _is_answer(message, nonce), None)
         if len(answer) < _INIT_ANSWER_BYTES:
@@ -159,6 +161,8 @@ class HidChannel:
             left_s = end_s - self._clock()
             if left_s <= 0:
                 raise _not_touched() if status == _TOUCH_NEEDED else _timeout()
+            if self.given_up():
+                raise SignerError("key.given-up", "whoever asked does not wait any more", "ask again")
             packet = self._connection.read(min(left_s, _SLICE_S))
             message = reassembly.feed(packet) if packet else None
             if message is None:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +18,7 @@ from walletcli.core.approval import RELYING_PARTY as APPROVING_PARTY
 from walletcli.core.approval import Approval, Subject
 from walletcli.core.document_parts import Approver
 from walletcli.core.secret import Secret
-from walletcli.errors import FormatError, InputError, SignerError, VerificationError
+from walletcli.errors import FormatError, SignerError, VerificationError
 from walletcli.signers.devices.channel import ANSWER_LIMIT_S, TOUCH_LIMIT_S, Connection, HidChannel
 from walletcli.signers.devices.ctaphid import bad_answer
 from walletcli.signers.devices.failures import (
@@ -32,6 +31,7 @@ from walletcli.signers.devices.failures import (
     unsupported,
 )
 from walletcli.signers.devices.new_approver import EDDSA, ES256, NewApprover, approver_of
+from walletcli.signers.devices.pins import normal_pin
 from walletcli.signers.devices.prompts import KeyPrompts
 from walletcli.vault.kinds import CHALLENGE_BYTES, MAX_CREDENTIAL_BYTES
 
@@ -44,12 +44,6 @@ RELYING_PARTY: Final = "walletcli:vault"
 
 PIN_ATTEMPTS: Final = 3
 """How often the PIN is asked for in a row: after that, keys want to be taken out first."""
-
-MIN_PIN_LETTERS: Final = 4
-"""Least Unicode characters of a PIN."""
-
-MAX_PIN_BYTES: Final = 63
-"""Most bytes of a PIN in UTF-8."""
 
 _HMAC_SECRET = "hmac-secret"  # noqa: S105  # the name of the extension
 _CBOR_CAPABILITY = 0x04
@@ -242,12 +236,17 @@ class SecurityKey:
             raise bad_answer(f"a secret of {len(secret)} bytes")
         return secret
 
-    def new_approver(self, exclude: Sequence[bytes], *, verify: bool) -> NewApprover:
-        """Make a credential that can approve; its owner touches it once.
+    def give_up_when(self, is_over: Callable[[], bool]) -> None:
+        """Have it wait for no touch any longer once `is_over` says so; ends in ``key.given-up``."""
+        self._channel.given_up = is_over
+
+    def new_approver(self, exclude: Sequence[bytes], *, verify: bool, party: str = APPROVING_PARTY) -> NewApprover:
+        """Make a credential that can approve, or sign for another party; its owner touches it once.
 
         Args:
-            exclude: credentials of the identity's approvers; a key that made one of them is not taken again.
-            verify: what it approves shall ask for the PIN.
+            exclude: credentials that the identity has for this; a key that made one of them is not taken again.
+            verify: what it signs shall ask for the PIN.
+            party: name that the credential is made under.
 
         Raises:
             SignerError: ``key.*``.
@@ -257,10 +256,10 @@ class SecurityKey:
             raise pin_not_set()
         client_data_hash = os.urandom(32)
         with self._waiting_for_touch():
-            pin = self._proof_of_pin(client_data_hash, _MAKE, APPROVING_PARTY) if facts.pin_set else {}
+            pin = self._proof_of_pin(client_data_hash, _MAKE, party) if facts.pin_set else {}
             made = self._ctap.make_credential(
                 client_data_hash,
-                {"id": APPROVING_PARTY, "name": "walletcli"},
+                {"id": party, "name": "walletcli"},
                 {"id": os.urandom(32), "name": "identity", "displayName": "walletcli identity"},
                 [{"type": "public-key", "alg": number} for number in (EDDSA, ES256)],
                 exclude_list=[_descriptor(credential) for credential in exclude] or None,
@@ -268,7 +267,7 @@ class SecurityKey:
                 on_keepalive=self._on_keepalive,
                 **pin,
             )
-            self._check(made.auth_data, _PRESENT | _HAS_CREDENTIAL, APPROVING_PARTY)
+            self._check(made.auth_data, _PRESENT | _HAS_CREDENTIAL, party)
             assert made.auth_data.credential_data is not None
             credential_id = bytes(made.auth_data.credential_data.credential_id)
             if not 1 <= len(credential_id) <= MAX_CREDENTIAL_BYTES:
@@ -288,22 +287,40 @@ class SecurityKey:
         Raises:
             SignerError: ``key.*``; ``key.bad-answer`` for an approval that is worth nothing.
         """
-        client_data_hash = subject.client_data_hash
+        verify = approver.user_verification
+        auth_data, signature = self.signed(APPROVING_PARTY, credential_id, subject.client_data_hash, verify=verify)
+        try:
+            made = Approval(approver.algorithm, approver.public_key, auth_data, signature)
+            made.check(subject, approver)
+        except (FormatError, VerificationError) as error:
+            raise bad_answer(f"an approval that does not verify ({error.code})") from error
+        return made
+
+    def signed(self, party: str, credential_id: bytes, client_data_hash: bytes, *, verify: bool) -> tuple[bytes, bytes]:
+        """Have something signed; its owner touches it once.
+
+        Args:
+            party: name that the credential was made under.
+            credential_id: as `new_approver` gave it.
+            client_data_hash: of what is signed, 32 bytes.
+            verify: with the PIN.
+
+        Returns:
+            Authenticator data and signature as they came: nothing of them has been checked.
+
+        Raises:
+            SignerError: ``key.*``.
+        """
         with self._waiting_for_touch():
-            pin = self._proof_of_pin(client_data_hash, _ASSERT, APPROVING_PARTY) if approver.user_verification else {}
+            pin = self._proof_of_pin(client_data_hash, _ASSERT, party) if verify else {}
             answer = self._ctap.get_assertion(
-                APPROVING_PARTY,
+                party,
                 client_data_hash,
                 [_descriptor(credential_id)],
                 on_keepalive=self._on_keepalive,
                 **pin,
             )
-        try:
-            made = Approval(approver.algorithm, approver.public_key, bytes(answer.auth_data), bytes(answer.signature))
-            made.check(subject, approver)
-        except (FormatError, VerificationError) as error:
-            raise bad_answer(f"an approval that does not verify ({error.code})") from error
-        return made
+            return bytes(answer.auth_data), bytes(answer.signature)
 
     def close(self) -> None:
         """Let go of it."""
@@ -356,7 +373,7 @@ class SecurityKey:
         protocol = self._protocol()
         client = ClientPin(self._ctap, protocol)
         for attempt in range(PIN_ATTEMPTS):
-            pin = _normal_pin(self._prompts.pin(self.name, self._tries_left(), again=attempt > 0))
+            pin = normal_pin(self._prompts.pin(self.name, self._tries_left(), again=attempt > 0))
             try:
                 token = client.get_pin_token(pin.reveal_text(), ClientPin.PERMISSION(permission), party)
             except CtapError as error:
@@ -381,14 +398,3 @@ def _status(error: SignerError) -> int | None:
 
 def _descriptor(credential_id: bytes) -> dict[str, Any]:
     return {"type": "public-key", "id": credential_id}
-
-
-def _normal_pin(pin: Secret) -> Secret:
-    try:
-        text = unicodedata.normalize("NFC", pin.reveal().decode("utf-8"))
-    except UnicodeDecodeError:  # not chained: the foreign error holds the bytes
-        raise InputError("key.pin-not-text", "the PIN is not UTF-8 text", "use a UTF-8 terminal or file") from None
-    if len(text) < MIN_PIN_LETTERS or len(text.encode()) > MAX_PIN_BYTES:
-        message = f"a PIN has {MIN_PIN_LETTERS} characters to {MAX_PIN_BYTES} bytes"
-        raise InputError("key.pin-length", message, "type the PIN of the security key, not a password")
-    return Secret.from_text(text)

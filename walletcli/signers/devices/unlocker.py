@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from walletcli.core.secret import Secret
 from walletcli.errors import SignerError
 from walletcli.signers.devices.failures import not_enrolled
 from walletcli.signers.devices.hidapi import HidConnection, PluggedKey, plugged_keys
 from walletcli.signers.devices.prompts import KeyPrompts
-from walletcli.signers.devices.security_key import SecurityKey
+from walletcli.signers.devices.security_key import RELYING_PARTY, SecurityKey
 from walletcli.vault.factors import Enrolment
 from walletcli.vault.keys import Entropy
 from walletcli.vault.kinds import CHALLENGE_BYTES, FIDO2, Parameters
 from walletcli.vault.slots import FactorRecord
+
+T = TypeVar("T")
 
 _UNUSABLE: Final = frozenset({"key.no-permission", "key.busy", "key.removed", "key.unsupported", "key.timeout"})
 """Why one key among several is passed over; told if no other one opens the slot."""
@@ -75,17 +77,13 @@ class SecurityKeyFactor:
         credential_id, salt, verify = parameters[1], parameters[2], parameters[3]
         assert isinstance(credential_id, bytes)
         assert isinstance(salt, bytes)
-        refused: SignerError | None = None
-        for plugged in self._keys() if self._chosen is None else (self._chosen,):
-            try:
-                with opened(plugged, self._prompts) as key:
-                    if key.knows(credential_id):
-                        return key.secret(credential_id, salt, verify=bool(verify))
-            except SignerError as error:
-                if error.code not in _UNUSABLE:
-                    raise
-                refused = error
-        raise refused or not_enrolled()
+        found = on_key_that_knows(
+            self._keys() if self._chosen is None else (self._chosen,), self._prompts, credential_id, RELYING_PARTY,
+            lambda key: key.secret(credential_id, salt, verify=bool(verify)),
+        )  # fmt: skip
+        if found is None:
+            raise not_enrolled()
+        return found
 
     def knows(self, parameters: Parameters) -> bool:
         """Tell whether a key that is plugged in opens a slot with these parameters; none is touched for this.
@@ -110,6 +108,37 @@ class SecurityKeyFactor:
 
     def forget(self, vault_id: bytes, parameters: Parameters) -> None:
         """Do nothing: the key keeps nothing for a slot."""
+
+
+def on_key_that_knows(
+    keys: Sequence[PluggedKey], prompts: KeyPrompts, credential_id: bytes, party: str, act: Callable[[SecurityKey], T]
+) -> T | None:
+    """Do something with the first key that made a credential, and return what came of it; None if no key did.
+
+    Args:
+        keys: that are plugged in.
+        prompts: asks their owner.
+        credential_id: 1 to 1023 bytes.
+        party: name that the credential was made under.
+        act: is given the open key.
+
+    Raises:
+        SignerError: ``key.*``: what `act` ends in, or why a key cannot be asked if no other one fits.
+        MissingExtraError: ``key.no-hidapi``.
+    """
+    refused: SignerError | None = None
+    for plugged in keys:
+        try:
+            with opened(plugged, prompts) as key:
+                if key.knows(credential_id, party):
+                    return act(key)
+        except SignerError as error:
+            if error.code not in _UNUSABLE:
+                raise
+            refused = error
+    if refused is not None:
+        raise refused
+    return None
 
 
 @contextlib.contextmanager

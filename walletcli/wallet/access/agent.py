@@ -27,7 +27,7 @@ from walletcli.wallet.access.keeper import Keeper
 from walletcli.wallet.access.messages import Apply, ApproveRequest, GetStatus, GetSummaries, GetView, Lock, Request
 from walletcli.wallet.access.schedule import Interval, Schedule
 from walletcli.wallet.home import Home
-from walletcli.wallet.state.changes import Change, SetApprovers, Several
+from walletcli.wallet.state.changes import Change, SetApprovers, SetSshCredentials, Several
 
 MAX_CLIENTS = 64
 """Most connections at once; the one that was silent longest makes room."""
@@ -193,10 +193,10 @@ class Agent:
                     "the agent approves no requests: whoever opens the vault does",
                     "give the password, or --password-file",
                 )
-            case Apply(SetApprovers() | Several()) if _sets_approvers(request.change):
+            case Apply(SetApprovers() | SetSshCredentials() | Several()) if _sets_keys(request.change):
                 raise SignerError(
                     "approver.consent",
-                    "the agent does not change approvers: whoever opens the vault does",
+                    "the agent changes no security keys of an identity: whoever opens the vault does",
                     "give the password, or --password-file",
                 )
             case GetStatus():
@@ -318,10 +318,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _sets_approvers(change: Change) -> bool:
-    return isinstance(change, SetApprovers) or (
-        isinstance(change, Several) and any(map(_sets_approvers, change.changes))
-    )
+def _sets_keys(change: Change) -> bool:
+    """Tell whether a change says which security keys approve for an identity, or hold its SSH keys."""
+    if isinstance(change, Several):
+        return any(map(_sets_keys, change.changes))
+    return isinstance(change, SetApprovers | SetSshCredentials)
 
 
 def _schedule(home: Home, min_s: str, max_s: str) -> Schedule | None:

@@ -14,6 +14,7 @@ from walletcli.core.approvals import DocumentApprovals, check_follows
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Delegation
 from walletcli.core.record import SEQ_JUMP
+from walletcli.core.ssh import named_security_keys as sk_keys
 from walletcli.core.ssh.named_keys import EXTENSION, named_keys
 from walletcli.errors import FormatError, SignerError, VerificationError
 from walletcli.signers.requests import PacketRequest
@@ -52,6 +53,7 @@ def check_signing(
                 "request.foreign-device", "the document would give powers to a device that is not this one"
             )
     _check_ssh_keys(document, previous, identity)
+    _check_security_keys(document, previous, identity)
     _check_approvers(document, previous, identity, beside)
     if document.succession != (previous.succession if previous is not None else None):
         raise SignerError("request.successor", "the document would change the successor")
@@ -79,7 +81,7 @@ def _check_approvers(
 
 
 def _check_ssh_keys(document: Document, previous: Document | None, identity: IdentityView) -> None:
-    """Refuse an SSH key that is neither this device's own, named by its owner's wish, nor stood there before."""
+    """Refuse a device's SSH key that is neither this one's own, named by its owner's wish, nor stood there before."""
     value = document.extensions.get(EXTENSION)
     if value is None or (previous is not None and value == previous.extensions.get(EXTENSION)):
         return
@@ -88,6 +90,18 @@ def _check_ssh_keys(document: Document, previous: Document | None, identity: Ide
     for named in named_keys(document).items():
         if named != own and before.get(named[0]) != named[1]:
             raise SignerError("request.foreign-ssh-key", "the document would name an SSH key that is not this device's")
+
+
+def _check_security_keys(document: Document, previous: Document | None, identity: IdentityView) -> None:
+    """Refuse an SSH key on a security key that the owner does not want named, unless it stood there before."""
+    value = document.extensions.get(sk_keys.EXTENSION)
+    if value is None or (previous is not None and value == previous.extensions.get(sk_keys.EXTENSION)):
+        return
+    wanted = [item.in_document() for item in identity.ssh_credentials if item.named]
+    if any(item not in wanted for item in sk_keys.named_security_keys(document)):
+        raise SignerError(
+            "request.foreign-ssh-key", "the document would name an SSH key on a security key against its owner's wish"
+        )
 
 
 def _named_before(previous: Document | None) -> dict[bytes, bytes]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.secret import Secret
+from walletcli.core.ssh.keys import key_blob
 from walletcli.core.ssh.signable import parse_for
 from walletcli.errors import InputError, SignerError
 from walletcli.wallet.state.changes import KeepSshKey
@@ -71,7 +72,7 @@ class SshSigner:
             FormatError: ``ssh.not-signable``, ``ssh.key``, ``key.malformed``.
             SignerError: ``ssh.other-key``.
         """
-        return self._key.sign(parse_for(self.public_key, data).to_bytes())
+        return self._key.sign(parse_for(key_blob(self.public_key), data).to_bytes())
 
 
 def signer(state: WalletState, index: int) -> SshSigner:

@@ -21,6 +21,7 @@ from walletcli.errors import FormatError, InputError, SignerError, VaultError, V
 from walletcli.wallet.state import naming, sections, transitions
 from walletcli.wallet.state.changes import KeepDevices, TakeIdentity
 from walletcli.wallet.state.sections import OwnerSection
+from walletcli.wallet.state.ssh_credentials import of_record, ordered
 from walletcli.wallet.state.view import IdentityView, Retired
 from walletcli.wallet.state.wallet_state import DEVICE_SEED_BYTES, DeviceSecrets, WalletState
 
@@ -113,6 +114,7 @@ def take_identity(state: WalletState, change: TakeIdentity) -> WalletState:
         accepted_links=(),
         path=path_to_text(identity_path(Scheme(change.scheme), index)),
         credentials=section.credentials,
+        ssh_credentials=ordered(of_record(document, section).values()),
     )
     waiting = {key: keys for key, keys in state.waiting.items() if key != change.device}
     state = replace(_with_origin(state, change), waiting=waiting)

@@ -12,6 +12,7 @@ from walletcli.core.bindings import bindings_of
 from walletcli.core.document import Document
 from walletcli.core.document_parts import MAX_DELEGATION_DAYS, Delegation
 from walletcli.core.request_file import CLOCK_DAYS
+from walletcli.core.ssh import named_security_keys as sk_keys
 from walletcli.core.ssh.keys import fingerprint, key_blob
 from walletcli.core.ssh.named_keys import EXTENSION, named_keys
 from walletcli.errors import FormatError
@@ -89,6 +90,7 @@ def packet_alarms(asked: PacketRequest, declared: Delegation | None, now_s: floa
         *_device_alarms(document, previous, declared),
         *_grant_alarms(document, previous, int(now_s) // _DAY_S),
         *_ssh_alarms(document, previous),
+        *_security_key_alarms(document, previous),
     ]
     if document.approvers != (previous.approvers if previous is not None else None):
         text = "OTHER APPROVERS: their touch would be needed from here on, and that of those before no longer"
@@ -154,6 +156,25 @@ def _ssh_alarms(document: Document, previous: Document | None) -> Iterator[Alarm
             yield alarm(
                 SSH_KEY, f"the SSH key {fingerprint(key_blob(key))} of device {device.hex()[:16]}: is it yours?"
             )
+
+
+def _security_key_alarms(document: Document, previous: Document | None) -> Iterator[Alarm]:
+    """Find SSH keys on security keys that were not named before, or not so: they hold without any device."""
+    value = document.extensions.get(sk_keys.EXTENSION)
+    if value is None or (previous is not None and previous.extensions.get(sk_keys.EXTENSION) == value):
+        return
+    try:
+        before = sk_keys.named_security_keys(previous) if previous is not None else ()
+    except FormatError:
+        before = ()
+    try:
+        named = sk_keys.named_security_keys(document)
+    except FormatError as error:
+        yield alarm(SSH_KEY, f"SSH keys on security keys in a form that is not known here: {error.message}")
+        return
+    for item in named:
+        if item not in before:
+            yield alarm(SSH_KEY, f"the {item.described()}: is it yours?")
 
 
 def healing_alarms(document: Document, previous: Document) -> list[Alarm]:

@@ -14,8 +14,8 @@ from walletcli.core.document_parts import Approver, Approvers, Form
 from walletcli.errors import InputError, UsageError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.approvers.enrolling import chosen_device, enrol
-from walletcli.wallet.security_keys import prompts_of
-from walletcli.wallet.state.approvers import MAX_CREDENTIALS, MAX_NAME_BYTES, ApproverPlan, Credential, joined
+from walletcli.wallet.security_keys import given_name, prompts_of
+from walletcli.wallet.state.approvers import MAX_CREDENTIALS, ApproverPlan, Credential, joined
 from walletcli.wallet.state.changes import PlanPublish, SetApprovers, Several
 from walletcli.wallet.state.draft import last_document, next_approvers
 from walletcli.wallet.state.lookup import find
@@ -158,7 +158,7 @@ def add_approver(
     if before is not None and len(before.approvers) >= MAX_CREDENTIALS:
         raise InputError("approver.too-many", f"an identity has at most {MAX_CREDENTIALS} approvers", "remove one")
     key = chosen_device(which)
-    called = _name(name if name is not None else key.name)
+    called = given_name(name if name is not None else key.name)
     made, accepted = enrol(
         key, prompts_of(session.home), identity, wallet.identities, verify=verify, accept_link=accept_link
     )
@@ -220,13 +220,6 @@ def _group(
         )
     days = delay_days if delay_days is not None else before.delay_days if before is not None else DEFAULT_DELAY_DAYS
     return Approvers(wanted, ordered, days)
-
-
-def _name(text: str) -> str:
-    name = " ".join(text.split())
-    if not name or len(name.encode()) > MAX_NAME_BYTES or not name.isprintable():
-        raise InputError("approver.name", f"a name is one line of 1 to {MAX_NAME_BYTES} bytes", "give --name NAME")
-    return name
 
 
 def _named(identity: IdentityView, group: Approvers | None, text: str) -> bytes:

@@ -9,7 +9,7 @@ import os
 import secrets
 from collections.abc import Sequence
 
-from walletcli.core.approval import EDDSA, RELYING_PARTY, Subject
+from walletcli.core.approval import EDDSA, Subject
 from walletcli.core.document_parts import Approver, Form
 from walletcli.errors import SignerError, UsageError
 from walletcli.signers.devices.approving import opened_ledger
@@ -17,13 +17,10 @@ from walletcli.signers.devices.hidapi import PluggedKey, plugged_keys, plugged_l
 from walletcli.signers.devices.ledger import FIRST_ACCOUNT, approver_path, is_approver_path
 from walletcli.signers.devices.new_approver import NewApprover
 from walletcli.signers.devices.prompts import KeyPrompts
-from walletcli.signers.devices.security_key import SecurityKey
 from walletcli.signers.devices.unlocker import only_key, opened
-from walletcli.wallet.linkability import Link, accepted_keys, named
+from walletcli.wallet.linkability import accepted_keys
+from walletcli.wallet.shared_keys import shared_links
 from walletcli.wallet.state.view import IdentityView
-
-LINK_KEY = "approver:key"
-"""Accepted link: one security key approves for several identities."""
 
 _PATH_NUMBERS = (1 << 31) - FIRST_ACCOUNT
 
@@ -82,7 +79,7 @@ def enrol(
         return _new_on_ledger(plugged, prompts, identity, rehearsal), ()
     before = [item.credential_id for item in identity.credentials if not is_approver_path(item.credential_id)]
     with opened(plugged, prompts) as key:
-        accepted = accepted_keys(_links(key, identity, identities), accept=accept_link)
+        accepted = accepted_keys(shared_links(key, identity, identities), accept=accept_link)
         made = key.new_approver(before, verify=verify)
         key.approve(made.credential_id, made.approver, rehearsal)
     return made, accepted
@@ -101,20 +98,3 @@ def _new_on_ledger(plugged: PluggedKey, prompts: KeyPrompts, identity: IdentityV
         approver = Approver(EDDSA, ledger.public_key(path), user_verification=False, form=Form.SIGNED_TEXT)
         ledger.approve(path, approver, rehearsal, prompts)
     return NewApprover(path, approver)
-
-
-def _links(key: SecurityKey, identity: IdentityView, identities: Sequence[IdentityView]) -> list[Link]:
-    """Find that the key approves for other identities: its counter, which approvals show, would tie them together."""
-    if LINK_KEY in identity.accepted_links:
-        return []
-    others = [
-        other
-        for other in identities
-        if other.index != identity.index
-        and any(
-            not is_approver_path(item.credential_id) and key.knows(item.credential_id, RELYING_PARTY)
-            for item in other.credentials
-        )
-    ]
-    text = f"this security key approves for {named(others)} as well, and most keys count all approvals in one counter"
-    return [Link(LINK_KEY, text)] if others else []

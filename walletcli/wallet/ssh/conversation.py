@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from walletcli.core.secret import Secret
 from walletcli.core.ssh import agent_messages
 from walletcli.core.ssh.agent_messages import BindSession, ListKeys, LockAgent, SignData, UnlockAgent
-from walletcli.core.ssh.keys import key_blob
 from walletcli.core.ssh.signable import Login, parse_for
 from walletcli.errors import FormatError, SignerError, VerificationError, WalletError
 from walletcli.wallet.ssh.foreign_keys import verify_host
-from walletcli.wallet.ssh.holder import KeyHolder
+from walletcli.wallet.ssh.holder import IsOver, KeyHolder, never
 
 _ANEW = "log in anew; if it comes again, that program or server is not to be trusted"
 _SALT_BYTES = 16
@@ -76,16 +75,19 @@ class Conversation:
     """One connection to the agent.
 
     Args:
-        holder: of the one key.
+        holders: of the identity's keys.
         lock: shared by all connections.
         policy: of the agent.
         refused: is told why a request was refused.
+        is_over: tells that nobody waits for an answer on this connection any more.
     """
 
     def __init__(
-        self, holder: KeyHolder, lock: SharedLock, policy: Policy, refused: Callable[[WalletError], None]
-    ) -> None:
-        self._holder = holder
+        self, holders: Sequence[KeyHolder], lock: SharedLock, policy: Policy, refused: Callable[[WalletError], None],
+        is_over: IsOver = never,
+    ) -> None:  # fmt: skip
+        self._holders = {holder.key_blob: holder for holder in holders}
+        self._is_over = is_over
         self._lock = lock
         self._policy = policy
         self._refused = refused
@@ -111,7 +113,7 @@ class Conversation:
                 self._lock.open(message.passphrase)
                 return agent_messages.SUCCESS
             case ListKeys():
-                return agent_messages.keys_answer(() if self._lock.is_closed else (self._holder.public_key,))
+                return agent_messages.keys_answer(() if self._lock.is_closed else tuple(self._holders))
             case SignData():
                 return agent_messages.signature_answer(self._sign(message))
             case LockAgent():
@@ -140,18 +142,19 @@ class Conversation:
     def _sign(self, message: SignData) -> bytes:
         if self._lock.is_closed:
             raise _locked()
-        if message.key_blob != key_blob(self._holder.public_key):
+        holder = self._holders.get(message.key_blob)
+        if holder is None:
             raise SignerError(
                 "ssh-agent.other-key",
                 "a signature by a key was asked for that is not this identity's",
                 "ask for its keys",
             )
         if message.flags:
-            raise SignerError("ssh-agent.flags", "a kind of signature was asked for that Ed25519 does not have", _ANEW)
-        asked = parse_for(self._holder.public_key, message.data)
+            raise SignerError("ssh-agent.flags", "a kind of signature was asked for that the key does not have", _ANEW)
+        asked = parse_for(holder.key_blob, message.data)
         if isinstance(asked, Login):
             self._check_session(asked)
-        return self._holder.sign(message.data)
+        return holder.sign(message.data, self._is_over)
 
     def _check_session(self, login: Login) -> None:
         if self._bound is None:

@@ -7,13 +7,13 @@ Spec: RFC 4253, 5656, 8332, 8709; OpenSSH's PROTOCOL.u2f and PROTOCOL.certkeys; 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Final
 
 from walletcli.core import ed25519
 from walletcli.core.ssh.encoding import SshReader
 from walletcli.core.ssh.keys import key_type
+from walletcli.core.ssh.security_keys import SkKey, SkSignature
 from walletcli.errors import FormatError, VerificationError
 
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
@@ -22,7 +22,6 @@ MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
 _CERTIFICATE: Final = "-cert-v01@openssh.com"
 _CURVES: Final = {"nistp256": 32, "nistp384": 48, "nistp521": 66}
 _MAX_INTEGER_BYTES: Final = 1025
-_USER_PRESENT: Final = 1
 
 
 def verify_host(key_blob: bytes, signature_blob: bytes, message: bytes) -> None:
@@ -36,7 +35,7 @@ def verify_host(key_blob: bytes, signature_blob: bytes, message: bytes) -> None:
 
 
 def verify(key_blob: bytes, signature_blob: bytes, message: bytes) -> None:
-    """Check a signature by a key: Ed25519, also on a security key; ECDSA; RSA with SHA-2.
+    """Check a signature by a key: Ed25519 and ECDSA, also on a security key; RSA with SHA-2.
 
     Args:
         key_blob: the key as SSH spells it.
@@ -92,14 +91,9 @@ def _check_ed25519(kind: str, key: SshReader, algorithm: str, signature: SshRead
 def _check_security_key(kind: str, key: SshReader, algorithm: str, signature: SshReader, message: bytes) -> None:
     """Check what a FIDO2 key signed; somebody has touched it."""
     _same(algorithm, kind)
-    public_key, application = key.string(32, 32), key.string(1, 255)
-    value, flags, counter = signature.string(64, 64), signature.raw(1), signature.raw(4)
+    public_key, made = SkKey.read(kind, key), SkSignature.read(algorithm, signature)
     signature.end()
-    if not flags[0] & _USER_PRESENT:
-        raise VerificationError("signature.invalid", "nobody touched the security key for this signature")
-    ed25519.check_encoding(public_key)
-    signed = hashlib.sha256(application).digest() + flags + counter + hashlib.sha256(message).digest()
-    ed25519.verify(public_key, signed, value)
+    made.check(public_key, message)
 
 
 def _check_ecdsa(kind: str, key: SshReader, algorithm: str, signature: SshReader, message: bytes) -> None:
@@ -158,6 +152,7 @@ def _check_rsa(_kind: str, key: SshReader, algorithm: str, signature: SshReader,
 _CHECKS: Final[dict[str, Callable[[str, SshReader, str, SshReader, bytes], None]]] = {
     "ssh-ed25519": _check_ed25519,
     "sk-ssh-ed25519@openssh.com": _check_security_key,
+    "sk-ecdsa-sha2-nistp256@openssh.com": _check_security_key,
     "ecdsa-sha2-nistp256": _check_ecdsa,
     "ecdsa-sha2-nistp384": _check_ecdsa,
     "ecdsa-sha2-nistp521": _check_ecdsa,

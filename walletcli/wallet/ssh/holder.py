@@ -5,9 +5,11 @@ Spec: docs/spec/ssh.md, "The agent".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from walletcli.core import ed25519
+from walletcli.core.ssh.keys import key_blob, signature_blob
 from walletcli.errors import VaultError
 from walletcli.wallet.access.agent_session import AgentSession, live_agent
 from walletcli.wallet.access.local_session import LocalSession
@@ -16,17 +18,29 @@ from walletcli.wallet.access.ssh_keys import SshSigner
 from walletcli.wallet.home import Home
 from walletcli.wallet.state.view import IdentityView
 
+IsOver = Callable[[], bool]
+"""Tells that nobody waits for an answer any more."""
+
+
+def never() -> bool:
+    """Tell that somebody waits for the answer, however long it takes."""
+    return False
+
 
 class KeyHolder(Protocol):
     """Signs with one SSH key."""
 
     @property
-    def public_key(self) -> bytes:
-        """The key, Ed25519, 32 bytes."""
+    def key_blob(self) -> bytes:
+        """The key, as SSH spells it."""
         ...
 
-    def sign(self, data: bytes) -> bytes:
-        """Sign a login or a file's hash; the signature has 64 bytes.
+    def sign(self, data: bytes, is_over: IsOver = never) -> bytes:
+        """Sign a login or a file's hash; the signature is as SSH spells it.
+
+        Args:
+            data: what is to be signed; it is parsed whole first.
+            is_over: tells that nobody waits for the signature any more; asked while somebody is to touch a key.
 
         Raises:
             WalletError: what the request ends in.
@@ -45,10 +59,11 @@ class SessionHolder:
     def __init__(self, session: Session, identity: IdentityView) -> None:
         assert identity.ssh_key is not None
         self.public_key = identity.ssh_key
+        self.key_blob = key_blob(self.public_key)
         self._session = session
         self._index = identity.index
 
-    def sign(self, data: bytes) -> bytes:
+    def sign(self, data: bytes, is_over: IsOver = never) -> bytes:
         """Sign a login or a file's hash.
 
         Raises:
@@ -67,10 +82,11 @@ class OwnHolder:
 
     def __init__(self, home: Home, signer: SshSigner) -> None:
         self.public_key = signer.public_key
+        self.key_blob = key_blob(self.public_key)
         self._home = home
         self._signer = signer
 
-    def sign(self, data: bytes) -> bytes:
+    def sign(self, data: bytes, is_over: IsOver = never) -> bytes:
         """Sign a login or a file's hash.
 
         Raises:
@@ -92,10 +108,11 @@ class AgentHolder:
     def __init__(self, home: Home, identity: IdentityView) -> None:
         assert identity.ssh_key is not None
         self.public_key = identity.ssh_key
+        self.key_blob = key_blob(self.public_key)
         self._home = home
         self._index = identity.index
 
-    def sign(self, data: bytes) -> bytes:
+    def sign(self, data: bytes, is_over: IsOver = never) -> bytes:
         """Sign a login or a file's hash.
 
         Raises:
@@ -110,7 +127,7 @@ class AgentHolder:
 
 
 def holder_of(session: Session, identity: IdentityView) -> KeyHolder:
-    """Return who signs for an identity that has an SSH key for as long as an agent serves.
+    """Return who signs with this device's SSH key of an identity for as long as an agent serves.
 
     With a session of this process the key is taken out of it and the session is closed: neither the seed nor another
     key stays in memory for what may be days.
@@ -124,4 +141,4 @@ def holder_of(session: Session, identity: IdentityView) -> KeyHolder:
 
 def _verified(public_key: bytes, data: bytes, signature: bytes) -> bytes:
     ed25519.verify(public_key, data, signature)
-    return signature
+    return signature_blob(signature)

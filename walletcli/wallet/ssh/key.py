@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.ssh.keys import fingerprint, key_blob, key_line
 from walletcli.core.ssh.named_keys import named_keys
+from walletcli.core.ssh.named_security_keys import named_security_keys
 from walletcli.errors import FormatError, InputError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.state.changes import KeepSshKey
 from walletcli.wallet.state.draft import last_document
 from walletcli.wallet.state.lookup import find
+from walletcli.wallet.state.ssh_credentials import SshCredential
 from walletcli.wallet.state.view import IdentityView
 
 
@@ -77,15 +79,37 @@ def ssh_key(session: Session, who: str, named: bool | None = None) -> SshKeyPage
     Raises:
         InputError: ``identity.unknown``, ``identity.retired``.
     """
-    identity = find(session.snapshot().wallet, who)
-    if identity.retired is not None:
-        raise InputError(
-            "identity.retired", "the identity has been retired: its SSH key is of no use any more", "create a new one"
-        )
+    identity = living(session, who)
     is_new = identity.ssh_key is None
     if is_new or named not in (None, identity.names_ssh_key):
         identity = session.change(KeepSshKey(identity.index, named))
     return SshKeyPage(identity, is_new)
+
+
+def living(session: Session, who: str) -> IdentityView:
+    """Return an identity that has not ended.
+
+    Raises:
+        InputError: ``identity.unknown``, ``identity.retired``.
+    """
+    identity = find(session.snapshot().wallet, who)
+    if identity.retired is not None:
+        raise InputError(
+            "identity.retired", "the identity has been retired: its SSH keys are of no use any more", "create a new one"
+        )
+    return identity
+
+
+def with_some_key(session: Session, who: str) -> IdentityView:
+    """Return an identity that can sign: this device's SSH key is drawn if there is neither one nor a security key.
+
+    Raises:
+        InputError: ``identity.unknown``, ``identity.retired``.
+    """
+    identity = living(session, who)
+    if identity.ssh_key is None and not any(item.can_be_asked for item in identity.ssh_credentials):
+        return ssh_key(session, who).identity
+    return identity
 
 
 def in_record(identity: IdentityView) -> bool:
@@ -96,6 +120,15 @@ def in_record(identity: IdentityView) -> bool:
     except FormatError:
         return False
     return identity.ssh_key is not None and named.get(identity.device_signing_key) == identity.ssh_key
+
+
+def names_security_key(identity: IdentityView, credential: SshCredential) -> bool:
+    """Tell whether the latest record of an identity names its SSH key on a security key."""
+    document = last_document(identity)
+    try:
+        return document is not None and credential.in_document() in named_security_keys(document)
+    except FormatError:
+        return False
 
 
 def check_line(text: str, what: str) -> str:

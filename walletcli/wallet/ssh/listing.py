@@ -11,6 +11,7 @@ from walletcli.core.document import Document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.ssh.keys import key_line
 from walletcli.core.ssh.named_keys import check_named, named_keys
+from walletcli.core.ssh.named_security_keys import named_security_keys, until_day
 from walletcli.errors import VerificationError
 
 _DAY_S = 86_400
@@ -33,8 +34,8 @@ def signer_lines(document: Document) -> list[str]:
             delegation = check_named(document, key, today)
         except VerificationError:  # its device has gone, or may not speak for the identity
             continue
-        end = time.strftime("%Y%m%d", time.gmtime(delegation.not_after_day * _DAY_S))
-        lines.append(f'{did} valid-before="{end}Z" {key_line(key)}')
+        lines.append(_line(did, delegation.not_after_day, key_line(key)))
+    lines += _security_key_lines(document, did, today)
     if not lines:
         raise VerificationError(
             "ssh-keys.none",
@@ -42,3 +43,18 @@ def signer_lines(document: Document) -> list[str]:
             "its owner runs: walletcli identity ssh-key ID --in-record, and publishes",
         )
     return lines
+
+
+def _security_key_lines(document: Document, did: str, today: int) -> list[str]:
+    if document.retirement is not None:
+        return []
+    try:
+        end_day = until_day(document, today)
+    except VerificationError:  # no device may speak for the identity any more
+        return []
+    return [_line(did, end_day, item.key.to_line()) for item in named_security_keys(document)]
+
+
+def _line(did: str, end_day: int, key: str) -> str:
+    end = time.strftime("%Y%m%d", time.gmtime(end_day * _DAY_S))
+    return f'{did} valid-before="{end}Z" {key}'

@@ -10,57 +10,75 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from walletcli.errors import InputError, WalletError
+from walletcli.wallet.access.local_session import LocalSession
 from walletcli.wallet.access.session import Session
+from walletcli.wallet.home import Progress
 from walletcli.wallet.ssh.conversation import Policy
-from walletcli.wallet.ssh.holder import holder_of
-from walletcli.wallet.ssh.key import SshKeyPage
+from walletcli.wallet.ssh.holder import KeyHolder, holder_of
 from walletcli.wallet.ssh.place import AgentSocket
 from walletcli.wallet.ssh.serving import SshAgent
+from walletcli.wallet.ssh.touching import touched_holders
+from walletcli.wallet.state.view import IdentityView
 
 ENVIRONMENT = "SSH_AUTH_SOCK"
 """Where programs look for the path of an agent's socket."""
 
-Refused = Callable[[WalletError], None]
-"""Is told why a request was refused."""
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told what an agent does.
+
+    Attributes:
+        refused: takes why a request was refused.
+        asked: takes a line for each signature that a security key is to be touched for.
+    """
+
+    refused: Callable[[WalletError], None]
+    asked: Progress
 
 
 def serve(
-    session: Session, page: SshKeyPage, policy: Policy, refused: Refused, on_ready: Callable[[str], None]
+    session: Session,
+    identity: IdentityView,
+    policy: Policy,
+    told: Told,
+    on_ready: Callable[[str, Sequence[bytes]], None],
 ) -> None:
-    """Serve an identity's SSH key until SIGINT, SIGTERM or SIGHUP.
+    """Serve an identity's SSH keys until SIGINT, SIGTERM or SIGHUP.
 
     Args:
         session: the open wallet; if the wallet's agent holds it, that is asked for each signature.
-        page: the identity and its key.
+        identity: that has at least one.
         policy: what is granted.
-        refused: is told why a request was refused.
-        on_ready: called once with the path of the socket.
+        told: is told what happens.
+        on_ready: called once with the path of the socket, and the key blobs.
 
     Raises:
         VaultError: ``ssh-agent.running``.
         StorageError: ``ssh-agent.socket``, ``ssh-agent.path-too-long``, ``agent.directory``.
     """
-    identity = page.identity
     with AgentSocket(session.home, identity.public_key, alone=True) as place:
-        agent = SshAgent(place.listener, holder_of(session, identity), policy, refused)
+        holders = _holders(session, identity, told)
+        agent = SshAgent(place.listener, holders, policy, told.refused)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: agent.stop())
-        on_ready(place.path)
+        on_ready(place.path, [holder.key_blob for holder in holders])
         agent.run()
 
 
 def run_command(
-    session: Session, page: SshKeyPage, policy: Policy, refused: Refused, command: Sequence[str], umask: int
+    session: Session, identity: IdentityView, policy: Policy, told: Told, command: Sequence[str], umask: int
 ) -> int:
     """Run a command that finds the agent, and end with it.
 
     Args:
         session: the open wallet.
-        page: the identity and its key.
+        identity: that has at least one SSH key.
         policy: what is granted.
-        refused: is told why a request was refused.
+        told: is told what happens.
         command: program and arguments.
         umask: of the command.
 
@@ -72,9 +90,8 @@ def run_command(
         VaultError: ``ssh-agent.too-many``.
         StorageError: ``ssh-agent.socket``, ``ssh-agent.path-too-long``, ``agent.directory``.
     """
-    identity = page.identity
     with AgentSocket(session.home, identity.public_key, alone=False) as place:
-        agent = SshAgent(place.listener, holder_of(session, identity), policy, refused)
+        agent = SshAgent(place.listener, _holders(session, identity, told), policy, told.refused)
         thread = threading.Thread(target=agent.run, daemon=True)
         thread.start()
         try:
@@ -82,6 +99,16 @@ def run_command(
         finally:
             agent.stop()
             thread.join()
+
+
+def _holders(session: Session, identity: IdentityView, told: Told) -> list[KeyHolder]:
+    """Return who signs for an identity; a session of this process is closed, for what is needed is taken out of it."""
+    touched: list[KeyHolder] = [*touched_holders(session, identity, told.asked)]
+    if identity.ssh_key is not None:
+        return [holder_of(session, identity), *touched]
+    if isinstance(session, LocalSession):
+        session.close()
+    return touched
 
 
 def _run(command: Sequence[str], environment: dict[str, str], umask: int) -> int:

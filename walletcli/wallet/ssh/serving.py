@@ -1,4 +1,4 @@
-"""Serves an identity's SSH key on a socket, one request after the other, until told to stop.
+"""Serves an identity's SSH keys on a socket, one request after the other, until told to stop.
 
 Spec: docs/spec/ssh.md, "The agent".
 """
@@ -9,7 +9,7 @@ import contextlib
 import selectors
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from walletcli.core.ssh.agent_messages import MAX_MESSAGE_BYTES
@@ -29,19 +29,25 @@ class _Client(Client):
 
 
 class SshAgent:
-    """Serves one key on one listening socket.
+    """Serves the keys of one identity on one listening socket.
+
+    While a security key waits for a touch, nothing else is answered.
 
     Args:
         listener: listening Unix socket.
-        holder: of the key.
+        holders: of the keys.
         policy: what is granted.
         refused: is told why a request was refused.
     """
 
     def __init__(
-        self, listener: socket.socket, holder: KeyHolder, policy: Policy, refused: Callable[[WalletError], None]
+        self,
+        listener: socket.socket,
+        holders: Sequence[KeyHolder],
+        policy: Policy,
+        refused: Callable[[WalletError], None],
     ) -> None:
-        self._holder = holder
+        self._holders = tuple(holders)
         self._policy = policy
         self._refused = refused
         self._lock = SharedLock()
@@ -73,7 +79,10 @@ class SshAgent:
             self._waker.close()
 
     def _admit(self, connection: socket.socket, now_s: float) -> _Client:
-        conversation = Conversation(self._holder, self._lock, self._policy, self._refused)
+        def is_over() -> bool:
+            return self._stopped or _has_gone(connection)
+
+        conversation = Conversation(self._holders, self._lock, self._policy, self._refused, is_over)
         return _Client(connection, now_s, conversation=conversation)
 
     def _take(self, client: _Client) -> None:
@@ -88,3 +97,13 @@ class SshAgent:
                 message = bytes(client.incoming[LENGTH_BYTES : LENGTH_BYTES + length_bytes])
                 del client.incoming[: LENGTH_BYTES + length_bytes]
                 client.outgoing += string(client.conversation.answer(message))
+
+
+def _has_gone(connection: socket.socket) -> bool:
+    """Tell whether the other side has ended the connection; nothing is taken from it."""
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from walletcli.core.document import Document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
 from walletcli.core.ssh import allowed_signers, sshsig
 from walletcli.core.ssh.allowed_signers import Now
 from walletcli.core.ssh.keys import fingerprint, from_key_blob
 from walletcli.core.ssh.named_keys import check_named
+from walletcli.core.ssh.named_security_keys import check_named_security_key
+from walletcli.core.ssh.security_keys import SkKey
 from walletcli.core.ssh.sshsig import SshSignature
 from walletcli.errors import VerificationError
 from walletcli.wallet.access.session import Session
@@ -40,11 +43,13 @@ class CheckedSignature:
 
     def to_json(self) -> dict[str, object]:
         """Return what is known of it."""
+        touch = self.signature.touch
         return {
             "valid": True,
             "namespace": self.signature.namespace,
             "hash": self.signature.algorithm,
             "fingerprint": fingerprint(self.signature.key_blob),
+            "security_key": touch.to_json() if touch is not None else None,
         }
 
 
@@ -68,8 +73,9 @@ class SignedByIdentity:
     Attributes:
         checked: the signature.
         did: the identity.
-        device: signing key of the device (32 bytes), or None if the record does not name it any more.
-        until_day: first day on which its delegation no longer holds, or None.
+        device: signing key of the device (32 bytes), or None for a key on a security key, and if the record does not
+            name it any more.
+        until_day: first day on which the key counts no more without a newer record, or None.
         evidence: the record that was looked at.
         kept_day: the day on which this wallet had found it good, where it counts only for that; or None.
     """
@@ -180,7 +186,7 @@ def by_identity(
     day = int(time.time()) // _DAY_S
     did = IdentityId(identity).did
     try:
-        device = check_named(document, from_key_blob(checked.signature.key_blob), day)
+        device, until_day = _counts(checked.signature, document, day)
     except VerificationError as error:
         kept_day = kept.kept_day(session, *_parts(checked), identity) if session is not None else None
         if kept_day is None:
@@ -188,7 +194,17 @@ def by_identity(
         return SignedByIdentity(checked, did, None, None, evidence, kept_day)
     if keep and session is not None:
         kept.keep(session, *_parts(checked), identity, day)
-    return SignedByIdentity(checked, did, device.signing_key, device.not_after_day, evidence, None)
+    return SignedByIdentity(checked, did, device, until_day, evidence, None)
+
+
+def _counts(signature: SshSignature, document: Document, day: int) -> tuple[bytes | None, int]:
+    """Check that a key is one of the identity's today; return its device, if it has one, and until when that holds."""
+    touch = signature.touch
+    if touch is not None:
+        key = SkKey.from_blob(signature.key_blob)
+        return None, check_named_security_key(document, key, day, is_verified=touch.is_verified)
+    device = check_named(document, from_key_blob(signature.key_blob), day)
+    return device.signing_key, device.not_after_day
 
 
 def _parts(checked: CheckedSignature) -> tuple[SshSignature, bytes]:

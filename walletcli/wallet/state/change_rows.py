@@ -27,6 +27,7 @@ from walletcli.wallet.state.changes import (
     SetAttribute,
     SetBindings,
     SetShares,
+    SetSshCredentials,
     Several,
     TakeFound,
     TakeIdentity,
@@ -34,6 +35,7 @@ from walletcli.wallet.state.changes import (
     UnsetAttribute,
 )
 from walletcli.wallet.state.fields import Fields
+from walletcli.wallet.state.ssh_credentials import read_credentials as read_ssh_credentials
 from walletcli.wallet.state.view import MAX_DRAWER_BYTES, MAX_GRANT_BYTES, MAX_INDEX, Share
 from walletcli.wallet.state.wallet_view import Seen
 
@@ -86,6 +88,8 @@ def to_row(change: Change) -> list[object]:
             return [45, list(change.proofs)]
         case SetApprovers():
             return [55, change.index, change.plan.to_row(), [item.to_row() for item in change.credentials]]
+        case SetSshCredentials():
+            return [61, change.index, [item.to_row() for item in change.credentials]]
         case HealSplits():
             return [46, change.index, list(change.proofs), change.above_seq]
         case Several():
@@ -214,6 +218,9 @@ def _change(kind: int, row: Fields) -> Change:
         case 55:
             plan = ApproverPlan.from_row(row.items(2), _WHAT)
             return SetApprovers(_index(row), plan, read_credentials(row.items(3), _WHAT))
+        case 61:
+            index, rows = _index(row), row.items(2)
+            return SetSshCredentials(index, read_ssh_credentials(rows, _WHAT) if rows else ())
         case 14:
             return Several(tuple(_simple(item) for item in row.items(1)))
         case _:

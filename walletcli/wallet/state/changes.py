@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from walletcli.wallet.state.approvers import ApproverPlan, Credential
+from walletcli.wallet.state.ssh_credentials import SshCredential
 from walletcli.wallet.state.view import Share
 from walletcli.wallet.state.wallet_view import Seen
 
@@ -246,6 +247,14 @@ class SetApprovers:
 
 
 @dataclass(frozen=True, slots=True)
+class SetSshCredentials:
+    """Have these SSH keys on security keys, and no others. The agent does not take this."""
+
+    index: int
+    credentials: tuple[SshCredential, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Several:
     """Make several changes at once, in this order, or none of them."""
 
@@ -274,5 +283,6 @@ Change = (
     | KeepDevices
     | KeepSshKey
     | SetApprovers
+    | SetSshCredentials
     | Several
 )

@@ -14,6 +14,7 @@ from walletcli.errors import VerificationError
 from walletcli.wallet.state.approvers import joined
 from walletcli.wallet.state.kept_splits import still_to_heal
 from walletcli.wallet.state.sections import OwnerSection
+from walletcli.wallet.state.ssh_credentials import SshCredential, merged, of_record
 from walletcli.wallet.state.view import IdentityView, Retired
 
 _Attributes = dict[str, tuple[bool, str]]
@@ -48,20 +49,29 @@ def continued(identity: IdentityView, found: Found) -> IdentityView:
     base = _attributes(own.profile if own is not None else {}, found.base.attributes if found.base else {})
     mine = _attributes(identity.profile, identity.sealed_profile)
     sealed = found.section.attributes if found.section is not None else identity.sealed_profile
-    merged = _merged(base, mine, _attributes(document.profile, sealed))
+    attributes = _merged(base, mine, _attributes(document.profile, sealed))
     retirement = document.retirement
     return replace(
         identity,
         record=found.record.to_bytes(),
-        profile={name: value for name, (is_sealed, value) in merged.items() if not is_sealed},
-        sealed_profile={name: value for name, (is_sealed, value) in merged.items() if is_sealed},
+        profile={name: value for name, (is_sealed, value) in attributes.items() if not is_sealed},
+        sealed_profile={name: value for name, (is_sealed, value) in attributes.items() if is_sealed},
         retired=Retired(retirement.day, retirement.reason) if retirement is not None else identity.retired,
         stored=None,
         changed=retirement is None and (identity.changed or found.section is None),
         unseen=False,
         healing=still_to_heal(identity.healing, document),
         credentials=joined(identity.credentials, found.section.credentials if found.section is not None else ()),
+        ssh_credentials=_ssh_credentials(identity, found, own, document),
     )
+
+
+def _ssh_credentials(
+    identity: IdentityView, found: Found, own: Document | None, document: Document
+) -> tuple[SshCredential, ...]:
+    """Return the SSH keys on security keys after a newer record: what one side has added, changed or removed."""
+    base = of_record(own, found.base, identity.ssh_credentials if found.base is None else ()) if own is not None else {}
+    return merged(base, identity.ssh_credentials, of_record(document, found.section, identity.ssh_credentials))
 
 
 def label_wanted(identity: IdentityView, found: Found) -> str | None:

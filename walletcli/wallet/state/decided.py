@@ -23,6 +23,7 @@ def decisions_hash(identity: IdentityView) -> bytes:
                 [share.to_row() for share in identity.shares],
                 list(identity.revoked),
                 *named,
+                *([[item.to_row() for item in identity.ssh_credentials]] if identity.ssh_credentials else []),
                 *([identity.approvers.to_row()] if identity.approvers is not None else []),
                 *([[item.to_row() for item in identity.healing]] if identity.healing else []),
             ]

@@ -15,6 +15,7 @@ from walletcli.core.document_parts import MAX_DELEGATION_DAYS, Approvers, Delega
 from walletcli.core.record import SEQ_JUMP, Record, next_seq
 from walletcli.core.sealed import MAX_RECIPIENTS
 from walletcli.core.ssh.named_keys import named_keys, naming
+from walletcli.core.ssh.named_security_keys import named_security_keys, naming_security_keys
 from walletcli.errors import FormatError
 from walletcli.wallet.state.kept_splits import healed_by
 from walletcli.wallet.state.sections import OwnerSection, SharedSection, seal_section, seal_shared
@@ -122,7 +123,9 @@ def next_document(
         InputError: ``seq.exhausted``.
     """
     previous = last_document(identity)
-    section = OwnerSection(identity.label, dict(identity.sealed_profile), identity.credentials)
+    section = OwnerSection(
+        identity.label, dict(identity.sealed_profile), identity.credentials, identity.ssh_credentials
+    )
     delegations = _delegations(previous, identity, now_s, entropy)
     before = previous if previous is not None else Document(identity.public_key, 0)
     readers = own_readers(delegations, identity.recovery_key, identity.device_sealing_key)
@@ -136,7 +139,7 @@ def next_document(
         approvers=next_approvers(previous, identity),
         sections=tuple(sorted({own_section, *_shared_sections(identity, readers, entropy), *foreign_sections})),
         delegations=delegations,
-        extensions=_extensions(before, identity, delegations),
+        extensions=_security_keys(before, identity, _device_keys(before, identity, delegations)),
     )
     document = healed_by(document, identity.healing)
     if identity.retired is None:
@@ -144,11 +147,11 @@ def next_document(
     end = Retirement(identity.retired.day, identity.retired.reason)
     return replace(
         document, retirement=end, profile={}, delegations=(), bindings=(), addresses=(), sections=(own_section,),
-        extensions=naming(document.extensions, {}),
+        extensions=naming_security_keys(naming(document.extensions, {}), ()),
     )  # fmt: skip
 
 
-def _extensions(
+def _device_keys(
     previous: Document, identity: IdentityView, delegations: Sequence[Delegation]
 ) -> Mapping[int | str, Value]:
     """Return the extensions: as they were, but for the SSH keys of this device and of devices that have gone."""
@@ -164,6 +167,19 @@ def _extensions(
     if identity.names_ssh_key and identity.ssh_key is not None:
         kept[own] = identity.ssh_key
     return naming(previous.extensions, kept)
+
+
+def _security_keys(
+    previous: Document, identity: IdentityView, extensions: Mapping[int | str, Value]
+) -> Mapping[int | str, Value]:
+    """Return the extensions with the identity's SSH keys on security keys, as far as its owner wants them named."""
+    named = [item.in_document() for item in identity.ssh_credentials if item.named]
+    try:
+        named_security_keys(previous)
+    except FormatError:  # in another form than this version knows: it stays, unless there is something to say
+        if not named:
+            return extensions
+    return naming_security_keys(extensions, named)
 
 
 def _last_seq(previous: Document | None, identity: IdentityView, above_seq: int | None, now_s: float) -> int | None:

@@ -15,6 +15,8 @@ from walletcli.core.document import check_attribute
 from walletcli.errors import FormatError
 from walletcli.wallet.state.approvers import Credential, read_credentials
 from walletcli.wallet.state.fields import Fields
+from walletcli.wallet.state.ssh_credentials import SshCredential
+from walletcli.wallet.state.ssh_credentials import read_credentials as read_ssh_credentials
 
 VERSION = 1
 """Version of the section's content."""
@@ -49,11 +51,13 @@ class OwnerSection:
         label: local name, or empty.
         attributes: sealed attributes.
         credentials: how the identity's approvers are asked; the words alone must bring them back.
+        ssh_credentials: its SSH keys on security keys, likewise; which of them are named, the document says.
     """
 
     label: str
     attributes: dict[str, str]
     credentials: tuple[Credential, ...] = ()
+    ssh_credentials: tuple[SshCredential, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Encode and pad.
@@ -64,6 +68,8 @@ class OwnerSection:
         fields: dict[int, object] = {1: VERSION, 2: self.label, 3: self.attributes}
         if self.credentials:
             fields[4] = [item.to_row() for item in self.credentials]
+        if self.ssh_credentials:
+            fields[5] = [item.to_section_row() for item in self.ssh_credentials]
         return _padded(cbor.encode(fields), _WHAT)
 
     @classmethod
@@ -75,7 +81,8 @@ class OwnerSection:
         """
         fields = _unpadded(data, _WHAT)
         credentials = read_credentials(fields.items(4), _WHAT) if fields.has(4) else ()
-        section = cls(fields.text(2), fields.text_map(3), credentials)
+        ssh = read_ssh_credentials(fields.items(5), _WHAT, in_section=True) if fields.has(5) else ()
+        section = cls(fields.text(2), fields.text_map(3), credentials, ssh)
         fields.end()
         return section
 

@@ -33,6 +33,7 @@ from walletcli.wallet.state.changes import (
     SetAttribute,
     SetBindings,
     SetShares,
+    SetSshCredentials,
     Several,
     TakeFound,
     TakeIdentity,
@@ -73,6 +74,7 @@ IdentityChange = (
     | RevokeDevices
     | HealSplits
     | SetApprovers
+    | SetSshCredentials
 )
 """The changes that touch one identity and need nothing but the state."""
 
@@ -131,6 +133,9 @@ def _changed(wallet: WalletView, identity: IdentityView, change: IdentityChange)
         case SetApprovers():
             _require_alive(identity)
             return with_plan(identity, change.plan, change.credentials)
+        case SetSshCredentials():
+            _require_alive(identity)
+            return replace(identity, ssh_credentials=change.credentials, changed=True)
         case HealSplits():
             return _heal_splits(identity, change)
 
@@ -355,16 +360,9 @@ def record_approved(state: WalletState, index: int, found: Found, *, held: bool)
     if held and identity.changed:
         return _with_identity(state, continued(identity, found))
     blank = replace(
-        identity,
-        record=None,
-        profile={},
-        sealed_profile={},
-        bindings=None,
-        revoked=(),
-        healing=(),
-        changed=False,
-        approvers=None,
-    )
+        identity, record=None, profile={}, sealed_profile={}, bindings=None, revoked=(), healing=(), changed=False,
+        approvers=None, ssh_credentials=(),
+    )  # fmt: skip
     approved = replace(continued(blank, found), changed=False)
     label = found.section.label if held and found.section is not None else None
     return _with_identity(state, _relabelled(state.public, approved, label))

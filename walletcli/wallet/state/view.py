@@ -16,6 +16,8 @@ from walletcli.errors import InputError
 from walletcli.wallet.state.approvers import ApproverPlan, Credential, read_credentials
 from walletcli.wallet.state.fields import Fields
 from walletcli.wallet.state.kept_splits import Healing, read_healings
+from walletcli.wallet.state.ssh_credentials import SshCredential
+from walletcli.wallet.state.ssh_credentials import read_credentials as read_ssh_credentials
 from walletcli.wallet.state.summary import IdentitySummary
 
 MAX_INDEX = 2**31 - 2
@@ -117,6 +119,7 @@ class IdentityView:
         credentials: how its approvers are asked, ascending by key.
         ssh_key: this device's SSH key (Ed25519, 32 bytes), or None while nobody has asked for it.
         names_ssh_key: the owner wants documents to name it.
+        ssh_credentials: its SSH keys on security keys, ascending by key.
     """
 
     index: int
@@ -145,6 +148,7 @@ class IdentityView:
     credentials: tuple[Credential, ...] = ()
     ssh_key: bytes | None = None
     names_ssh_key: bool = False
+    ssh_credentials: tuple[SshCredential, ...] = ()
     _encoded: list[cbor.Encoded] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
@@ -222,6 +226,8 @@ class IdentityView:
             fields[43] = self.ssh_key
         if self.names_ssh_key:
             fields[44] = True
+        if self.ssh_credentials:
+            fields[47] = [item.to_row() for item in self.ssh_credentials]
         return fields
 
     @classmethod
@@ -259,6 +265,7 @@ class IdentityView:
             credentials=read_credentials(fields.items(41), _WHAT) if fields.has(41) else (),
             ssh_key=fields.raw(43, 32) if fields.has(43) else None,
             names_ssh_key=fields.present(44),
+            ssh_credentials=read_ssh_credentials(fields.items(47), _WHAT) if fields.has(47) else (),
         )
         fields.end()
         return view
