@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "schemas"
 
 _TOP_LEVEL = {"publish", "resolve", "sign", "verify", "completion", "sync"}
-_NESTED = {("wallet", "index"), ("identity", "approver")}
+_NESTED = {("wallet", "index"), ("identity", "approver"), ("identity", "ssh-security-key")}
 _TAKES_VALUE = {"--home"}
 
 

@@ -96,6 +96,7 @@ class Authenticator:
         hmac_secret: whether it knows that extension.
         protocols: of PIN, that it speaks.
         always_pin: does nothing without its PIN.
+        algorithms: that it signs with.
     """
 
     touch: Touch
@@ -103,6 +104,7 @@ class Authenticator:
     hmac_secret: bool = True
     protocols: tuple[int, ...] = (2, 1)
     always_pin: bool = False
+    algorithms: tuple[int, ...] = (ES256, EDDSA)
     pin: bytes | None = None
     tries: int = MAX_PIN_TRIES
 
@@ -148,7 +150,7 @@ class Authenticator:
             7: 8,
             8: 256,
             9: ["usb"],
-            10: [{"alg": alg, "type": "public-key"} for alg in (ES256, EDDSA)],
+            10: [{"alg": alg, "type": "public-key"} for alg in self.algorithms],
             14: 7,
         }
 
@@ -164,7 +166,7 @@ class Authenticator:
 
     def _make(self, asked: dict[int, Any]) -> dict[int, Any]:
         client_data_hash, relying_party, wanted = asked[1], asked[2]["id"], asked[4]
-        algorithm = next((item["alg"] for item in wanted if item["alg"] in (ES256, EDDSA)), None)
+        algorithm = next((item["alg"] for item in wanted if item["alg"] in self.algorithms), None)
         if algorithm is None:
             raise Refusal(UNSUPPORTED_ALGORITHM)
         options = asked.get(7, {})

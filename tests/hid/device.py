@@ -42,6 +42,9 @@ LIES = (
 )
 """What a device can be told to do wrong; most begin after the channel is open."""
 
+FORGERIES = ("other-flags", "other-counter", "more-data")
+"""What it can change in the data that it signs, after it has signed them."""
+
 
 class Device:
     """One plugged-in key.
@@ -210,6 +213,11 @@ def changed(lie: str, request: bytes, answer: bytes) -> bytes:
             body[2] = bytes(32) + data[32:]
         if lie == "not-touched":
             body[2] = data[:32] + bytes([data[32] & ~1]) + data[33:]
+        if command == 2 and lie in FORGERIES:
+            flags, counter = data[32] ^ (0x08 if lie == "other-flags" else 0), data[33:37]
+            counter = bytes(4) if lie == "other-counter" else counter
+            more = cbor2.dumps({"credProtect": 1}) if lie == "more-data" else b""
+            body[2] = data[:32] + bytes([flags | (0x80 if more else 0)]) + counter + more
         if lie == "other-credential" and command == 2:
             body[1]["id"] = bytes(len(body[1]["id"]))
         if lie == "short-secret" and command == 2 and data[32] & 0x80:

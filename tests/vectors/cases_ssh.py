@@ -10,7 +10,7 @@ from walletcli.core.cbor import Value
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Power, Retirement
 from walletcli.core.ssh.encoding import string
-from walletcli.core.ssh.keys import key_blob
+from walletcli.core.ssh.keys import key_blob, signature_blob
 from walletcli.core.ssh.named_keys import naming
 from walletcli.core.ssh.signable import FileHash, Login
 from walletcli.core.ssh.sshsig import SshSignature
@@ -21,7 +21,7 @@ SESSION = digest("session")
 HOST_KEY = key_blob(key("host").public_key)
 MESSAGE = b"a file\n"
 
-LOGIN = Login(SESSION, "git", SSH.public_key, HOST_KEY)
+LOGIN = Login(SESSION, "git", key_blob(SSH.public_key), HOST_KEY)
 FILE = FileHash("file", "sha512", hashlib.sha512(MESSAGE).digest())
 
 Case = dict[str, object]
@@ -34,7 +34,7 @@ def file_hash(namespace: str = "file", algorithm: str = "sha512") -> FileHash:
 def signed(namespace: str = "file", algorithm: str = "sha512") -> SshSignature:
     """Return the signature of `MESSAGE` by `SSH`."""
     asked = file_hash(namespace, algorithm)
-    return SshSignature.of(SSH.public_key, asked, SSH.sign(asked.to_bytes()))
+    return SshSignature.of(key_blob(SSH.public_key), asked, signature_blob(SSH.sign(asked.to_bytes())))
 
 
 def _signables() -> list[Case]:
@@ -50,14 +50,15 @@ def _signables() -> list[Case]:
         "a hash of SHA-256": file_hash(algorithm="sha256"),
         "the longest namespace": file_hash("n" * 128),
     }
-    return [_signable(name, value.to_bytes()) for name, value in cases.items()]
+    return [signable(name, value.to_bytes()) for name, value in cases.items()]
 
 
-def _signable(name: str, data: bytes) -> Case:
-    return {"name": name, "kind": "signable", "hex": data.hex(), "key": SSH.public_key.hex()}
+def signable(name: str, data: bytes, blob: bytes | None = None) -> Case:
+    """Return a case of what the key with this blob, or `SSH`, is to sign."""
+    return {"name": name, "kind": "signable", "hex": data.hex(), "key": (blob or key_blob(SSH.public_key)).hex()}
 
 
-def _login(**parts: bytes) -> bytes:
+def login(**parts: bytes) -> bytes:
     """Return a login of which parts are others than they should be."""
     fields = {
         "session": SESSION,
@@ -78,29 +79,29 @@ def _preimage(namespace: bytes = b"file", reserved: bytes = b"", algorithm: byte
 
 
 def _bad_signables() -> list[Case]:
-    plain = _login()
+    plain = login()
     cases: list[tuple[str, bytes, str]] = [
         ("nothing", b"", "ssh.not-signable"),
         ("a bare hash", digest("anything"), "ssh.not-signable"),
         ("a record's signable", b"3:seqi1e1:v4:abcd", "ssh.not-signable"),
         ("a COSE Sig_structure", bytes.fromhex("846a5369676e617475726531"), "ssh.not-signable"),
-        ("a session id of 15 bytes", _login(session=bytes(15)), "ssh.not-signable"),
-        ("a session id of 65 bytes", _login(session=bytes(65)), "ssh.not-signable"),
-        ("another message than an authentication request", _login(kind=b"\x33"), "ssh.not-signable"),
-        ("no user", _login(user=b""), "ssh.not-signable"),
-        ("a user with a line feed", _login(user=b"git\n"), "ssh.not-signable"),
-        ("another service", _login(service=b"ssh-userauth"), "ssh.not-signable"),
-        ("host-based authentication", _login(method=b"hostbased"), "ssh.not-signable"),
-        ("a question whether the key would do", _login(flag=b"\x00"), "ssh.not-signable"),
-        ("a boolean of 2", _login(flag=b"\x02"), "ssh.not-signable"),
-        ("another algorithm", _login(algorithm=b"ssh-rsa"), "ssh.not-signable"),
-        ("a key of another kind", _login(key=string(b"ssh-dss") + string(bytes(32))), "ssh.key"),
-        ("a key with something behind it", _login(key=key_blob(SSH.public_key) + b"\0"), "ssh.key"),
-        ("a login with a key of small order", _login(key=key_blob(bytes(32))), "key.malformed"),
-        ("another key", _login(key=key_blob(OTHER.public_key)), "ssh.other-key"),
+        ("a session id of 15 bytes", login(session=bytes(15)), "ssh.not-signable"),
+        ("a session id of 65 bytes", login(session=bytes(65)), "ssh.not-signable"),
+        ("another message than an authentication request", login(kind=b"\x33"), "ssh.not-signable"),
+        ("no user", login(user=b""), "ssh.not-signable"),
+        ("a user with a line feed", login(user=b"git\n"), "ssh.not-signable"),
+        ("another service", login(service=b"ssh-userauth"), "ssh.not-signable"),
+        ("host-based authentication", login(method=b"hostbased"), "ssh.not-signable"),
+        ("a question whether the key would do", login(flag=b"\x00"), "ssh.not-signable"),
+        ("a boolean of 2", login(flag=b"\x02"), "ssh.not-signable"),
+        ("another algorithm", login(algorithm=b"ssh-rsa"), "ssh.not-signable"),
+        ("a key of another kind", login(key=string(b"ssh-dss") + string(bytes(32))), "ssh.key"),
+        ("a key with something behind it", login(key=key_blob(SSH.public_key) + b"\0"), "ssh.key"),
+        ("a login with a key of small order", login(key=key_blob(bytes(32))), "key.malformed"),
+        ("another key", login(key=key_blob(OTHER.public_key)), "ssh.other-key"),
         ("a login cut short", plain[:-1], "ssh.not-signable"),
         ("a login with something behind it", plain + b"\0", "ssh.not-signable"),
-        ("a login that says it names a host and does not", _login(method=b"publickey-hostbound-v00@openssh.com"),
+        ("a login that says it names a host and does not", login(method=b"publickey-hostbound-v00@openssh.com"),
          "ssh.not-signable"),
         ("a file without a namespace", _preimage(namespace=b""), "ssh.not-signable"),
         ("a namespace with a space", _preimage(namespace=b"a file"), "ssh.not-signable"),
@@ -109,9 +110,9 @@ def _bad_signables() -> list[Case]:
         ("a hash of SHA-1", _preimage(algorithm=b"sha1", size=20), "ssh.not-signable"),
         ("a hash of another length", _preimage(size=32), "ssh.not-signable"),
         ("a file with something behind it", _preimage() + b"\0", "ssh.not-signable"),
-        ("too long", _login(session=SESSION, user=b"u" * 70_000), "ssh.not-signable"),
+        ("too long", login(session=SESSION, user=b"u" * 70_000), "ssh.not-signable"),
     ]  # fmt: skip
-    return [{**_signable(name, data), "error": error} for name, data, error in cases]
+    return [{**signable(name, data), "error": error} for name, data, error in cases]
 
 
 def _signatures() -> list[Case]:
@@ -120,10 +121,11 @@ def _signatures() -> list[Case]:
         "for git": signed("git"),
         "over SHA-256": signed(algorithm="sha256"),
     }
-    return [_signature(name, value.to_text().encode(), value.namespace) for name, value in cases.items()]
+    return [signature_case(name, value.to_text().encode(), value.namespace) for name, value in cases.items()]
 
 
-def _signature(name: str, data: bytes, namespace: str = "file") -> Case:
+def signature_case(name: str, data: bytes, namespace: str = "file") -> Case:
+    """Return a case of a signature file."""
     text = data.decode("ascii")
     return {"name": f"signature {name}", "kind": "signature", "text": text, "namespace": namespace,
             "message_hex": MESSAGE.hex()}  # fmt: skip
@@ -161,7 +163,7 @@ def _bad_signatures() -> list[Case]:
         ("by another key than it says", replace(good, key_blob=key_blob(OTHER.public_key)).to_text().encode(),
          "signature.invalid"),
     ]  # fmt: skip
-    return [{**_signature(name, data), "error": error} for name, data, error in cases]
+    return [{**signature_case(name, data), "error": error} for name, data, error in cases]
 
 
 def document(*powers: Power) -> Document:
@@ -216,7 +218,8 @@ def make() -> dict[str, object]:
     """Return the file."""
     return {
         "spec": "docs/spec/ssh.md",
-        "note": "hex: bytes; key: the SSH key that signs; a document is written without its padding",
+        "note": "hex: bytes; key: blob of the SSH key that signs, and the 32 bytes of one that is named; a document is "
+        "written without its padding",
         "valid": [*_signables(), *_signatures(), *_documents()],
         "invalid": [*_bad_signables(), *_bad_signatures(), *_bad_documents()],
     }

@@ -23,6 +23,7 @@ from tests.vectors import (
     cases_sealed,
     cases_sealed_data,
     cases_ssh,
+    cases_ssh_security_keys,
     cases_wallet_index,
 )
 
@@ -41,6 +42,7 @@ MAKERS: dict[str, Callable[[], dict[str, object]]] = {
     "request.json": cases_request.make,
     "provider.json": cases_provider.make,
     "ssh.json": cases_ssh.make,
+    "ssh-security-key.json": cases_ssh_security_keys.make,
     "wallet-index.json": cases_wallet_index.make,
 }
 """What makes each file."""

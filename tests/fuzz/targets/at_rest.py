@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tests.core import samples
 from tests.fuzz.target import Target, fixed_entropy
+from tests.vectors.cases_ssh_security_keys import sk_key
 from walletcli.core import x25519
 from walletcli.core.ed25519 import SigningKey
 from walletcli.core.secret import Secret
@@ -22,6 +23,7 @@ from walletcli.wallet.recovery.plan import Plan
 from walletcli.wallet.state import changes
 from walletcli.wallet.state.approvers import ApproverPlan, Credential
 from walletcli.wallet.state.kept_splits import Healing, KeptSplit
+from walletcli.wallet.state.ssh_credentials import SshCredential
 from walletcli.wallet.state.view import IdentityView, Retired, Stored
 from walletcli.wallet.state.wallet_state import DeviceSecrets, WalletState
 from walletcli.wallet.state.wallet_view import Seen, WalletView
@@ -154,6 +156,7 @@ def _identity(index: int) -> IdentityView:
     )
 
 
+SSH_CREDENTIAL = SshCredential(sk_key(), True, b"credential", "blue key", True)
 CREDENTIAL = Credential(b"\2" + bytes(32), b"credential", "blue key")
 
 
@@ -171,7 +174,7 @@ def wallet_states() -> list[bytes]:
     seed = Secret(entropy(64))
     watch = WalletView("walletcli", "", 0, b"", 20_000, False, (_identity(2),), {}, watch=True)
     asked = {entropy(32): devices[0]}
-    named = replace(_identity(2), ssh_key=entropy(32), names_ssh_key=True)
+    named = replace(_identity(2), ssh_key=entropy(32), names_ssh_key=True, ssh_credentials=(SSH_CREDENTIAL,))
     with_ssh = replace(watch, identities=(named,))
     return [
         WalletState(seed, {}, empty).to_bytes(),
@@ -194,6 +197,8 @@ def agent_requests() -> list[bytes]:
         messages.Sign(3, b"document", 7),
         messages.Sign(3, b"document", 7, b"beside"),
         messages.Apply(changes.SetApprovers(3, ApproverPlan(None, True), ())),
+        messages.Apply(changes.SetSshCredentials(3, (SSH_CREDENTIAL,))),
+        messages.Apply(changes.SetSshCredentials(3, ())),
         messages.Apply(changes.SetApprovers(3, ApproverPlan(samples.approvers(2, 1)), (CREDENTIAL,))),
         messages.Unseal(3, b"sealed", b"context"),
         messages.Apply(changes.AddIdentity("label", None, 20_000)),

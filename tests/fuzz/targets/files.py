@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 
 from tests.fuzz.target import Target
+from tests.vectors.cases_ssh_security_keys import sk_key
 from walletcli.errors import WalletError
 from walletcli.net import tls
 from walletcli.node.config import TEMPLATE, Config
 from walletcli.node.wire import http_date, parse_http_date
 from walletcli.wallet.state.approvers import Credential
 from walletcli.wallet.state.sections import OwnerSection
+from walletcli.wallet.state.ssh_credentials import SshCredential
 
 
 def check_config(data: bytes) -> bool:
@@ -83,6 +85,7 @@ TARGETS = [
             OwnerSection("", {}).to_bytes(),
             OwnerSection("label", {"name": "Ada", "url": "x"}).to_bytes(),
             OwnerSection("", {}, (Credential(bytes(32), b"id", "blue"),)).to_bytes(),
+            OwnerSection("", {}, (), (SshCredential(sk_key(), True, b"id", "blue"),)).to_bytes(),
         ],
         2048,
     ),

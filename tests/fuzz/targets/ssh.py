@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.core.samples import key
 from tests.fuzz.target import Target, fixed_entropy
 from tests.vectors.cases_ssh import FILE, LOGIN, SSH, document, signed
+from tests.vectors.cases_ssh_security_keys import sk_document, sk_key, sk_signed
 from walletcli.core.document import Document
 from walletcli.core.secret import Secret
 from walletcli.core.ssh import agent_messages, allowed_signers
@@ -12,6 +15,8 @@ from walletcli.core.ssh.agent_messages import BindSession, ListKeys, LockAgent, 
 from walletcli.core.ssh.encoding import string
 from walletcli.core.ssh.keys import key_blob, key_line, signature_blob
 from walletcli.core.ssh.named_keys import named_keys, naming
+from walletcli.core.ssh.named_security_keys import named_security_keys, naming_security_keys
+from walletcli.core.ssh.security_keys import ES256, KINDS, SkKey, SkSignature
 from walletcli.core.ssh.signable import parse
 from walletcli.core.ssh.sshsig import SshSignature
 from walletcli.errors import WalletError
@@ -76,6 +81,39 @@ def check_named(data: bytes) -> bool:
     return True
 
 
+def check_named_security(data: bytes) -> bool:
+    """Keys on security keys that a document names are named again the same way."""
+    try:
+        found = Document.from_bare_bytes(data)
+        keys = named_security_keys(found)
+    except WalletError:
+        return False
+    assert naming_security_keys(found.extensions, keys) == found.extensions
+    return True
+
+
+def check_security_key(data: bytes) -> bool:
+    """A security key's key and signature have one encoding each, and are verified or refused with one of our errors."""
+    length = int.from_bytes(data[:2], "big")
+    try:
+        public_key, made = SkKey.from_blob(data[2 : 2 + length]), SkSignature.from_blob(data[2 + length :])
+    except WalletError:
+        return False
+    assert public_key.to_blob() == data[2 : 2 + length]
+    assert made.to_blob() == data[2 + length :]
+    try:
+        made.check(public_key, FILE.to_bytes())
+    except WalletError:
+        return False
+    return True
+
+
+def security_keys() -> list[bytes]:
+    """Return keys of both kinds, each with a signature."""
+    made = [sk_signed(), sk_signed(ES256), sk_signed(flags=1, application="ssh:work")]
+    return [len(one.key_blob).to_bytes(2, "big") + one.key_blob + one.signature_blob for one in made]
+
+
 def check_host_signature(data: bytes) -> bool:
     """A host's key and signature of any kind are verified, or refused with one of our errors."""
     length = int.from_bytes(data[:2], "big")
@@ -128,6 +166,12 @@ def lists() -> list[bytes]:
     return [f"# list\nada,b* {options} {line}\n".encode(), f'"!x,*" cert-authority {line}\n\n'.encode()]
 
 
+def signables() -> list[bytes]:
+    """Return a file's hash, and logins with a key of each kind."""
+    touched = [replace(LOGIN, key_blob=sk_key(algorithm).to_blob()) for algorithm in KINDS]
+    return [FILE.to_bytes(), *(login.to_bytes() for login in (LOGIN, *touched))]
+
+
 def drawers() -> list[bytes]:
     """Return an empty drawer, and one with two signatures."""
     entropy = fixed_entropy("kept")
@@ -136,11 +180,13 @@ def drawers() -> list[bytes]:
 
 
 TARGETS = [
-    Target("ssh-signable", check_signable, lambda: [LOGIN.to_bytes(), FILE.to_bytes()]),
+    Target("ssh-signable", check_signable, signables),
     Target("ssh-signature", check_signature, lambda: [signed().to_text().encode(), signed("git").to_text().encode()]),
     Target("ssh-agent-request", check_message, messages),
     Target("ssh-allowed-signers", check_list, lists),
     Target("ssh-named-keys", check_named, lambda: [document().to_bare_bytes()]),
+    Target("ssh-named-security-keys", check_named_security, lambda: [sk_document().to_bare_bytes()]),
+    Target("ssh-security-key", check_security_key, security_keys),
     Target("ssh-host-signature", check_host_signature, host_signatures),
     Target("kept-signatures", check_kept, drawers),
 ]

@@ -64,7 +64,7 @@ class device:  # noqa: N801  # the library's name
             options |= {"firmware": tuple(options["firmware"])} if "firmware" in options else {}
             self.device = TrezorDevice(self.packets.put, pin=kept.get("digits", ""), **options)
             return
-        options = {name: kept[name] for name in ("hmac_secret", "always_pin") if name in kept}
+        options = {name: kept[name] for name in ("hmac_secret", "always_pin", "algorithms") if name in kept}
         self.device = Device(self.packets.put, touches=kept.get("touches", "at-once"), **options)
         self.device.lie = kept.get("lie")
         if kept.get("pulled_when_touched"):

@@ -80,7 +80,7 @@ def serving(session: Session, who: str, policy: Policy | None = None) -> Iterato
             running.refused.append(error.code)
 
         holder = SessionHolder(SharedSession(session), page.identity)
-        agent = SshAgent(place.listener, holder, policy or Policy(), refused)
+        agent = SshAgent(place.listener, [holder], policy or Policy(), refused)
         thread = threading.Thread(target=agent.run, daemon=True)
         thread.start()
         try:

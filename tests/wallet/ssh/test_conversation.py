@@ -27,12 +27,13 @@ from walletcli.core.ssh.keys import key_blob, signature_blob
 from walletcli.core.ssh.signable import FileHash, Login
 from walletcli.errors import VaultError, WalletError
 from walletcli.wallet.ssh.conversation import Conversation, Policy, SharedLock
+from walletcli.wallet.ssh.holder import IsOver, never
 
 KEY = key("ssh")
 HOST = key("host")
 OTHER_HOST = key("another host")
 SESSION = digest("session")
-LOGIN = Login(SESSION, "git", KEY.public_key, key_blob(HOST.public_key))
+LOGIN = Login(SESSION, "git", key_blob(KEY.public_key), key_blob(HOST.public_key))
 FILE = FileHash("file", "sha512", bytes(64))
 PASSPHRASE = Secret(b"passphrase")
 
@@ -48,10 +49,10 @@ def sign(asked: Login | FileHash) -> SignData:
 class Holder:
     """Signs with `KEY` in memory."""
 
-    public_key = KEY.public_key
+    key_blob = key_blob(KEY.public_key)
 
-    def sign(self, data: bytes) -> bytes:
-        return KEY.sign(data)
+    def sign(self, data: bytes, is_over: IsOver = never) -> bytes:
+        return signature_blob(KEY.sign(data))
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Talk:
     refused: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._conversation = Conversation(Holder(), self.lock, self.policy, self._note)
+        self._conversation = Conversation([Holder()], self.lock, self.policy, self._note)
 
     def _note(self, error: WalletError) -> None:
         assert error.message
@@ -198,7 +199,7 @@ def test_a_host_key_that_is_none_is_refused(host_key: bytes) -> None:
         (lambda m: replace(m, data=b"3:seqi1e1:v4:abcd"), "ssh.not-signable"),
         (lambda m: replace(m, data=m.data + b"\0"), "ssh.not-signable"),
         (lambda m: replace(m, data=m.data[:-1]), "ssh.not-signable"),
-        (lambda m: replace(m, data=replace(LOGIN, public_key=HOST.public_key).to_bytes()), "ssh.other-key"),
+        (lambda m: replace(m, data=replace(LOGIN, key_blob=key_blob(HOST.public_key)).to_bytes()), "ssh.other-key"),
     ],
 )
 def test_what_is_not_exactly_right_is_not_signed(change: Callable[[SignData], SignData], code: str) -> None:
@@ -233,7 +234,7 @@ def test_what_is_not_exactly_right_is_not_signed(change: Callable[[SignData], Si
 def test_everything_else_fails_and_changes_nothing(message: bytes, code: str) -> None:
     talk = Talk()
     assert talk.refuses(message) == code
-    assert talk.ask(ListKeys()) == keys_answer((KEY.public_key,))
+    assert talk.ask(ListKeys()) == keys_answer((key_blob(KEY.public_key),))
     assert talk.ask(bind()) == SUCCESS
     assert grants(talk.ask(sign(LOGIN)), LOGIN)
 
@@ -264,9 +265,9 @@ def test_the_passphrase_is_not_kept() -> None:
 
 
 def test_why_the_holder_refuses_is_told_here_and_not_to_the_other_side() -> None:
-    def locked(data: bytes) -> bytes:
+    def locked(data: bytes, is_over: IsOver) -> bytes:
         raise VaultError("wallet.locked", "the wallet has been locked", "unlock it")
 
     talk = Talk()
-    talk._conversation._holder.sign = locked  # type: ignore[method-assign]  # a wallet that was locked meanwhile
+    talk._conversation._holders[key_blob(KEY.public_key)].sign = locked  # type: ignore[method-assign]
     assert talk.refuses(sign(FILE)) == "wallet.locked"

@@ -15,6 +15,7 @@ from walletcli.core.cbor import Value
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Delegation, Power
 from walletcli.core.record import Record
+from walletcli.core.ssh.keys import key_blob
 from walletcli.core.ssh.named_keys import EXTENSION, named_keys, naming
 from walletcli.core.ssh.signable import FileHash, Login
 from walletcli.errors import FormatError, InputError, SignerError, WalletError
@@ -129,13 +130,13 @@ def test_a_retired_identity_has_no_use_of_it(ada: Session) -> None:
 
 def test_it_signs_what_it_can_parse(ada: Session) -> None:
     page = ssh_key(ada, "ada")
-    login = Login(bytes(32), "git", page.public_key)
+    login = Login(bytes(32), "git", key_blob(page.public_key))
     for asked in (FILE, login, replace(login, host_key=b"host")):
         assert len(ada.sign_ssh(0, asked.to_bytes())) == 64
 
 
 def refusals(page: SshKeyPage) -> list[tuple[bytes, str]]:
-    login = Login(bytes(32), "git", page.public_key)
+    login = Login(bytes(32), "git", key_blob(page.public_key))
     return [
         (b"", "ssh.not-signable"),
         (bytes(32), "ssh.not-signable"),
@@ -143,9 +144,9 @@ def refusals(page: SshKeyPage) -> list[tuple[bytes, str]]:
         (FILE.to_bytes() + b"\0", "ssh.not-signable"),
         (FILE.to_bytes()[:-1], "ssh.not-signable"),
         (b"x" + login.to_bytes(), "ssh.not-signable"),
-        (replace(login, public_key=OTHER).to_bytes(), "ssh.other-key"),
-        (replace(login, public_key=page.identity.device_signing_key).to_bytes(), "ssh.other-key"),
-        (replace(login, public_key=page.identity.public_key).to_bytes(), "ssh.other-key"),
+        (replace(login, key_blob=key_blob(OTHER)).to_bytes(), "ssh.other-key"),
+        (replace(login, key_blob=key_blob(page.identity.device_signing_key)).to_bytes(), "ssh.other-key"),
+        (replace(login, key_blob=key_blob(page.identity.public_key)).to_bytes(), "ssh.other-key"),
     ]
 
 

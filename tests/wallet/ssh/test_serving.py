@@ -20,7 +20,7 @@ from tests.wallet.parts import opened
 from tests.wallet.ssh.agents import RunningAgent, exchange, receive, serving
 from walletcli.core.ssh.agent_messages import FAILURE, MAX_MESSAGE_BYTES, ListKeys, SignData, encode, keys_answer
 from walletcli.core.ssh.encoding import string
-from walletcli.core.ssh.keys import key_blob
+from walletcli.core.ssh.keys import key_blob, signature_blob
 from walletcli.core.ssh.signable import FileHash
 from walletcli.errors import FormatError, SignerError, StorageError, VaultError
 from walletcli.wallet.access import runtime
@@ -48,7 +48,7 @@ def ada(session: Session) -> Iterator[RunningAgent]:
 
 
 def keys_of(agent: RunningAgent) -> bytes:
-    return keys_answer((agent.page.public_key,))
+    return keys_answer((key_blob(agent.page.public_key),))
 
 
 def sign(agent: RunningAgent) -> SignData:
@@ -229,7 +229,7 @@ def test_the_key_stays_with_the_wallets_agent(agent_home: Home) -> None:
         assert isinstance(session, AgentSession)
         holder = holder_of(session, page.identity)
     assert isinstance(holder, AgentHolder)
-    assert len(holder.sign(FILE.to_bytes())) == 64
+    assert len(holder.sign(FILE.to_bytes())) == len(signature_blob(bytes(64)))
     lock(agent_home)
     with pytest.raises(VaultError) as refused:
         holder.sign(FILE.to_bytes())
@@ -245,7 +245,7 @@ def test_without_an_agent_one_key_is_kept_and_the_session_closed(session: Sessio
     assert isinstance(holder, OwnHolder)
     gc.collect()
     assert keeper() is None
-    assert len(holder.sign(FILE.to_bytes())) == 64
+    assert len(holder.sign(FILE.to_bytes())) == len(signature_blob(bytes(64)))
     with pytest.raises(VaultError):
         session.snapshot()
     with pytest.raises(FormatError):
@@ -270,9 +270,11 @@ from walletcli.wallet.access.agent_session import open_session
 from walletcli.wallet.home import Home
 from walletcli.wallet.ssh.conversation import Policy
 from walletcli.wallet.ssh.key import ssh_key
-from walletcli.wallet.ssh.running import serve
+from walletcli.wallet.ssh.running import Told, serve
 with open_session(Home(sys.argv[1]), password) as session:
-    serve(session, ssh_key(session, "ada"), Policy(), print, lambda path: print(path, flush=True))
+    told = Told(print, print)
+    identity = ssh_key(session, "ada").identity
+    serve(session, identity, Policy(), told, lambda path, keys: print(path, flush=True))
 """
 
 
