@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import stat
 import threading
 from collections.abc import Callable
@@ -135,6 +137,24 @@ def test_backup_without_keys_holds_none(node_factory: NodeFactory, tmp_path: Pat
     for name in ("root.key", "device.key", "tls.key"):
         lines = (node.directory / name).read_text().splitlines()
         assert not any(line.encode() in held for line in lines if len(line) > 30 and not line.startswith("#"))
+
+
+def test_a_restore_without_keys_says_what_has_to_be_put_there(
+    fresh: Path, tmp_path: Path, cli: Callable[..., Run]
+) -> None:
+    backup(fresh, tmp_path / "with.backup")
+    backup(fresh, tmp_path / "without.backup", keys=False)
+    with_keys = cli("--json", "node", "restore", str(tmp_path / "with.backup"), str(tmp_path / "whole"))
+    assert (json.loads(with_keys.stdout)["keys"], with_keys.stderr) == (True, "")
+    done = cli("--json", "node", "restore", str(tmp_path / "without.backup"), str(tmp_path / "bare"))
+    assert (done.code, json.loads(done.stdout)["keys"]) == (0, False)
+    assert "root.key, device.key and tls.key" in done.stderr
+    status = cli("node", "status", str(tmp_path / "bare"))
+    assert status.code == 8
+    assert "--without-keys" in status.stderr
+    for name in ("root.key", "device.key", "tls.key"):
+        shutil.copy2(fresh / name, tmp_path / "bare" / name)
+    assert cli("node", "status", str(tmp_path / "bare")).code == 0
 
 
 def test_restored_store_holds_no_key(node_factory: NodeFactory, tmp_path: Path) -> None:

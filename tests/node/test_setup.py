@@ -179,6 +179,14 @@ def test_configuration_file_is_bounded_and_utf_8(tmp_path: Path) -> None:
         Config.from_file(tmp_path / "missing")
 
 
+@pytest.mark.parametrize("text", ["addresses = [", "[hosting]\npolicy = 'opne'", "[storage]\nx = 1", "sinks = ['x']"])
+def test_whoever_mistypes_the_configuration_is_told_how_to_go_on(tmp_path: Path, text: str) -> None:
+    (tmp_path / "node.toml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        Config.from_file(tmp_path / "node.toml")
+    assert caught.value.hint
+
+
 # keys
 
 

@@ -9,7 +9,7 @@ import click
 
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
-from walletcli.cli.output import pairs
+from walletcli.cli.output import pairs, warn
 from walletcli.cli.times import date_text
 
 _directory = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
@@ -97,8 +97,10 @@ def restore(invocation: Invocation, file: Path, directory: Path) -> None:
     from walletcli.node.backup import restore as make
 
     invocation.step("copying the store")
-    make(file, directory)
-    invocation.answer({"directory": str(directory)}, pairs([("node", str(directory))]))
+    keys = make(file, directory)
+    invocation.answer({"directory": str(directory), "keys": keys}, pairs([("node", str(directory))]))
+    if not keys:
+        warn("the backup was made without keys: put root.key, device.key and tls.key there before the node runs")
 
 
 @node.command("invite", example="walletcli node invite my-node --uses 5")

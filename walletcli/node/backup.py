@@ -89,12 +89,15 @@ def backup(directory: Path, file: Path, *, keys: bool = True) -> None:
             beside.unlink()
 
 
-def restore(file: Path, directory: Path) -> None:
+def restore(file: Path, directory: Path) -> bool:
     """Make a node's directory from a backup, all or nothing.
 
     Args:
         file: what `backup` wrote.
         directory: must not exist, or be empty.
+
+    Returns:
+        Whether the backup held the keys without which the node cannot run.
 
     Raises:
         InputError: ``node.exists``, ``backup.missing``.
@@ -112,6 +115,7 @@ def restore(file: Path, directory: Path) -> None:
                     raise FormatError("backup.malformed", "the backup holds a file that no node has")
                 write_new(beside / name, content, _FILES[name])
             _restore_store(source, made)
+            return made.device_key.exists() and made.tls_key.exists()
     except apsw.Error as error:
         raise storage_error(error) from error
 

@@ -221,6 +221,11 @@ class Config:
             return cls.from_text(data.decode())
         except UnicodeDecodeError as error:
             raise InputError("config.malformed", f"{path} is not UTF-8") from error
+        except InputError as error:
+            if error.hint:
+                raise
+            hint = f"correct {path}; what `walletcli node init` writes names every setting and its default"
+            raise InputError(error.code, error.message, hint) from error
 
 
 class Reread:

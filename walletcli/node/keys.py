@@ -104,6 +104,9 @@ def read_secrets(path: Path, title: str, count: int) -> list[Secret]:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             data = file.read(_MAX_FILE_BYTES + 1)
+    except FileNotFoundError as error:
+        hint = "put it back from where the node's keys are kept: a backup made --without-keys has none"
+        raise StorageError("node.unreadable", f"cannot read {path}: {error.strerror}", hint) from error
     except OSError as error:
         raise StorageError("node.unreadable", f"cannot read {path}: {error.strerror}") from error
     if stat.S_IMODE(mode) & 0o077:

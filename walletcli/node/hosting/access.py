@@ -220,7 +220,7 @@ def _unknown(name: str) -> InputError:
     return InputError(
         "hosting.unknown",
         f"{name!r} is no invitation here, and nobody who was allowed or blocked",
-        "see: walletcli node list",
+        "see: walletcli node list DIR",
     )
 
 
