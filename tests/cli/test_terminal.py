@@ -257,6 +257,16 @@ def test_without_a_terminal_each_question_names_its_option(
     assert home == wallet or not home.exists()
 
 
+def test_unlocking_is_advised_only_where_it_spares_the_password(answer: Answer, wallet: Path, tmp_path: Path) -> None:
+    def hint(*args: str) -> str:
+        return str(answer(*args, home=wallet, code=2)["error"]["hint"])
+
+    assert "wallet unlock" in hint("identity", "list")
+    assert "also while the wallet is unlocked" in hint("request", "approve", "a.request", "--out", str(tmp_path / "b"))
+    for args in (("wallet", "unlock"), ("slot", "remove", "1")):
+        assert hint(*args) == "give --password-file FILE"
+
+
 def test_questions_go_to_the_terminal_and_never_to_stdout(on_terminal: Spawn, wallet: Path, tmp_path: Path) -> None:
     out, err = tmp_path / "out", tmp_path / "err"
     line = f"{sys.executable} -m walletcli --home {wallet} --json identity list < /dev/null > {out} 2> {err}"

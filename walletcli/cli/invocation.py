@@ -35,6 +35,7 @@ class Invocation:
         file_pin: the PIN, likewise.
         progress: the line that says what is being done, or None outside of a run.
         resumes: whether the command, run again, goes on where it was interrupted.
+        agent_advice: what is said behind "give --password-file FILE" where nobody can be asked for the password.
         again: what to do after an interruption now, or empty while nothing was begun.
     """
 
@@ -52,6 +53,7 @@ class Invocation:
         self.file_pin: Secret | None = None
         self.progress: Progress | None = None
         self.resumes = False
+        self.agent_advice = ""
         self.again = ""
 
     @property

@@ -33,6 +33,7 @@ def open_wallet(invocation: Invocation) -> Session:
     """
     from walletcli.wallet.access.agent_session import open_session
 
+    invocation.agent_advice = ", or unlock first with: walletcli wallet unlock"
     session = with_password(invocation, lambda password: open_session(invocation.home, password))
     for notice in session.notices:
         warn(notice)
@@ -47,6 +48,7 @@ def open_wallet_here(invocation: Invocation) -> Session:
     """
     from walletcli.wallet.access.opening import open_here
 
+    invocation.agent_advice = "; this takes the password itself, also while the wallet is unlocked"
     session = with_password(invocation, lambda password: open_here(invocation.home, password))
     for notice in session.notices:
         warn(notice)
@@ -89,7 +91,7 @@ def read_password(invocation: Invocation) -> Secret:
         if invocation.file_password is None:
             invocation.file_password = invocation.password_file.read()
         return invocation.file_password
-    instead = "give --password-file FILE, or unlock first with: walletcli wallet unlock"
+    instead = f"give --password-file FILE{invocation.agent_advice}"
     with open_terminal(invocation, "ask for the password", instead) as terminal:
         return terminal.ask_secret("Password: ")
 

@@ -212,7 +212,9 @@ def test_two_trips_that_cross_each_other_are_not_both_signed(alice: Machines, as
     second = alice.ask().path
     response = alice.approve(asked)
     assert outcome(alice, second) == "request.stale"
-    assert "apply that answer first" in (alice.review(second).items[0].error or ("", "", ""))[2]
+    hint = (alice.review(second).items[0].error or ("", "", ""))[2]
+    assert "apply that answer first" in hint
+    assert "walletcli record export" in hint, "the way on where no answer is left"
     alice.apply(response)
     alice.trip()
     assert document_of(alice.view("alice").record).profile == {"name": "Alice B.", "motto": "x"}

@@ -247,7 +247,11 @@ def _wanted(wallet: WalletView, wish: Wish) -> list[IdentityView]:
     idle = [identity for identity in found if not needs_document(identity, now_s)]
     if idle or (wish.is_open and not found):
         what = f"of {idle[0].label!r} " if idle else ""
-        raise InputError("request.nothing", f"nothing {what}waits to be signed", "decide something first")
+        raise InputError(
+            "request.nothing",
+            f"nothing {what}waits to be signed",
+            "run what needs the root first, such as `identity set` or `provider bind`, or ask for --new, --card, --contacts",
+        )
     return found
 
 

@@ -238,7 +238,8 @@ class Preparer:
             raise SignerError(
                 "request.stale",
                 f"the request follows seq {given.packet.seq}, and this wallet has signed seq {own.seq} since",
-                "apply that answer first, or approve its request again; then make this request anew",
+                "apply that answer first, or approve its request again; where there is neither, carry what "
+                "`walletcli record export ID FILE` writes here, and apply that; then make this request anew",
             )
         if given.packet.seq > own.seq:
             text = f"the record with seq {given.packet.seq} was not signed by this wallet, but with the same words"
