@@ -250,7 +250,7 @@ def _wanted(wallet: WalletView, wish: Wish) -> list[IdentityView]:
         raise InputError(
             "request.nothing",
             f"nothing {what}waits to be signed",
-            "run what needs the root first, such as `identity set` or `provider bind`, or ask for --new, --card, --contacts",
+            "run what needs the root first, such as `identity set`, or ask for one of --new, --card, --contacts",
         )
     return found
 
