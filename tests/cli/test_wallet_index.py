@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cli.conftest import Answer
+from tests.cli.conftest import FAST_KDF, Answer
 from tests.conftest import NodeProcess, Run
 
 Cli = Callable[..., Run]
@@ -85,3 +85,32 @@ def test_a_watch_wallet_says_who_writes_the_index(answer: Answer, tmp_path: Path
     error = answer("wallet", "index", "show", *password, home=tmp_path / "w", code=6)["error"]
     assert error["code"] == "wallet.watch-only"
     assert "that machine" in error["hint"]
+
+
+def test_an_index_is_signed_where_the_words_are_and_written_where_they_are_not(
+    answer: Answer, cli: Cli, wallet: Path, password: Password, node: NodeProcess, tmp_path: Path
+) -> None:
+    online, file = tmp_path / "online", tmp_path / "index.batch"
+    answer("wallet", "create", "--watch", *password, *FAST_KDF, home=online)
+    answer("relay", "add", node.url, home=online)
+    refused = answer("wallet", "index", "show", *password, home=online, code=6)["error"]
+    assert refused["code"] == "wallet.watch-only"
+    assert "wallet index apply" in refused["hint"]
+    signed = cli("wallet", "index", "sign", "--out", str(file), "--writes", "2", *password, home=wallet)
+    assert signed.code == 0, signed.stderr
+    assert "writes:  2" in signed.stdout
+    assert "wallet index apply" in signed.stderr
+    assert answer("wallet", "index", "sign", "--out", str(file), *password, home=wallet, code=3)["error"]["code"] == (
+        "file.exists"
+    )
+    applied = answer("wallet", "index", "apply", str(file), *password, home=online)
+    assert (applied["shards"][0]["left"], applied["shards"][0]["identities"]) == (2, None)
+    assert applied["shards"][0]["key"] in signed.stdout
+    answer("wallet", "index", "publish", *password, home=online)
+    shown = cli("wallet", "index", "show", *password, home=online)
+    assert "left:       1 write\n" in shown.stdout
+    assert "what only the words can read" in shown.stdout
+    file.write_bytes(b"something else")
+    assert answer("wallet", "index", "apply", str(file), *password, home=online, code=3)["error"]["code"] == (
+        "index-batch.file"
+    )

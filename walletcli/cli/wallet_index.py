@@ -49,6 +49,38 @@ def publish(invocation: Invocation, relays: tuple[str, ...]) -> None:
     _answer(invocation, found)
 
 
+@index.command("sign", unlocks=True, example="walletcli wallet index sign --out index.batch")
+@click.option("--out", "-o", metavar="FILE", required=True, help="Write the signed shards to this new file.")
+@click.option("--writes", metavar="N", type=int, help="How often each can be written, 1 to 64; 30 is some four months.")
+@pass_invocation
+def sign(invocation: Invocation, out: str, writes: int | None) -> None:
+    """Sign the index ahead, for a wallet without words to keep it alive."""
+    from walletcli.wallet.index.ahead import WRITES, sign_ahead
+
+    with invocation.session() as session:
+        signed = sign_ahead(session, out, WRITES if writes is None else writes)
+    fields = [("key", text) for text in signed.pks]
+    fields += [
+        ("lists", _counted(signed.identities, "identity", "identities")),
+        ("writes", str(signed.writes)),
+        ("file", signed.path),
+    ]
+    invocation.answer(signed.to_json(), pairs(fields))
+    if not invocation.json:
+        note(f"Next: carry {signed.path} to the machine that is online, and there: walletcli wallet index apply FILE")
+
+
+@index.command("apply", unlocks=True, example="walletcli wallet index apply index.batch")
+@click.argument("file", metavar="FILE")
+@pass_invocation
+def apply(invocation: Invocation, file: str) -> None:
+    """Take over an index that was signed where the words are; sync and the agent write it on its schedule."""
+    from walletcli.wallet.index.ahead import apply_batch
+
+    with invocation.session() as session:
+        _answer(invocation, apply_batch(session, file))
+
+
 @index.command("on", unlocks=True, example="walletcli wallet index on")
 @pass_invocation
 def on(invocation: Invocation) -> None:
@@ -88,7 +120,15 @@ def _answer(invocation: Invocation, view: IndexView) -> None:
 
 
 def _fields(shard: ShardView, *, is_on: bool) -> list[tuple[str, str]]:
-    fields = [("shard", str(shard.number)), ("lists", _counted(shard.identities))]
+    fields = [("shard", str(shard.number))]
+    if shard.left is not None:
+        fields += [
+            ("key", shard.pk),
+            ("lists", "what only the words can read"),
+            ("left", _counted(shard.left, "write")),
+        ]
+    else:
+        fields.append(("lists", _counted(shard.identities or 0, "identity", "identities")))
     fields += [("lies at", text if text in shard.stored else f"{text} (not there)") for text in shard.relays]
     fields.append(("written", instant_text(shard.written_s) if shard.written_s is not None else "never"))
     if is_on:
@@ -98,5 +138,5 @@ def _fields(shard: ShardView, *, is_on: bool) -> list[tuple[str, str]]:
     return fields
 
 
-def _counted(number: int) -> str:
-    return "1 identity" if number == 1 else f"{number} identities"
+def _counted(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

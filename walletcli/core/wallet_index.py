@@ -288,10 +288,7 @@ def open_shard(key: SigningKey, number: int, packet: SignedPacket) -> ShardConte
         FormatError: ``wallet-index.malformed``, ``wallet-index.unknown-version``, ``cbor.*``.
         VerificationError: ``wallet-index.damaged``.
     """
-    records = packet.records
-    sealed = records[0].data if records else b""
-    if len(sealed) != SEALED_BYTES or packet.value != _value(key.public_key, sealed):
-        raise _malformed("it is not one TXT of the right length")
+    sealed = check_shape(packet)
     nonce, cipher = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
     try:
         content = crypto_aead_xchacha20poly1305_ietf_decrypt(
@@ -300,6 +297,19 @@ def open_shard(key: SigningKey, number: int, packet: SignedPacket) -> ShardConte
     except CryptoError as error:
         raise VerificationError("wallet-index.damaged", "the shard does not open with these words") from error
     return ShardContent.from_bytes(content, number)
+
+
+def check_shape(packet: SignedPacket) -> bytes:
+    """Return the sealed bytes of a packet that is a shard by its form; what it says only the words tell.
+
+    Raises:
+        FormatError: ``wallet-index.malformed``.
+    """
+    records = packet.records
+    sealed = records[0].data if records else b""
+    if len(sealed) != SEALED_BYTES or packet.value != _value(packet.public_key, sealed):
+        raise _malformed("it is not one TXT of the right length")
+    return sealed
 
 
 def _value(public_key: bytes, sealed: bytes) -> bytes:

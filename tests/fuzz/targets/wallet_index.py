@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from tests.fuzz.target import Target
-from walletcli.core.keys import Scheme
-from walletcli.core.wallet_index import CONTENT_BYTES, SCHEMES, Ranges, ShardContent
+from dataclasses import replace
+
+from tests.fuzz.target import Target, fixed_entropy
+from walletcli.core.index_batch import IndexBatch
+from walletcli.core.keys import KeyTree, Scheme
+from walletcli.core.packet import SignedPacket
+from walletcli.core.secret import Secret
+from walletcli.core.wallet_index import CONTENT_BYTES, SCHEMES, Ranges, ShardContent, seal_shard
 from walletcli.errors import WalletError
 from walletcli.wallet.index.book import IndexBook, Shard
 
@@ -56,7 +61,32 @@ def books() -> list[bytes]:
     ]
 
 
+def check_index_batch(data: bytes) -> bool:
+    """One encoding per file of shards that were signed ahead."""
+    try:
+        batch = IndexBatch.from_bytes(data)
+    except WalletError:
+        return False
+    assert batch.to_bytes() == data
+    assert batch.next_of(0, -1) == batch.shards[0][0]
+    return True
+
+
+def batches() -> list[bytes]:
+    """Return files of one shard that was signed once and twice, and of two shards."""
+    tree = KeyTree(Secret(bytes(range(64))))
+    content = ShardContent({Scheme.WALLETCLI: Ranges.of(range(3))})
+
+    def signed(number: int, *seqs: int, shards: int = 1) -> tuple[SignedPacket, ...]:
+        said = replace(content, shards=shards if number == 0 else None)
+        return tuple(seal_shard(tree.index_key(number), number, said, seq, fixed_entropy("batch")) for seq in seqs)
+
+    found = [(signed(0, 1),), (signed(0, 1, 9),), (signed(0, 5, shards=2), signed(1, 5))]
+    return [IndexBatch(shards).to_bytes() for shards in found]
+
+
 TARGETS = [
+    Target("index-batch", check_index_batch, batches, 4096),
     Target("wallet-index", check_wallet_index, contents, CONTENT_BYTES),
     Target("index-book", check_index_book, books, 1024),
 ]

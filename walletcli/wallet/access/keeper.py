@@ -52,6 +52,7 @@ from walletcli.wallet.access.statement_policy import check_statement
 from walletcli.wallet.access.watching import new_devices
 from walletcli.wallet.home import Home
 from walletcli.wallet.index import signing as shards
+from walletcli.wallet.index.carried import DRAWER as CARRIED
 from walletcli.wallet.state import transitions
 from walletcli.wallet.state.approvers import Credential
 from walletcli.wallet.state.changes import (
@@ -377,7 +378,8 @@ class Keeper:
         Raises:
             FormatError: ``index-book.*``.
         """
-        return shards.due_s(self._state) if self._seed is not None else None
+        has_index = self._seed is not None or (WALLET_DRAWER, CARRIED) in self._state.drawers
+        return shards.due_s(self._state) if has_index else None
 
     def _hold(self, state: WalletState, index: int, label: str) -> WalletState:
         """Return the state with an identity that the wallet did not hold."""

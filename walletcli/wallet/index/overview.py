@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.keys import Scheme
-from walletcli.errors import InputError, NetworkError, SignerError, UsageError
+from walletcli.errors import InputError, NetworkError, UsageError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.index.book import IndexBook, change_book, read_book
+from walletcli.wallet.index.carried import require_batch
 from walletcli.wallet.index.places import told_of_identities
 from walletcli.wallet.index.signing import shard_key
 from walletcli.wallet.index.writing import plan_index, write_shard
@@ -29,33 +30,41 @@ class ShardView:
     Attributes:
         number: of the shard.
         key: its public key, 32 bytes.
-        identities: how many of this wallet's scheme it listed when it was last written.
+        identities: how many of this wallet's scheme it listed when it was last written; None: only the words tell.
         relays: where it goes.
         stored: where it was found when it was written last.
         written_s: when that was, Unix time in seconds, or None.
         next_s: its next slot, Unix time in seconds.
         fault: code and message of the last try, if that failed.
+        left: how many writes of it are left of what was signed ahead; None where it is signed here.
     """
 
     number: int
     key: bytes
-    identities: int
+    identities: int | None
     relays: tuple[str, ...]
     stored: tuple[str, ...]
     written_s: int | None
     next_s: int
     fault: tuple[str, ...]
+    left: int | None = None
+
+    @property
+    def pk(self) -> str:
+        """The key, as pk:…."""
+        return IdentityId(self.key).pk
 
     def to_json(self) -> dict[str, object]:
         """Return all fields, the key as pk:…."""
         return {
             "shard": self.number,
-            "key": IdentityId(self.key).pk,
+            "key": self.pk,
             "identities": self.identities,
             "relays": list(self.relays),
             "stored": list(self.stored),
             "written_s": self.written_s,
             "next_s": self.next_s,
+            "left": self.left,
             "fault": {"code": self.fault[0], "message": self.fault[1]} if self.fault else None,
         }
 
@@ -92,20 +101,6 @@ class IndexView:
         }
 
 
-def require_seed(session: Session) -> None:
-    """Check that the keys of the index are in this wallet.
-
-    Raises:
-        SignerError: ``wallet.watch-only``.
-    """
-    if session.facts().watch:
-        raise SignerError(
-            "wallet.watch-only",
-            "the wallet index is written where the words are, and this wallet was made without them",
-            "on that machine, connect now and then and run: walletcli sync; else a restore searches without an index",
-        )
-
-
 def show_index(session: Session) -> IndexView:
     """Return how the index stands; a wallet that has none yet plans its first slot.
 
@@ -114,9 +109,7 @@ def show_index(session: Session) -> IndexView:
         FormatError: ``index-book.*``.
         VaultError: ``vault.*``, ``agent.*``.
     """
-    require_seed(session)
-    book = plan_index(session)
-    return _view(session, book)
+    return _view(session, plan_index(session))
 
 
 def set_policy(session: Session, *, is_on: bool) -> IndexView:
@@ -127,7 +120,7 @@ def set_policy(session: Session, *, is_on: bool) -> IndexView:
         FormatError: ``index-book.*``.
         VaultError: ``vault.*``, ``agent.*``.
     """
-    require_seed(session)
+    plan_index(session)
     change_book(session, lambda book: replace(book.planned(time.time()), is_on=is_on))
     return show_index(session)
 
@@ -143,7 +136,7 @@ def publish_index(
     """Write all shards now: what is done at one time is seen to belong together.
 
     Args:
-        session: the open wallet; it holds the seed.
+        session: the open wallet.
         relays: where they go from now on; none: relays of the wallet's list.
         offline: open no connection.
         dialer: opens connections; None: plain TCP.
@@ -155,7 +148,6 @@ def publish_index(
         SignerError: ``wallet.watch-only``.
         FormatError, VerificationError, ShortPublishError: as `write_shard`.
     """
-    require_seed(session)
     if offline:
         raise NetworkError("network.offline", "the index cannot be written offline", "leave out --offline")
     book = plan_index(session)
@@ -166,7 +158,7 @@ def publish_index(
         progress(f"writing shard {number} of the wallet index")
         book = write_shard(session, number, relays, dialer=dialer)
         number += 1
-    if len(book.shards) > 1:  # shard 0 tells of the others once they are there
+    if len(book.shards) > 1 and not session.facts().watch:  # shard 0 tells of the others once they are there
         write_shard(session, 0, relays, dialer=dialer)
     return show_index(session)
 
@@ -188,7 +180,9 @@ def slot_of(session: Session, public_key: bytes) -> int | None:
     wallet = session.snapshot().wallet
     index = next((view.index for view in wallet.identities if view.public_key == public_key), None)
     scheme = Scheme(wallet.scheme)
-    if book is None or not book.is_on or index is None or any(index in shard.said.of(scheme) for shard in book.shards):
+    if book is None or not book.is_on or index is None or wallet.watch:
+        return None
+    if any(index in shard.said.of(scheme) for shard in book.shards):
         return None
     planned = [shard.next_s for shard in book.shards if index in shard.content.of(scheme)]
     return (planned or [shard.next_s for shard in book.shards])[0]
@@ -200,23 +194,27 @@ def _scheme(session: Session) -> Scheme:
 
 def _view(session: Session, book: IndexBook) -> IndexView:
     scheme = _scheme(session)
+    batch = require_batch(session) if session.facts().watch else None
     shards = tuple(
         ShardView(
             number,
             shard_key(session, number),
-            len(shard.said.of(scheme)),
+            len(shard.said.of(scheme)) if batch is None else None,
             shard.relays,
             shard.stored,
             shard.written_s,
             shard.next_s,
             shard.fault,
+            batch.left_of(number, shard.seq if shard.seq is not None else -1) if batch is not None else None,
         )
         for number, shard in enumerate(book.shards)
     )
     identities = session.snapshot().wallet.identities
     said = [shard.said.of(scheme) for shard in book.shards]
     waiting = tuple(
-        view.label for view in identities if view.record is not None and not any(view.index in part for part in said)
+        view.label
+        for view in identities
+        if batch is None and view.record is not None and not any(view.index in part for part in said)
     )
     return IndexView(book.is_on, shards, waiting, tuple(_links(session, book)))
 

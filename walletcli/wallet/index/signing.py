@@ -16,6 +16,7 @@ from walletcli.core.wallet_index import ShardContent, open_shard, seal_shard
 from walletcli.errors import InputError
 from walletcli.wallet.access import wire
 from walletcli.wallet.index.book import DRAWER, IndexBook
+from walletcli.wallet.index.carried import require_batch
 from walletcli.wallet.state.wallet_state import WALLET_DRAWER, WalletState
 
 if TYPE_CHECKING:
@@ -86,11 +87,14 @@ def due_s(state: WalletState) -> int | None:
 
 
 def shard_key(session: Session, number: int) -> bytes:
-    """Return the public key of a shard, 32 bytes.
+    """Return the public key of a shard, 32 bytes; a wallet without words knows those that it carries.
 
     Raises:
         SignerError: ``wallet.watch-only``.
+        FormatError, VerificationError: as `read_batch`.
     """
+    if session.facts().watch:
+        return require_batch(session).keys[number]
     key, _ = cast("list[object]", session.ask(wire.OPEN_SHARD, number, None))
     return cast("bytes", key)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,7 +15,9 @@ from walletcli.client import publish as client
 from walletcli.client.link import TIMEOUT_S
 from walletcli.client.resolve import ask_relays
 from walletcli.core.identity_id import IdentityId
+from walletcli.core.index_batch import IndexBatch
 from walletcli.core.keys import Scheme
+from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
 from walletcli.core.wallet_index import NOTHING, Ranges, ShardContent
 from walletcli.errors import FormatError, InputError, NetworkError, VerificationError, WalletError
@@ -23,7 +25,8 @@ from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Progress, silent
-from walletcli.wallet.index.book import EVERY, IndexBook, change_book
+from walletcli.wallet.index import carried
+from walletcli.wallet.index.book import EVERY, NO_CONTENT, IndexBook, change_book
 from walletcli.wallet.index.places import allowed_relays, choose, told_of_identities
 from walletcli.wallet.index.signing import open_with, shard_key, sign_with
 from walletcli.wallet.memory import WalletMemory
@@ -60,14 +63,25 @@ class IndexVisit:
         }
 
 
+def has_index(session: Session) -> bool:
+    """Tell whether the open wallet writes an index: it signs it, or carries one that was signed ahead."""
+    return not session.facts().watch or session.drawer(None, carried.DRAWER) is not None
+
+
 def plan_index(session: Session) -> IndexBook:
     """Give each shard a slot, and each identity that has a record a shard.
+
+    A wallet without words gives slots to the shards that it carries, whatever those list.
 
     Raises:
         VaultError: ``vault.*``, ``agent.*``.
         FormatError: ``index-book.*``.
         InputError: ``wallet-index.full``.
+        SignerError: ``wallet.watch-only`` where nothing is carried.
     """
+    if session.facts().watch:
+        count = len(carried.require_batch(session).keys)
+        return change_book(session, lambda before: before.with_shards(count, time.time()).planned(time.time()))
     return change_book(session, lambda before: with_identities(session, before.planned(time.time())))
 
 
@@ -81,7 +95,7 @@ def keep_index(
     """Plan the slots of the index, and write the shard that is due; one at a time, for two at once are one owner's.
 
     Args:
-        session: the open wallet; it holds the seed.
+        session: the open wallet.
         dialer: opens connections; None: plain TCP.
         progress: takes a line per step.
         timeout_s: how long a call to a relay may take, in seconds.
@@ -125,7 +139,7 @@ def write_shard(
     """Write a shard now, and draw its next slot.
 
     Args:
-        session: the open wallet; it holds the seed.
+        session: the open wallet; it holds the seed, or carries the shard.
         number: of the shard.
         relays: where it goes from now on; none: as `choose` says.
         dialer: opens connections; None: plain TCP.
@@ -135,20 +149,26 @@ def write_shard(
         What is known of the index now.
 
     Raises:
-        NetworkError: ``wallet-index.no-relay``, ``wallet-index.unreachable``, ``network.offline``.
+        NetworkError: ``wallet-index.no-relay``, ``wallet-index.unreachable``, ``network.offline``;
+            ``wallet-index.used-up`` where nothing is carried any more.
         ShortPublishError: ``publish.short``.
         FormatError: ``wallet-index.unknown-version``: a newer program has written it.
-        VerificationError: ``publish.newer-exists`` if somebody keeps writing it.
+        VerificationError: ``publish.newer-exists`` if somebody keeps writing it; ``wallet-index.elsewhere`` if somebody
+            else has written what is only carried here.
         VaultError: ``vault.*``, ``agent.*``.
     """
     route = dialer if dialer is not None else dialer_for(offline=False)
     key = shard_key(session, number)
     chosen = _targets(session, number, relays)
     memory = WalletMemory(session.snapshot().wallet)
+    batch = carried.require_batch(session) if session.facts().watch else None
     for attempt in range(MAX_ATTEMPTS):
-        seen, above = _seen(session, number, key, chosen, route, memory, timeout_s)
-        content = _joined(session, number, seen)
-        packet = sign_with(session, number, content, above)
+        packets = _shown(key, chosen, route, memory, timeout_s)
+        if batch is not None:
+            packet, content = _next_carried(session, batch, number, packets), NO_CONTENT
+        else:
+            content = _joined(session, number, _opened(session, number, packets))
+            packet = sign_with(session, number, content, max(packets, default=-1))
         try:
             stored = client.publish(
                 Record(packet, None),
@@ -170,7 +190,9 @@ def write_shard(
     def written(book: IndexBook) -> IndexBook:
         now_s = time.time()
         next_s, shard = int(now_s + EVERY.draw()), book.shards[number]
-        shard = replace(shard, said=said, next_s=next_s, written_s=int(now_s), relays=names, stored=stored.relays)
+        seq = max(packet.seq, shard.seq if shard.seq is not None else -1)
+        shard = replace(shard, said=said, seq=seq, next_s=next_s, written_s=int(now_s))
+        shard = replace(shard, relays=names, stored=stored.relays)
         return book.put(number, replace(shard, fault=()))
 
     return change_book(session, written)
@@ -187,19 +209,22 @@ def _targets(session: Session, number: int, relays: Sequence[str]) -> list[NodeA
     return list(dict.fromkeys(NodeAddress.from_relay_text(text) for text in names))
 
 
-def _seen(
-    session: Session,
-    number: int,
-    key: bytes,
-    relays: Sequence[NodeAddress],
-    dialer: Dialer,
-    memory: WalletMemory,
-    timeout_s: float,
-) -> tuple[list[ShardContent], int]:
-    """Return what relays have of a shard, newest first, and the highest `seq` among it (-1: nothing).
+def _next_carried(session: Session, batch: IndexBatch, number: int, seen: Mapping[int, SignedPacket]) -> SignedPacket:
+    """Return what is written next of what was signed ahead; where there is nothing, the slot is over all the same."""
+    book = change_book(session, lambda before: before.planned(time.time()))
+    last = book.shards[number].seq
+    try:
+        return carried.next_carried(batch, number, last if last is not None else -1, seen)
+    except (NetworkError, VerificationError):
+        next_s = int(time.time() + EVERY.draw())
+        change_book(session, lambda now: now.put(number, replace(now.shards[number], next_s=next_s)))
+        raise
 
-    What was signed with its key and is no shard is written over.
-    """
+
+def _shown(
+    key: bytes, relays: Sequence[NodeAddress], dialer: Dialer, memory: WalletMemory, timeout_s: float
+) -> dict[int, SignedPacket]:
+    """Return what relays have of a shard, by `seq`."""
     who = IdentityId(key)
     answers, _ = ask_relays(who, relays, dialer=dialer, memory=memory, for_identity=who.did, timeout_s=timeout_s)
     if all(answer.error is not None and answer.packet is None for answer in answers):
@@ -210,7 +235,11 @@ def _seen(
         raise NetworkError(
             "wallet-index.unreachable", f"no relay of the wallet index answers: {why}", "try again later"
         )
-    packets = {answer.packet.seq: answer.packet for answer in answers if answer.packet is not None}
+    return {answer.packet.seq: answer.packet for answer in answers if answer.packet is not None}
+
+
+def _opened(session: Session, number: int, packets: Mapping[int, SignedPacket]) -> list[ShardContent]:
+    """Return what packets of a shard say, newest first; what is no shard, though its key signed it, is written over."""
     found = []
     for seq in sorted(packets, reverse=True):
         try:
@@ -218,7 +247,7 @@ def _seen(
         except (FormatError, VerificationError) as error:
             if error.code not in _NOT_OURS and not error.code.startswith("cbor."):
                 raise
-    return found, max(packets, default=-1)
+    return found
 
 
 def _joined(session: Session, number: int, seen: Sequence[ShardContent]) -> ShardContent:

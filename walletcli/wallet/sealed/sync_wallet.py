@@ -10,13 +10,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from walletcli.errors import FormatError, InputError, PartialError, WalletError
+from walletcli.errors import FormatError, InputError, PartialError, VerificationError, WalletError
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.waited import session_after
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.index.book import IndexBook
-from walletcli.wallet.index.writing import IndexVisit, keep_index, plan_index
+from walletcli.wallet.index.writing import IndexVisit, has_index, keep_index, plan_index
 from walletcli.wallet.keepalive.run import keep_due_contacts
 from walletcli.wallet.pacing import DEFAULT_SPREAD_S, Pause, random_waits
 from walletcli.wallet.sealed.sync import SyncReport, SyncWish, sync_identity
@@ -94,7 +94,7 @@ def sync_wallet(
     wallet = session.snapshot().wallet
     chosen = [find(wallet, who) for who in whom] or [item for item in wallet.identities if _takes_part(item)]
     visits: list[IdentityView | None] = list({item.index: item for item in chosen}.values())
-    visit = _planned_index(session) if not whom and not wallet.watch else None
+    visit = _planned_index(session) if not whom and has_index(session) else None
     if visit is not None and not offline and visit.book.due(time.time()) is not None:
         visits.append(None)
     order = sorted(visits, key=lambda _: os.urandom(16))
@@ -121,7 +121,7 @@ def _planned_index(session: Session) -> IndexVisit:
     """Plan the index; that it cannot be planned keeps no identity from being brought in step."""
     try:
         return IndexVisit(plan_index(session))
-    except (FormatError, InputError) as error:
+    except (FormatError, InputError, VerificationError) as error:
         return IndexVisit(IndexBook(is_on=False), None, error)
 
 
