@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cli.conftest import FAST_KDF, Answer
-from tests.conftest import NodeProcess, Run
+from tests.cli.conftest import Answer
+from tests.conftest import FAST_KDF, NodeProcess, Run
 
 Cli = Callable[..., Run]
 Password = tuple[str, str]
