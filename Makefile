@@ -28,7 +28,7 @@ demo: $(VENV)/.package  ## the four stories for real, and a DHT that outlives th
 	@$(BIN)/python -m scripts.demo
 
 .PHONY: test
-test: $(VENV)/.dev $(WORK)/.system peers  ## run the tests
+test: $(VENV)/.dev $(WORK)/.system $(WORK)/.speculos peers  ## run the tests
 	@mkdir -p $(WORK)
 	@status=0; $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) 2>&1 | tee $(WORK)/pytest.txt || status=$$?; \
 	tail -n 1 $(WORK)/pytest.txt > $(WORK)/pytest-summary.txt; exit $$status
@@ -78,6 +78,7 @@ lock: $(VENV)/.dev  ## compile the lock files from pyproject.toml and requiremen
 	$(BIN)/pip-compile $(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(BIN)/pip-compile $(COMPILE) -c requirements/runtime.txt requirements/build.in -o requirements/build.txt
 	$(BIN)/pip-compile $(COMPILE) -c requirements/runtime.txt -c requirements/build.txt pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(BIN)/pip-compile $(COMPILE) requirements/speculos.in -o requirements/speculos.txt
 
 COMPILE := --quiet --no-strip-extras --allow-unsafe --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-trusted-host --no-emit-find-links --no-emit-options
@@ -123,6 +124,11 @@ $(WORK)/.system: scripts/setup-system.sh
 $(WORK)/.system-hid: scripts/setup-system.sh
 	@mkdir -p $(WORK)
 	@scripts/setup-system.sh --hid
+	@touch $@
+
+# The emulator of Ledger's maker, in an environment of its own.
+$(WORK)/.speculos: requirements/speculos.txt scripts/setup-speculos.sh | $(VENV)/.dev $(WORK)/.system
+	@scripts/setup-speculos.sh
 	@touch $@
 
 # What comes from npm, from its lock files: independent peers for the tests, and what benchmarks compare with.
