@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.vault.parts import KeysInMemory, keyring, password
-from walletcli.errors import StorageError, UsageError, VaultError
+from walletcli.errors import FormatError, StorageError, UsageError, VaultError
 from walletcli.vault.factors import KeyringFactor
 from walletcli.vault.file import Vault
-from walletcli.vault.slots import SlotInfo
+from walletcli.vault.slots import SEALED_DATA_KEY_BYTES, WRAPPED_SLOT_KEY_BYTES, FactorRecord, Slot, SlotInfo
 
 DAY_S = 86_400
 
@@ -248,3 +249,27 @@ def test_without_hard_links_the_state_before_is_a_copy(vault: Vault, monkeypatch
     vault.write(b"second")
     assert vault.previous_path.read_bytes() == before
     assert vault.read() == b"second"
+
+
+def factor(number: int) -> FactorRecord:
+    return FactorRecord("later", {1: number})
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_a_slot_has_one_to_four_factors(count: int) -> None:
+    """One without any would open for everybody."""
+    parts = (tuple(map(factor, range(count))), bytes(WRAPPED_SLOT_KEY_BYTES), bytes(SEALED_DATA_KEY_BYTES))
+    with pytest.raises(FormatError, match="factors"):
+        Slot(1, 20_000, *parts)
+    good = Slot(1, 20_000, (factor(1),), *parts[1:]).to_value()
+    value: Any = {**good, 3: [item.to_value() for item in parts[0]]}
+    with pytest.raises(FormatError) as refused:
+        Slot.from_value(value)
+    assert refused.value.code == "slot.malformed"
+
+
+@pytest.mark.parametrize("value", [True, False, 1.5, None, [1], -1, 1 << 64])
+def test_a_parameter_is_a_number_bytes_or_text(value: Any) -> None:
+    with pytest.raises(FormatError) as refused:
+        FactorRecord.from_value(["later", {1: value}])
+    assert refused.value.code == "slot.malformed"
