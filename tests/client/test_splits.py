@@ -119,6 +119,40 @@ def approved(found: Record, key: SoftKey) -> Record:
     return found.with_approvals(DocumentApprovals((key.approve(found.document),)))
 
 
+GUARDED = record(seq=100, approvers=approvers(ONE))
+LATER = record(seq=200, approvers=approvers(ONE), profile={"name": "the stolen device is out"})
+THIEFS = {
+    "beside what is remembered": [record(seq=100, approvers=approvers(ONE), profile={"name": "thief"})],
+    "beside it, with other approvers": [record(seq=100, approvers=approvers(TWO))],
+    "two of the thief's own": [record(seq=150, profile={"name": name}) for name in ("one", "other")],
+    "after what the owner approved": [record(seq=300, profile={"name": name}) for name in ("one", "other")],
+}
+
+
+@pytest.mark.parametrize("day", [20_000, 20_400])
+@pytest.mark.parametrize("name", THIEFS)
+def test_a_thief_of_the_root_keeps_nobody_who_knows_the_approvers_from_what_they_approve(name: str, day: int) -> None:
+    """Without that, a relay that shows one contact a split has them keep the device that was revoked."""
+    memory = FreshnessMap()
+    memory.put(ALICE.public_key, Seen.of(GUARDED))
+    for _ in range(2):
+        choice = choose(ALICE, [answer(item) for item in (GUARDED, *THIEFS[name])], memory, 20_000)
+        assert choice.record == GUARDED
+    assert choose(ALICE, [answer(LATER), *map(answer, THIEFS[name])], memory, 20_000).record == GUARDED
+    if name == "after what the owner approved" and day > 20_000:
+        return  # these change the approvers, and the delay is over: they may be followed, were it not for the split
+    good = approved(LATER, ONE)
+    assert choose(ALICE, [answer(good), *map(answer, THIEFS[name])], memory, day).record == good
+    refuse_split(good, memory, "the node")
+
+
+def test_two_states_with_one_seq_that_the_approvers_have_approved_are_a_split_all_the_same() -> None:
+    memory = FreshnessMap()
+    memory.put(ALICE.public_key, Seen.of(GUARDED))
+    sides = [record(seq=150, approvers=approvers(ONE), profile={"name": name}) for name in ("left", "right")]
+    assert choose(ALICE, [answer(approved(side, ONE)) for side in sides], memory, 20_000).record == GUARDED
+
+
 def test_a_packet_without_a_document_is_a_side_that_can_be_healed() -> None:
     packet = foreign_packet(seq=100)
     memory = FreshnessMap()

@@ -73,6 +73,21 @@ def check_approved(seen: Seen | None, record: Record, today: int) -> None:
             raise NotApprovedError(error.message, waiting, last_day) from error
 
 
+def is_approved(seen: Seen | None, record: Record) -> bool:
+    """Tell whether a state comes after the remembered one, and the approvers who are remembered have approved it.
+
+    Then no split holds it up that whoever has the root alone can make: none of its sides is approved.
+    """
+    known, document = known_document(seen), record.document
+    if known is None or document is None or document.seq <= known.seq:
+        return False
+    try:
+        check_follows(known, document, record.beside)
+    except VerificationError:
+        return False
+    return True
+
+
 def check_remembered(memory: Freshness | None, record: Record, today: int) -> None:
     """Check as `check_approved` against what is remembered, and remember the first sight of a change of approvers.
 

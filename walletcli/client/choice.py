@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from walletcli.client.answers import Answer, State, states
-from walletcli.client.approved import NotApprovedError, best_beside, check_approved
+from walletcli.client.approved import NotApprovedError, best_beside, check_approved, is_approved
 from walletcli.client.freshness import Freshness, Seen, Waiting
 from walletcli.client.resolution import FreshnessCheck, Outcome, SourceReport
 from walletcli.client.splits import SplitError, find_splits, keep_splits
@@ -150,8 +150,17 @@ class Choice:
         return Record.verified(newest.packet, None)
 
     def _heals_all(self, state: State) -> bool:
-        """Whether a state comes after every split and its document names both sides of each."""
-        return all(split.is_healed_by(state.record) for split in self.splits)
+        """Whether a state comes after every split and its document names both sides of each; or it is approved.
+
+        Of several approved ones with one `seq` none is followed.
+        """
+        if not self._is_approved(state):
+            return all(split.is_healed_by(state.record) for split in self.splits)
+        at_seq = [other for other in self._candidates if other.packet.seq == state.packet.seq]
+        return len({other.packet.document_hash for other in at_seq if self._is_approved(other)}) == 1
+
+    def _is_approved(self, state: State) -> bool:
+        return state.record is not None and is_approved(self._seen, state.record)
 
     def _keep_or_refuse(self) -> Record:
         """Stay at the remembered state in front of a split, wherever that state can be had."""

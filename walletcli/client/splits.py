@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from walletcli.client.approved import is_approved
 from walletcli.client.freshness import Freshness, Seen
 from walletcli.core.approvals import check_follows
 from walletcli.core.document import Document
@@ -176,6 +177,8 @@ def proofs_of_states(states: Iterable[Shown], known: Record | None = None) -> tu
 def refuse_split(record: Record, memory: Freshness | None, whose: str) -> None:
     """Refuse a record that is a side of a split, or comes after an open one and does not heal it; keep the proof.
 
+    One that remembered approvers have approved is not refused: splits are made with the root alone.
+
     Args:
         record: verified, at or above the remembered `seq`.
         memory: what is remembered; None: nothing is.
@@ -193,7 +196,7 @@ def refuse_split(record: Record, memory: Freshness | None, whose: str) -> None:
     keep_splits(memory, [proof for split in splits for proof in split.proofs])
     if seen is not None and (seen.seq, seen.document_hash) == (record.packet.seq, record.packet.document_hash):
         return
-    if not all(split.is_healed_by(record) for split in splits):
+    if not all(split.is_healed_by(record) for split in splits) and not is_approved(seen, record):
         raise SplitError(
             f"{whose} has signed two states with one seq",
             "its key may be in two hands: ask its owner over another channel, and trust neither state",

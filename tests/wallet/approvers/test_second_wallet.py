@@ -12,6 +12,7 @@ from tests.wallet.parts import WORDS, HonestRelay, opened, restored_home
 from tests.wallet.recovery.parts import signed, tree_of
 from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.document import Document
+from walletcli.core.equivocation import Side, proofs_among
 from walletcli.core.record import Record
 from walletcli.errors import WalletError
 from walletcli.wallet.access.session import Session
@@ -20,7 +21,8 @@ from walletcli.wallet.identities import create_identity, set_attribute
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.resolve import resolve_identity
 from walletcli.wallet.state.approvers import ApproverPlan
-from walletcli.wallet.state.changes import SetApprovers
+from walletcli.wallet.state.changes import KeepSplits, SetApprovers
+from walletcli.wallet.state.kept_splits import KeptSplit
 
 
 @pytest.fixture
@@ -88,3 +90,22 @@ def test_a_migration_that_the_approvers_approved_is_taken_over(second: Session, 
     after = document_of(second)
     assert after.bindings == moved.bindings
     assert after.previous == moved.hash
+
+
+@pytest.mark.parametrize("ahead", [0, 1 << 61], ids=["that could be healed", "that nothing can come after"])
+def test_a_split_of_the_thiefs_keeps_an_owner_with_approvers_from_nothing_for_ever(
+    second: Session, relay: HonestRelay, ahead: int
+) -> None:
+    before = document_of(second)
+    root = tree_of(WORDS).root(0)
+    sides = [replace(before, seq=before.seq + ahead, previous=before.hash, profile={"name": name}) for name in "ab"]
+    kept = proofs_among([Side(signed(root, side).packet) for side in sides])
+    second.apply(KeepSplits(tuple(KeptSplit.of(proof).proof for proof in kept)))
+    set_attribute(second, "alice", "name", "Alice")
+    if not ahead:
+        with pytest.raises(WalletError) as refused:
+            publish_identity(second, "alice", [relay.url])
+        assert refused.value.code == "publish.split"
+        return
+    publish_identity(second, "alice", [relay.url], on_top=True)
+    assert document_of(second).profile == {"name": "Alice"}

@@ -5,12 +5,13 @@ Spec: docs/spec/equivocation.md, "Healing".
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from walletcli.core.equivocation import EquivocationProof, named_in, open_proofs
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import VerificationError
-from walletcli.wallet.state.draft import last_document
+from walletcli.wallet.state.draft import highest_to_follow, last_document
 from walletcli.wallet.state.kept_splits import MAX_HEALED
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import WalletView
@@ -74,14 +75,17 @@ def refuse_open_split(wallet: WalletView, index: int) -> None:
     """Refuse to go on with an identity that is split, unless its next record heals that.
 
     An identity whose owner gives it up because it is split again and again ends all the same: for those who did not see
-    the last splits.
+    the last splits. A split so far ahead of the clock that none can come after it holds up nobody who knows approvers,
+    and so not the owner who has some.
 
     Raises:
         VerificationError: ``publish.split``.
     """
     identity = wallet.by_index(index)
-    found = [split for split in splits_of(wallet, identity) if not split.is_decided]
     last = last_document(identity)
+    found = [split for split in splits_of(wallet, identity) if not split.is_decided]
+    if last is not None and last.approvers is not None:
+        found = [split for split in found if split.proof.seq <= highest_to_follow(time.time())]
     healed = {*(last.healed if last is not None else ()), *((item.first, item.second) for item in identity.healing)}
     ends_anyway = identity.retired is not None and len(healed) >= MAX_HEALED
     if found and not ends_anyway:

@@ -185,9 +185,14 @@ def _security_keys(
 def _last_seq(previous: Document | None, identity: IdentityView, above_seq: int | None, now_s: float) -> int | None:
     """Return the highest `seq` that the next document has to be above: the last one's, of what it heals or beats."""
     known = [previous.seq] if previous is not None else []
-    if above_seq is not None and above_seq <= int((now_s + _DAY_S) * 1_000_000) - SEQ_JUMP:
+    if above_seq is not None and above_seq <= highest_to_follow(now_s):
         known.append(above_seq)
     return max([*known, *(item.seq for item in identity.healing)], default=None)
+
+
+def highest_to_follow(now_s: float) -> int:
+    """Return the highest `seq` above which another one can be drawn that lies no more than a day ahead of the clock."""
+    return int((now_s + _DAY_S) * 1_000_000) - SEQ_JUMP
 
 
 def next_approvers(previous: Document | None, identity: IdentityView) -> Approvers | None:
