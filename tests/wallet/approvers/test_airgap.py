@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.core.approving import ONE
 from tests.hid.in_process import InProcess
-from tests.wallet.airgap.parts import TREE, Machines, here
+from tests.wallet.airgap.parts import TREE, Machines, forged, here
 from tests.wallet.approvers.parts import People
 from tests.wallet.test_security_keys import Prompts, Shelf
-from walletcli.core.approvals import check_follows
+from walletcli.core.approvals import DocumentApprovals, check_follows
+from walletcli.core.document import Document
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record, packet_value
@@ -178,6 +180,36 @@ def test_keys_that_are_lost_are_left_out_after_a_question(alice: Machines, shelf
     document = record_of(alice).document
     assert document is not None
     assert document.approvers is None
+
+
+FALSE: dict[str, DocumentApprovals | None] = {
+    "none": None,
+    "an empty list": DocumentApprovals(()),
+    "a stranger's": DocumentApprovals((ONE.approve(Document(bytes(31) + b"\1", 5)),)),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in FALSE if name != "none"])
+def test_a_response_with_false_approvals_is_not_taken_over(alice: Machines, name: str) -> None:
+    """The root signs it all the same: that the approvers agree is for this side to see."""
+    before = change(alice)
+    answer, path = alice.approve(alice.ask().path), alice.path()
+    Path(path).write_bytes(forged(answer, lambda one: replace(one, beside=FALSE[name])))
+    assert refusal(lambda: alice.apply(path)) == "response.not-approved"
+    assert record_of(alice) == before
+    alice.apply(answer)
+
+
+@pytest.mark.parametrize("name", FALSE)
+def test_an_enrolment_with_false_approvals_is_not_taken_over(alice: Machines, name: str) -> None:
+    laptop = alice.new_watch("laptop")
+    with here(laptop) as session:
+        did = IdentityId(record_of(alice).packet.public_key).did
+        made = ask_to_enrol(session, did, alice.path(), record=record_of(alice))
+    answer, path = alice.approve(made.path), alice.path()
+    Path(path).write_bytes(forged(answer, lambda one: replace(one, beside=FALSE[name])))
+    assert refusal(lambda: alice.apply(path, laptop)) == "response.not-approved"
+    alice.apply(answer, laptop)
 
 
 def thiefs(machines: Machines, seq: int, **fields: Any) -> str:
