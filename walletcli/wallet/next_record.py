@@ -23,7 +23,7 @@ from walletcli.wallet.memory import WalletMemory
 from walletcli.wallet.splits.healing import raise_healing
 from walletcli.wallet.splits.own import refuse_open_split
 from walletcli.wallet.state.changes import Adopt
-from walletcli.wallet.state.draft import needs_document, next_document
+from walletcli.wallet.state.draft import needs_document, next_document, says_the_same
 from walletcli.wallet.state.sections import context, shared_context
 from walletcli.wallet.state.view import IdentityView
 from walletcli.wallet.state.wallet_view import Snapshot
@@ -244,10 +244,11 @@ def _signed(
             return Record.from_bytes(identity.record), False
         refuse_open_split(snapshot.wallet, index)
         progress(f"signing the record of {identity.label}")
-        document = waiting_document(session, identity, above_seq)
-        if document is None:
-            sections = _foreign_sections(session, identity)
-            document = next_document(identity, sections, time.time(), os.urandom, above_seq)
+        sections = _foreign_sections(session, identity)
+        fresh = next_document(identity, sections, time.time(), os.urandom, above_seq)
+        waiting = waiting_document(session, identity, above_seq)
+        is_ours = waiting is not None and says_the_same(waiting, fresh) and _is_readable(session, identity, waiting)
+        document = waiting if waiting is not None and is_ours else fresh
         try:
             return _approved_and_signed(session, identity, document, progress, is_patient=is_patient), True
         except VaultError as error:
@@ -289,6 +290,11 @@ def _foreign_sections(session: Session, identity: IdentityView) -> tuple[bytes, 
         if not any(_opens(session, identity, section, own) for own in (context, shared_context)):
             foreign.append(section)
     return tuple(foreign)
+
+
+def _is_readable(session: Session, identity: IdentityView, document: Document) -> bool:
+    """Tell whether the owner's section is there and opens: without it the words would bring back less."""
+    return any(_opens(session, identity, section, context) for section in document.sections)
 
 
 def _opens(session: Session, identity: IdentityView, section: bytes, own: Callable[[bytes], bytes]) -> bool:

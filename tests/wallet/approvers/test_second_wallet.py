@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,12 +19,15 @@ from walletcli.core.equivocation import Side, proofs_among
 from walletcli.core.record import Record
 from walletcli.errors import WalletError
 from walletcli.wallet.access.session import Session
+from walletcli.wallet.airgap.waiting import change_book
 from walletcli.wallet.approvers import gathering
+from walletcli.wallet.approvers.gathering import Keeper, waiting_document
 from walletcli.wallet.identities import create_identity, set_attribute
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.resolve import resolve_identity
-from walletcli.wallet.state.approvers import ApproverPlan
+from walletcli.wallet.state.approvers import ApproverPlan, Credential
 from walletcli.wallet.state.changes import KeepSplits, SetApprovers
+from walletcli.wallet.state.draft import next_document
 from walletcli.wallet.state.kept_splits import KeptSplit
 
 
@@ -109,3 +115,31 @@ def test_a_split_of_the_thiefs_keeps_an_owner_with_approvers_from_nothing_for_ev
         return
     publish_identity(second, "alice", [relay.url], on_top=True)
     assert document_of(second).profile == {"name": "Alice"}
+
+
+@pytest.mark.parametrize("planted", ["a binding", "another profile", "no sealed sections", "a device less"])
+def test_what_a_program_left_waiting_for_approval_is_not_signed_in_place_of_what_was_decided(
+    second: Session, relay: HonestRelay, planted: str
+) -> None:
+    """Whoever can write into the vault's drawers waits for the owner's next touch."""
+    set_attribute(second, "alice", "name", "Alice")
+    identity = second.snapshot().wallet.by_index(0)
+    assert identity.record is not None
+    last = Record.from_bytes(identity.record)
+    good = next_document(identity, (), time.time(), os.urandom)
+    fields: dict[str, Any] = {
+        "a binding": {"bindings": (b"another provider's grant",)},
+        "another profile": {"profile": {"name": "Mallory"}},
+        "no sealed sections": {"sections": ()},
+        "a device less": {"delegations": ()},
+    }[planted]
+    planted_document = replace(good, **fields)
+    asked = replace(identity, credentials=(Credential(ONE.public_key, b"id", "one"),))
+    change_book(second, lambda book: (Keeper(second, asked, last, planted_document).begun(book), ()))
+    assert waiting_document(second, identity) == planted_document
+    publish_identity(second, "alice", [relay.url])
+    signed_document = document_of(second)
+    assert signed_document.hash != planted_document.hash
+    assert (signed_document.bindings, signed_document.profile) == ((), {"name": "Alice"})
+    assert signed_document.sections
+    assert signed_document.delegations

@@ -20,7 +20,7 @@ from walletcli.core.relation import Relation
 from walletcli.core.sealed import unseal
 from walletcli.core.short_record import to_short
 from walletcli.errors import FormatError, InputError, NetworkError, VerificationError, WalletError
-from walletcli.wallet.contacts import importing
+from walletcli.wallet.contacts import exporting, importing
 from walletcli.wallet.contacts.adding import add_contact, introduction_from
 from walletcli.wallet.contacts.book import save_book
 from walletcli.wallet.contacts.contact import Contact, HeldCard, HeldRelation
@@ -91,6 +91,17 @@ def test_an_export_to_oneself_brings_everything_back(owner: Owner, tmp_path: Pat
     assert after.card is not None
     assert before.card is not None
     assert after.card.data == before.card.data
+
+
+def test_what_a_program_left_waiting_is_not_exported_in_place_of_what_was_asked_for(
+    owner: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ContactExport(owner.identity.public_key, TODAY, bytes(16), ()).to_payload()
+    planted = owner.session.sign_statement(owner.identity.index, ContactExport.TYP, other)
+    monkeypatch.setattr(exporting, "waiting_export", lambda *_: planted)
+    export(owner, tmp_path / "list")
+    emptied(owner)
+    assert take(owner, tmp_path / "list", offline=True).added == 1
 
 
 def compare(owner: Owner, *, compared: bool = True) -> None:

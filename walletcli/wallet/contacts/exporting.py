@@ -15,7 +15,7 @@ from enum import StrEnum
 from walletcli.core import cbor
 from walletcli.core.approval import in_order
 from walletcli.core.cbor import Value
-from walletcli.core.contact_export import NONCE_BYTES, ContactExport, Entry
+from walletcli.core.contact_export import NONCE_BYTES, ContactExport, Entry, verify_export
 from walletcli.core.export_file import OpenExport
 from walletcli.core.sealed import MAX_RECIPIENTS
 from walletcli.core.short_record import to_short
@@ -211,9 +211,15 @@ def _signed(
         )
     context = _context(payload, recipients)
     export = waiting_export(session, identity, context)
-    if export is None:
+    if export is None or not _lists_the_same(export, payload):
         export = session.sign_statement(identity.index, ContactExport.TYP, payload)
     return _approved(session, identity, export, context, recipients, progress), export
+
+
+def _lists_the_same(export: bytes, payload: bytes) -> bool:
+    """Tell whether an export that waited, where programs of the user could write, names what is to be exported."""
+    waited, wanted = verify_export(export)[0], ContactExport.from_payload(payload)
+    return (waited.identity, waited.entries) == (wanted.identity, wanted.entries)
 
 
 def _context(payload: bytes, recipients: Sequence[bytes]) -> bytes:

@@ -151,6 +151,21 @@ def next_document(
     )  # fmt: skip
 
 
+def says_the_same(document: Document, fresh: Document) -> bool:
+    """Tell whether a document that was drafted before says what the wallet says now; only whoever drafts can know.
+
+    `seq`, the days of delegations and what is sealed differ from draft to draft.
+
+    Args:
+        document: as it waited, wherever that was.
+        fresh: drafted now.
+    """
+    devices, now = ([(item.signing_key, item.sealing_key, item.powers) for item in one.delegations]
+                    for one in (document, fresh))  # fmt: skip
+    alike = replace(document, seq=fresh.seq, delegations=fresh.delegations, sections=fresh.sections)
+    return alike == fresh and devices == now and len(document.sections) == len(fresh.sections)
+
+
 def _device_keys(
     previous: Document, identity: IdentityView, delegations: Sequence[Delegation]
 ) -> Mapping[int | str, Value]:
