@@ -33,7 +33,7 @@ from walletcli.wallet.airgap.book import Context, End, RequestBook, Waiting
 from walletcli.wallet.airgap.record_files import check_record_file
 from walletcli.wallet.airgap.review import KINDS, request_json
 from walletcli.wallet.airgap.waiting import answered_request, change_book, read_book, require_watch
-from walletcli.wallet.approvers.gathering import approvals_of
+from walletcli.wallet.approvers.gathering import approvals_of, signed_of
 from walletcli.wallet.contacts.cards import own_record
 from walletcli.wallet.contacts.exporting import seal_own_export
 from walletcli.wallet.files import read_file, write_file
@@ -147,6 +147,9 @@ def apply_response(session: Session, path: str, out: str | None = None) -> Appli
 
     change_book(session, answered)
     waiting, found = taken[0]
+    for item in (waiting.request.item(answer.response.item) for answer in found):
+        if isinstance(item, PublishItem):
+            signed_of(session, item.identity, item.document.hash)
     return _told(session, waiting, found, statements)
 
 

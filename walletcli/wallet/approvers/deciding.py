@@ -8,12 +8,14 @@ Spec: docs/spec/approval.md, "Making".
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from walletcli.core.document_parts import Approver, Approvers, Form
 from walletcli.errors import InputError, UsageError
 from walletcli.wallet.access.session import Session
+from walletcli.wallet.airgap.waiting import read_book
 from walletcli.wallet.approvers.enrolling import chosen_device, enrol
+from walletcli.wallet.approvers.overview import WaitingApproval, waiting_of
 from walletcli.wallet.security_keys import given_name, prompts_of
 from walletcli.wallet.state.approvers import MAX_CREDENTIALS, ApproverPlan, Credential, joined
 from walletcli.wallet.state.changes import PlanPublish, SetApprovers, Several
@@ -66,6 +68,7 @@ class ApproversView:
         delay_days: how long a removal without them takes then; 0 if there are none.
         waits: whether a decision waits for the next publish.
         lost: whether that one goes without the approvals of now.
+        waiting: what waits for approvals.
     """
 
     did: str
@@ -75,6 +78,7 @@ class ApproversView:
     delay_days: int
     waits: bool
     lost: bool
+    waiting: tuple[WaitingApproval, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return all fields."""
@@ -86,6 +90,7 @@ class ApproversView:
             "delay_days": self.delay_days,
             "waits": self.waits,
             "lost": self.lost,
+            "waiting": [item.to_json() for item in self.waiting],
         }
 
 
@@ -95,7 +100,8 @@ def list_approvers(session: Session, who: str) -> ApproversView:
     Raises:
         InputError: ``identity.unknown``.
     """
-    return view_of(find(session.snapshot().wallet, who))
+    identity = find(session.snapshot().wallet, who)
+    return replace(view_of(identity), waiting=waiting_of(identity, read_book(session)))
 
 
 def view_of(identity: IdentityView) -> ApproversView:
@@ -162,15 +168,43 @@ def add_approver(
     made, accepted = enrol(
         key, prompts_of(session.home), identity, wallet.identities, verify=verify, accept_link=accept_link
     )
-    group = (*(before.approvers if before is not None else ()), made.approver)
-    plan = ApproverPlan(_group(group, before, threshold, delay_days))
-    new = Credential(made.approver.public_key, made.credential_id, called)
-    credentials = joined((new,), (item for item in identity.credentials if item.public_key in _in_use(identity)))
-    changes: list[PlanPublish | SetApprovers] = [SetApprovers(identity.index, plan, credentials)]
+    change = plan_with(identity, made.approver, made.credential_id, called, threshold, delay_days)
+    changes: list[PlanPublish | SetApprovers] = [change]
     if accepted:
         changes.append(PlanPublish(identity.index, (), accepted))
     session.apply(Several(tuple(changes)))
     return list_approvers(session, who)
+
+
+def plan_with(
+    identity: IdentityView,
+    approver: Approver,
+    credential_id: bytes,
+    name: str,
+    threshold: int | None,
+    delay_days: int | None,
+) -> SetApprovers:
+    """Return the decision that one more key approves for an identity.
+
+    Args:
+        identity: as it is.
+        approver: as documents name it.
+        credential_id: how it is asked, 1 to 1023 bytes.
+        name: the owner's name for it.
+        threshold: how many must approve; None: as it is, or one.
+        delay_days: 1 to 365; None: as it is, or 30.
+
+    Raises:
+        InputError: ``approver.too-many``, ``approver.threshold``, ``approver.name``.
+    """
+    before = next_approvers(last_document(identity), identity)
+    members = before.approvers if before is not None else ()
+    if len(members) >= MAX_CREDENTIALS:
+        raise InputError("approver.too-many", f"an identity has at most {MAX_CREDENTIALS} approvers", "remove one")
+    plan = ApproverPlan(_group((*members, approver), before, threshold, delay_days))
+    new = Credential(approver.public_key, credential_id, given_name(name))
+    credentials = joined((new,), (item for item in identity.credentials if item.public_key in _in_use(identity)))
+    return SetApprovers(identity.index, plan, credentials)
 
 
 def remove_approver(
@@ -192,7 +226,7 @@ def remove_approver(
     """
     identity = find(session.snapshot().wallet, who)
     before = next_approvers(last_document(identity), identity)
-    gone = _named(identity, before, key)
+    gone = named_approver(identity, before, key)
     left = [item for item in (before.approvers if before is not None else ()) if item.public_key != gone]
     in_force = last_document(identity)
     keeps = in_force is not None and in_force.approvers is not None
@@ -222,7 +256,13 @@ def _group(
     return Approvers(wanted, ordered, days)
 
 
-def _named(identity: IdentityView, group: Approvers | None, text: str) -> bytes:
+def named_approver(identity: IdentityView, group: Approvers | None, text: str) -> bytes:
+    """Return the key (32 or 33 bytes) of an approver that is named by its name, or the beginning of its key.
+
+    Raises:
+        InputError: ``approver.unknown``.
+        UsageError: ``approver.ambiguous``.
+    """
     keys = [item.public_key for item in group.approvers] if group is not None else []
     names = {item.public_key: item.name for item in identity.credentials}
     found = [key for key in keys if names.get(key) == text]

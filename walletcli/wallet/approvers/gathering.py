@@ -20,11 +20,13 @@ from walletcli.core.document import Document
 from walletcli.core.document_parts import Approvers
 from walletcli.core.record import Record
 from walletcli.core.request_file import ID_BYTES, RequestFile
+from walletcli.core.request_items import PublishItem
+from walletcli.errors import SignerError
 from walletcli.signers.requests import PacketRequest
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap.book import Context, End, RequestBook, Waiting
 from walletcli.wallet.airgap.waiting import change_book, read_book
-from walletcli.wallet.approvers.asking import Question, ask, valid_approvals
+from walletcli.wallet.approvers.asking import ASKED_ELSEWHERE, Question, ask, valid_approvals
 from walletcli.wallet.home import Home, Progress, silent
 from walletcli.wallet.state.approvers import Credential
 from walletcli.wallet.state.changes import Change
@@ -66,18 +68,26 @@ class Gathering:
 def gatherings(book: RequestBook, identity: IdentityView) -> list[Gathering]:
     """Return what of an identity waits for approvals, the oldest first; what has expired as well."""
     return [
-        Gathering(waiting, item, given_for(book, item.approvers, item.subject), is_over(waiting, item, identity))
+        Gathering(waiting, item, given_for(book, item.approvers, item.subject), _is_over(book, waiting, item, identity))
         for waiting in book.waiting
         if isinstance(item := waiting.request.items[0], ApproveItem) and item.identity == identity.public_key
     ]
 
 
-def is_over(waiting: Waiting, item: ApproveItem, identity: IdentityView) -> bool:
+def _is_over(book: RequestBook, waiting: Waiting, item: ApproveItem, identity: IdentityView) -> bool:
     """Tell whether what waits can not be signed any more: something else was signed, or decided."""
     last = last_record(identity)
     if last is None or last.packet.document_hash != item.record.packet.document_hash:
         return True
-    return item.document is not None and waiting.contexts[0].decisions != decisions_hash(identity)
+    if item.document is None or waits_for_root(book, item.document):
+        return False
+    return waiting.contexts[0].decisions != decisions_hash(identity)
+
+
+def waits_for_root(book: RequestBook, document: Document) -> bool:
+    """Tell whether a request asks the root, on another machine, for its signature of a document."""
+    items = [item for waiting in book.waiting for item in waiting.request.items]
+    return any(isinstance(item, PublishItem) and item.document.hash == document.hash for item in items)
 
 
 def given_for(book: RequestBook, approvers: Approvers, subject: Subject) -> tuple[Approval, ...]:
@@ -224,7 +234,12 @@ def approvals_of_export(
     subject = keeper.subject
     given = given_for(read_book(session), group, subject)
     keep = keeper.keep if group.threshold > 1 else None
-    return ask(session.home, Question(identity.credentials, group, subject, given, keep), progress)
+    try:
+        return ask(session.home, Question(identity.credentials, group, subject, given, keep), progress)
+    except SignerError as error:
+        if error.code in ASKED_ELSEWHERE:  # another one would be another export: this one waits
+            change_book(session, lambda book: (keeper.begun(book), ()))
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,17 +271,36 @@ class Keeper:
         """
         change_book(self.session, lambda book: (self._with(self.begun(book), (approval,)), ()))
 
-    def begun(self, book: RequestBook, days: int = GATHER_DAYS) -> RequestBook:
+    def begun(self, book: RequestBook) -> RequestBook:
         """Return the book in which this waits; what waited of the identity and is over, does not any more."""
-        day, item = today(time.time()), self.item
-        kind = item.subject.kind
+        book = self.alone(book)
+        return book if is_waiting(book, self.subject) else self.waiting_in(book, self.request())
+
+    def alone(self, book: RequestBook) -> RequestBook:
+        """Return the book in which nothing else of this kind waits of the identity."""
         for other in gatherings(book, self.identity):
-            is_same_kind = other.item.subject.kind == kind
-            if is_same_kind and other.item.subject != item.subject:
-                book = book.closing(other.request.request_id, day, End.SUPERSEDED)
-        if is_waiting(book, self.subject):
-            return book
-        request = RequestFile(os.urandom(ID_BYTES), day, day + days, (item,))
+            if other.item.subject.kind == self.subject.kind and other.item.subject != self.subject:
+                book = book.closing(other.request.request_id, today(time.time()), End.SUPERSEDED)
+        return book
+
+    def request(self, days: int = GATHER_DAYS, only: Sequence[bytes] = ()) -> RequestFile:
+        """Return a new request for this.
+
+        Args:
+            days: how long it holds, 1 to 90.
+            only: keys of the approvers that are asked; none: all that the wallet can ask.
+        """
+        day, item = today(time.time()), self.item
+        if only:
+            item = replace(item, keys=tuple(key for key in item.keys if key.public_key in only))
+        return RequestFile(os.urandom(ID_BYTES), day, day + days, (item,))
+
+    def waiting_in(self, book: RequestBook, request: RequestFile) -> RequestBook:
+        """Return the book in which a request for this waits.
+
+        Raises:
+            InputError: ``request.too-many``.
+        """
         decisions = self.context if self.document is None else decisions_hash(self.identity)
         return book.with_waiting(Waiting(request, (Context(decisions),)))
 
