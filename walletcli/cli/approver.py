@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from walletcli.cli.approver_files import VERBS, offered, waiting_lines
 from walletcli.cli.commands import Noun
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.output import note, safe, table, warn
@@ -49,20 +50,25 @@ def list_(invocation: Invocation, who: str) -> None:
 @click.option("--delay", "delay_days", type=click.IntRange(1, 365), metavar="DAYS",
               help="How long a removal without the approvers takes (30).")  # fmt: skip
 @click.option("--accept-link", is_flag=True, help="Go ahead though the key approves for another identity of yours.")
+@click.option("--offer", metavar="FILE", help="Take the key that somebody else offers, who holds it; needs --name.")
+@click.option("--digest", metavar="WORDS", help="With --offer: the 8 words that the holder's machine shows.")
 @pass_invocation
 def add(
     invocation: Invocation, who: str, which: str | None, name: str | None, no_pin: bool,
-    threshold: int | None, delay_days: int | None, accept_link: bool,
+    threshold: int | None, delay_days: int | None, accept_link: bool, offer: str | None, digest: str | None,
 ) -> None:  # fmt: skip
     """Make a security key (touched twice) or a Ledger (its text confirmed) an approver of an identity."""
     from walletcli.cli.unlocking import open_wallet_here
     from walletcli.wallet.approvers.deciding import add_approver
 
     with open_wallet_here(invocation) as session:
-        found = add_approver(
-            session, who, which=which, name=name, verify=not no_pin,
-            threshold=threshold, delay_days=delay_days, accept_link=accept_link,
-        )  # fmt: skip
+        if offer is not None:
+            found = offered(invocation, session, who, offer, digest, name, threshold, delay_days)
+        else:
+            found = add_approver(
+                session, who, which=which, name=name, verify=not no_pin,
+                threshold=threshold, delay_days=delay_days, accept_link=accept_link,
+            )  # fmt: skip
     invocation.answer(found.to_json(), _lines(found))
     if len(found.approvers) == 1:
         warn("with one approver, losing that key means waiting: add a second one and keep it elsewhere")
@@ -106,7 +112,7 @@ def _lines(found: ApproversView) -> list[str]:
     lines = table([("NAME", "KEY", "NEEDS", "STATE"), *rows])
     if found.threshold:
         lines.append(f"{found.threshold} must approve; without them a change takes {found.delay_days} days")
-    return lines
+    return [*lines, *(line for item in found.waiting for line in waiting_lines(item))]
 
 
 def _needs(item: ApproverView) -> str:
@@ -120,3 +126,7 @@ def _say_next(invocation: Invocation, found: ApproversView) -> None:
         from shlex import quote
 
         note(f"It holds once it is published: walletcli publish {quote(found.label)}")
+
+
+for verb in VERBS:
+    approver.add_command(verb)

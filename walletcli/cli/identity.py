@@ -65,11 +65,21 @@ def list_(invocation: Invocation, count: int | None) -> None:
 @pass_invocation
 def show(invocation: Invocation, who: str, qr: bool) -> None:
     """Show an identity, by its label or any form of its id."""
+    from walletcli.cli.approver_files import approval_lines
+    from walletcli.cli.identity_page import document, lines
+    from walletcli.wallet.airgap.waiting import read_book
+    from walletcli.wallet.approvers.overview import renewal_of, waiting_of
     from walletcli.wallet.identities import show_identity
 
     with invocation.session() as session:
         view = show_identity(session, who)
-    _answer(invocation, view, qr=qr)
+        waiting = waiting_of(view, read_book(session))
+    renewal = renewal_of(view)
+    more = {
+        "approvals": [item.to_json() for item in waiting],
+        "renewal": renewal.to_json() if renewal is not None else None,
+    }
+    invocation.answer({**document(view), **more}, [*lines(view, qr=qr), *approval_lines(waiting, renewal)])
 
 
 @identity.command("rename", unlocks=True, example="walletcli identity rename alice work")
@@ -157,7 +167,7 @@ def _state(summary: IdentitySummary) -> str:
     return "retired" if summary.retired else "published" if summary.published else "not published"
 
 
-def _answer(invocation: Invocation, view: IdentityView, *, qr: bool = False) -> None:
+def _answer(invocation: Invocation, view: IdentityView) -> None:
     from walletcli.cli.identity_page import document, lines
 
-    invocation.answer(document(view), lines(view, qr=qr))
+    invocation.answer(document(view), lines(view))

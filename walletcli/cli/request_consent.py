@@ -16,7 +16,7 @@ _SAME = "Does the machine that made the request show the same words?"
 
 
 def consent(
-    invocation: Invocation, review: Review, wanted: tuple[int, ...], *, compared: bool
+    invocation: Invocation, review: Review, wanted: tuple[int, ...], *, compared: bool, verb: str = "Sign"
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Ask about each item of a request.
 
@@ -25,6 +25,7 @@ def consent(
         review: what the request would do.
         wanted: numbers of the items to ask about.
         compared: the digest was given, and is the request's.
+        verb: what is done with an item, for the question.
 
     Returns:
         Numbers of the approved items, and names of the accepted alarms.
@@ -39,20 +40,20 @@ def consent(
         terminal.write("\n".join(review_lines(review)) + "\n\n")
         if not compared and not terminal.confirm(_SAME):
             raise _declined()
-        approved = {item.number: item for item in usable if _approved(terminal, item, len(usable) > 1)}
+        approved = {item.number: item for item in usable if _approved(terminal, item, verb, len(usable) > 1)}
     if not approved:
         raise _declined()
     names = {found.name for item in approved.values() for found in item.alarms}
     return tuple(approved), tuple(sorted(names))
 
 
-def _approved(terminal: Terminal, item: ItemReview, several: bool) -> bool:
+def _approved(terminal: Terminal, item: ItemReview, verb: str, several: bool) -> bool:
     if several:
         terminal.write("\n".join(item_lines(item)) + "\n")
     for found in item.alarms:
         if not terminal.confirm(f"ALARM {found.name}: {found.text}. Is that meant?"):
             return False
-    return terminal.confirm(f"Sign item {item.number}?")
+    return terminal.confirm(f"{verb} item {item.number}?")
 
 
 def _declined() -> UsageError:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from walletcli.cli.approver_files import renewal_line
 from walletcli.cli.commands import Verb
 from walletcli.cli.invocation import Invocation, pass_invocation
 from walletcli.cli.keepalive_page import kept_fields
@@ -58,6 +59,8 @@ def sync(invocation: Invocation, /, whom: tuple[str, ...], spread: int | None, a
 def _warn(report: SyncReport) -> None:
     for step, error in report.errors:
         warn(f"{report.identity.label}, {step}: {error.message}")
+    if report.renewal is not None:
+        warn(f"{report.identity.label}: {renewal_line(report.renewal)}")
     if report.followed_seq is not None:
         warn(
             f"{report.identity.label}: took over a record that another device of yours has published; "

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from walletcli.cli.approver_files import renewal_line
 from walletcli.cli.output import pairs
 from walletcli.cli.times import for_people, instant_text
 
 if TYPE_CHECKING:
+    from walletcli.wallet.approvers.overview import WaitingApproval
     from walletcli.wallet.recovery.drill_log import DrillState
     from walletcli.wallet.recovery.report import Report
     from walletcli.wallet.sealed.overview import SyncState
@@ -38,6 +40,8 @@ def status_lines(status: WalletStatus) -> list[str]:
         ]
     fields += [("relays", str(status.relays)), *(_sync_field(state) for state in status.sync)]
     fields += [("split", _split(split)) for split in status.splits]
+    fields += [("approvals", _approvals(item)) for item in status.approvals]
+    fields += [("renewal", f"{item.label}: {renewal_line(item)}") for item in status.renewals]
     if status.index is not None:
         fields.append(("index", _index(status.index.summary())))
     if status.restore is not None and not status.restore.is_complete:
@@ -45,6 +49,12 @@ def status_lines(status: WalletStatus) -> list[str]:
     if status.drill is not None or (status.facts is not None and _has_what_to_lose(status.facts)):
         fields.append(("drill", _drill(status.drill)))
     return pairs(fields)
+
+
+def _approvals(item: WaitingApproval) -> str:
+    """Say how far what waits has come."""
+    what = {"record": "its next record", "contacts": "a contact export"}[item.kind]
+    return f"{item.label}: {what} has {len(item.given)} of {item.needed} ({item.state})"
 
 
 def _split(split: OwnSplit) -> str:

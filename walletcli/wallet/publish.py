@@ -84,6 +84,7 @@ def publish_identity(
     copies: int | None = None,
     *,
     on_top: bool = False,
+    is_patient: bool = True,
     heal: Sequence[str] = (),
     side: str | None = None,
     partly: bool = False,
@@ -104,6 +105,7 @@ def publish_identity(
         copies: how many relays must hold it; None: all.
         on_top: if relays have a newer record of this identity than the wallet, continue from that one. (After a restore
             that is always done.)
+        is_patient: whether keys of approvers are waited for, if somebody is there to plug them in.
         heal: paths of proof files of splits that the record is to heal.
         side: in a restored wallet, the side of them from which to go on: the first digits of its content hash.
         partly: return what some relays hold, with its `shortfall`, where others do not, instead of raising that.
@@ -139,7 +141,7 @@ def publish_identity(
             return Published(record, error.stored, new, error)
         return Published(record, where, new)
 
-    return sign_and(stored, session, index, addresses, route, on_top=on_top, progress=progress)
+    return sign_and(stored, session, index, addresses, route, on_top=on_top, is_patient=is_patient, progress=progress)
 
 
 def publish_addresses(session: Session, who: str, relays: Sequence[str] = ()) -> list[NodeAddress]:

@@ -12,6 +12,7 @@ from walletcli.wallet.state.wallet_view import WalletFacts
 if TYPE_CHECKING:
     from walletcli.vault.slots import SlotInfo
     from walletcli.wallet.access.session import Session
+    from walletcli.wallet.approvers.overview import Renewal, WaitingApproval
     from walletcli.wallet.index.book import IndexBook
     from walletcli.wallet.recovery.drill_log import DrillState
     from walletcli.wallet.recovery.report import Report
@@ -65,6 +66,8 @@ class WalletStatus:
         drill: when a loss was rehearsed, and what has changed since; None if it never was, or while it is locked.
         index: how the wallet index stands; None if it was not begun, or while it is locked.
         splits: identities of its own that are split; empty while it is locked.
+        approvals: what waits for approvals; empty while it is locked.
+        renewals: devices that are to be renewed with approvals soon; empty while it is locked.
     """
 
     home: str
@@ -79,6 +82,8 @@ class WalletStatus:
     drill: DrillState | None = None
     index: IndexBook | None = None
     splits: tuple[OwnSplit, ...] = ()
+    approvals: tuple[WaitingApproval, ...] = ()
+    renewals: tuple[Renewal, ...] = ()
 
     def with_facts(self, facts: WalletFacts) -> WalletStatus:
         """Return the same with what the open wallet says."""
@@ -98,6 +103,8 @@ class WalletStatus:
             "drill": self.drill.to_json() if self.drill is not None else None,
             "index": self.index.summary() if self.index is not None else None,
             "splits": [split.to_json() for split in self.splits],
+            "approvals": [item.to_json() for item in self.approvals],
+            "renewals": [item.to_json() for item in self.renewals],
             **(self.facts.to_json() if self.facts is not None else {}),
         }
 
@@ -134,6 +141,7 @@ def wallet_status(home: Home, password: PasswordSource | None = None) -> WalletS
 
 
 def _with_what_is_inside(status: WalletStatus, session: Session) -> WalletStatus:
+    from walletcli.wallet.approvers.overview import all_waiting, renewals
     from walletcli.wallet.index.book import read_book
     from walletcli.wallet.recovery.drill_log import drill_state
     from walletcli.wallet.recovery.story import last_report
@@ -149,6 +157,8 @@ def _with_what_is_inside(status: WalletStatus, session: Session) -> WalletStatus
         restore=restore,
         drill=drill_state(session),
         splits=own_splits(session.snapshot().wallet),
+        approvals=all_waiting(session),
+        renewals=renewals(session),
         index=read_book(session),
     )
 

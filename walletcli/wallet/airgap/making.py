@@ -162,7 +162,7 @@ def make_request(
     route = dialer if dialer is not None else dialer_for(offline)
     drafted = []
     for identity in identities:
-        addresses = _relays(session, identity, relays, offline)
+        addresses = relays_to_ask(session, identity, relays, offline)
         if addresses:
             plan_publish(session, identity.label, addresses, accept_link)
         drafted.append(_next_record(session, identity, addresses, route, on_top, progress))
@@ -265,7 +265,7 @@ def _new_labels(wallet: WalletView, wish: Wish) -> list[str]:
     return labels
 
 
-def _relays(session: Session, identity: IdentityView, relays: Sequence[str], offline: bool) -> list[NodeAddress]:
+def relays_to_ask(session: Session, identity: IdentityView, relays: Sequence[str], offline: bool) -> list[NodeAddress]:
     """Return whom to ask what has been published; nobody if the wallet is offline or knows nobody."""
     if offline:
         return []

@@ -8,6 +8,7 @@ Spec: docs/spec/gathering.md, "Where the key is".
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from walletcli.client.approved import known_document
@@ -132,20 +133,23 @@ class Answered:
         }
 
 
-def approve_asked(home: Home, review: Review, path: str, progress: Progress = silent) -> Answered:
+def approve_asked(
+    home: Home, review: Review, path: str, accepted: Sequence[str] = (), progress: Progress = silent
+) -> Answered:
     """Have the keys that are plugged in approve what a request asks, and write the answer.
 
     Args:
         home: whose prompts ask; no wallet is needed in it.
         review: of the request, which the holder of the key has seen.
         path: of the new file.
+        accepted: names of the alarms that the holder accepts.
         progress: takes a line per step.
 
     Raises:
         VerificationError: ``request.expired``, and why it cannot be approved.
         UsageError: ``request.for-offer`` if a key is asked for, not an approval.
         InputError: ``file.exists``.
-        SignerError: ``approver.not-here``, ``key.*``.
+        SignerError: ``request.alarm``, ``approver.not-here``, ``key.*``.
         MissingExtraError: ``key.no-hidapi``.
     """
     refuse_existing(path)
@@ -157,6 +161,13 @@ def approve_asked(home: Home, review: Review, path: str, progress: Progress = si
             "walletcli identity approver offer FILE --out ANSWER",
         )
     _check(review)
+    for found in review.items[0].alarms:
+        if found.name not in accepted:
+            raise SignerError(
+                "request.alarm",
+                f"item 1 raises an alarm, {found.name}: {found.text}",
+                f"if that is meant: --accept {found.name}",
+            )
     approvals = _approvals(home, item, progress)
     file = ApprovalFile(review.request.request_id, review.request.digest, in_order(approvals))
     return _written(review, file, path, tuple(approval.public_key for approval in approvals))

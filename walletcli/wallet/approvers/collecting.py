@@ -20,6 +20,7 @@ from walletcli.errors import InputError, SignerError, UsageError, VerificationEr
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap.book import End, RequestBook
+from walletcli.wallet.airgap.making import relays_to_ask
 from walletcli.wallet.airgap.review import Review
 from walletcli.wallet.airgap.telling import read_only_review
 from walletcli.wallet.airgap.waiting import answered_request, change_book, read_book, superseded
@@ -29,7 +30,7 @@ from walletcli.wallet.approvers.overview import WaitingApproval, waiting_of
 from walletcli.wallet.files import read_file, refuse_existing, write_file
 from walletcli.wallet.home import Progress, silent
 from walletcli.wallet.next_record import draft_next
-from walletcli.wallet.publish import plan_publish, publish_addresses
+from walletcli.wallet.publish import plan_publish
 from walletcli.wallet.route import dialer_for
 from walletcli.wallet.state.changes import Change
 from walletcli.wallet.state.draft import last_record, needs_document, today
@@ -112,7 +113,11 @@ def ask_approvers(
     identity = find(session.snapshot().wallet, wish.who)
     _require_approvers(identity)
     route = dialer if dialer is not None else dialer_for(offline)
-    keeper = _export_that_waits(session, identity) if wish.contacts else _next_record(session, wish, route, progress)
+    keeper = (
+        _export_that_waits(session, identity)
+        if wish.contacts
+        else _next_record(session, wish, route, offline, progress)
+    )
     only = [named_approver(keeper.identity, keeper.approvers, text) for text in wish.approvers]
     _require_credentials(keeper, only)
     request = keeper.request(wish.days, only)
@@ -163,7 +168,7 @@ def _export_that_waits(session: Session, identity: IdentityView) -> Keeper:
     )
 
 
-def _next_record(session: Session, wish: AskWish, dialer: Dialer, progress: Progress) -> Keeper:
+def _next_record(session: Session, wish: AskWish, dialer: Dialer, offline: bool, progress: Progress) -> Keeper:
     identity = find(session.snapshot().wallet, wish.who)
     last = last_record(identity)
     assert last is not None
@@ -187,8 +192,9 @@ def _next_record(session: Session, wish: AskWish, dialer: Dialer, progress: Prog
             f"nothing of {identity.label!r} waits to be signed",
             "decide something first; a device is renewed in its last 30 days",
         )
-    addresses = publish_addresses(session, identity.label, wish.relays)
-    plan_publish(session, identity.label, addresses, wish.accept_link)
+    addresses = relays_to_ask(session, identity, wish.relays, offline)
+    if addresses:
+        plan_publish(session, identity.label, addresses, wish.accept_link)
     view, document = draft_next(session, identity.index, addresses, dialer, on_top=wish.on_top, progress=progress)
     newest = last_record(view)
     assert newest is not None

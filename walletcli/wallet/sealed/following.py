@@ -163,7 +163,7 @@ def publish_due(
     if _ends_soon(identity) or _ending(identity) & _replaced(identity):
         names = [address.to_text() for address in addresses]
         published = publish_identity(
-            session, IdentityId(identity.public_key).did, names, dialer=dialer, progress=progress
+            session, IdentityId(identity.public_key).did, names, is_patient=False, dialer=dialer, progress=progress
         )
         return "signed" if published.new else "stored"
     stored = identity.stored

@@ -15,6 +15,7 @@ from walletcli.errors import InputError, NetworkError, VaultError, VerificationE
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
+from walletcli.wallet.approvers.overview import Renewal, renewal_of
 from walletcli.wallet.contacts.refreshing import RefreshReport, refresh_contacts
 from walletcli.wallet.contacts.sharing import decide_shares
 from walletcli.wallet.home import Progress, silent
@@ -112,6 +113,7 @@ class SyncReport:
         data: what became of the sealed data; None for an identity without a provider, or if it failed.
         kits: what became of the exit kits.
         kept: what was done to keep contacts' records alive; None if that was not done.
+        renewal: what has to be renewed with approvals soon, which nobody does unattended; or None.
         errors: the steps that failed, and why.
     """
 
@@ -123,6 +125,7 @@ class SyncReport:
     data: DataReport | None = None
     kits: tuple[KitRefresh, ...] = ()
     kept: KeepReport | None = None
+    renewal: Renewal | None = None
     errors: list[tuple[str, WalletError]] = field(default_factory=list)
 
     @property
@@ -142,6 +145,7 @@ class SyncReport:
             "data": self.data.to_json() if self.data is not None else None,
             "kits": [kit.to_json() for kit in self.kits],
             "kept": self.kept.to_json() if self.kept is not None else None,
+            "renewal": self.renewal.to_json() if self.renewal is not None else None,
             "errors": [{"step": step, "error": error.to_json()} for step, error in self.errors],
         }
 
@@ -201,6 +205,7 @@ class _Sync:
             self._step("record", self._publish)
             self._step("contacts", self._contacts)
             self._step("data", self._data)
+        self._report.renewal = renewal_of(self._identity)
         return self._report
 
     def _step(self, name: str, act: Callable[[], None]) -> bool:
