@@ -31,7 +31,7 @@ class Constant:
         self.answers = Answers()
         self.clock = Clock(0.0)
         payload = bytes(71) + b"\1" + bytes(length_bytes - 72)
-        self._answer = self.answers.packet(payload) + payload
+        self._answer = self.answers.packet(payload)
         self._loop = loop
         self._turn: list[Connection] = []
 

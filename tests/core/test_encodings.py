@@ -106,3 +106,24 @@ def test_base32_refuses_what_its_encoder_would_not_write(text: str) -> None:
     with pytest.raises(FormatError) as raised:
         encodings.b32_decode(text, 5)
     assert raised.value.code == "encoding.base32"
+
+
+def test_key_is_read_from_bytes_as_from_text() -> None:
+    text = encodings.z32_encode(bytes(range(200, 232)))
+    assert encodings.z32_key(text.encode()) == encodings.z32_decode(text, 32)
+
+
+@pytest.mark.parametrize("change", ["", "y", "l", "\xff", "_", " ", "+", "Y", "v"])
+@pytest.mark.parametrize("at", [0, 1, 25, 51])
+def test_key_in_bytes_is_refused_as_in_text(change: str, at: int) -> None:
+    text = encodings.z32_encode(bytes(range(200, 232)))
+    changed = text[:at] + change + text[at + 1 :]
+    try:
+        expected: bytes | str = encodings.z32_decode(changed, 32)
+    except FormatError as error:
+        expected = error.code
+    try:
+        found: bytes | str = encodings.z32_key(changed.encode("latin-1"))
+    except FormatError as error:
+        found = error.code
+    assert found == expected

@@ -31,6 +31,7 @@ _TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _FROM_URL_SAFE: Final = bytes.maketrans(b"-_+/", b"+/!!")
 _BASE32_DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
 
+_KEY_LETTERS: Final = 52
 # bytes.translate tables: a five bit value to its letter, and a letter to the digit that int(…, 32) reads.
 _Z32_LETTERS: Final = Z32_ALPHABET.encode("ascii").ljust(256, b"\0")
 _Z32_DIGITS: Final = bytes(
@@ -99,6 +100,19 @@ def z32_decode(text: str, length_bytes: int) -> bytes:
     if value & ((1 << spare_bits) - 1):
         raise FormatError("encoding.z32", "z-base-32 text ends in bits that are not zero")
     return (value >> spare_bits).to_bytes(length_bytes, "big")
+
+
+def z32_key(text: bytes) -> bytes:
+    """Return the 32 bytes that 52 letters of z-base-32, in ASCII, stand for; raises as `z32_decode`, and is quicker."""
+    if len(text) != _KEY_LETTERS:
+        raise FormatError("encoding.z32", f"z-base-32 text has {len(text)} letters, {_KEY_LETTERS} needed")
+    try:
+        value = int(text.translate(_Z32_DIGITS), 32)
+    except ValueError as error:
+        raise FormatError("encoding.z32", "z-base-32 text holds a letter outside its alphabet") from error
+    if value & 0xF:
+        raise FormatError("encoding.z32", "z-base-32 text ends in bits that are not zero")
+    return (value >> 4).to_bytes(32, "big")
 
 
 def base58_encode(data: bytes) -> str:

@@ -144,7 +144,7 @@ class PacketRoutes:
             seq = int.from_bytes(payload[64:72], "big")
             if _is_unchanged(headers, seq):
                 return answers.packet_unchanged(seq)
-        return answers.packet(payload) + payload
+        return answers.packet(payload)
 
     # PUT
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from walletcli.core.encodings import z32_decode
+from walletcli.core.encodings import z32_key
 from walletcli.errors import FormatError, StorageError
 from walletcli.node import documents, log, packets
 from walletcli.node.documents import DocumentRoutes
@@ -151,7 +151,7 @@ class Routes:
             target = request.target
             if len(target) == _KEY_TARGET_CHARS and target[0] == _SLASH:
                 try:
-                    key = z32_decode(target[1:].decode("latin-1"), 32)
+                    key = z32_key(target[1:])
                 except FormatError:
                     return self._other(request, connection, reads, writes)
                 return self._packet(request, connection, key, reads, writes)
@@ -186,7 +186,7 @@ class Routes:
         path, _, query = target.partition(b"?")
         if len(path) == _KEY_TARGET_CHARS and path.count(b"/") == 1:
             try:
-                key = z32_decode(path[1:].decode("latin-1"), 32)
+                key = z32_key(path[1:])
             except FormatError as error:
                 return self.answers.error(400, error.code, error.message)
             return self._packet(request, connection, key, reads, writes)

@@ -11,6 +11,8 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 
+from walletcli.core.packet import MAX_RELAY_PAYLOAD_BYTES
+
 MAX_AGE_S = 60
 """How long a packet may be kept by caches on the way, in seconds."""
 
@@ -47,6 +49,12 @@ _LAST_DATE_S = 253_402_300_799
 """9999-12-31T23:59:59Z, the last second that an HTTP date can say."""
 
 
+# The rest of a packet's head, ready made: putting it together from its numbers takes twice as long.
+_MINUTES: Final = tuple(b"%02d:" % minute for minute in range(60))
+_SECONDS: Final = tuple(b"%02d GMT\r\n" % second for second in range(60))
+_LENGTHS: Final = tuple(b"Content-Length: %d\r\n\r\n" % length for length in range(MAX_RELAY_PAYLOAD_BYTES + 1))
+
+
 def _status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, _REASONS[status])
 
@@ -54,6 +62,11 @@ def _status_line(status: int) -> bytes:
 @lru_cache(maxsize=4096)
 def _day_text(day: int) -> bytes:
     return datetime.fromtimestamp(day * 86_400, UTC).strftime("%a, %d %b %Y ").encode("ascii")
+
+
+@lru_cache(maxsize=8192)
+def _hour_text(hour: int) -> bytes:
+    return b"%b%02d:" % (_day_text(hour // 24), hour % 24)
 
 
 def http_date(second: int) -> bytes:
@@ -98,7 +111,7 @@ class Answers:
         self._document_head = _status_line(200) + always + _EXPOSED + b"Content-Type: " + DOCUMENT_TYPE + b"\r\n"
 
     def packet(self, payload: bytes) -> bytes:
-        """Render a packet's head; the body is not included.
+        """Render a packet's answer, its body included.
 
         Args:
             payload: the relay payload.
@@ -106,16 +119,18 @@ class Answers:
         seq = int.from_bytes(payload[64:72], "big")
         second = seq // 1_000_000
         if second > _LAST_DATE_S:
-            return b'%bETag: "%d"\r\nContent-Length: %d\r\n\r\n' % (self._packet_head, seq, len(payload))
+            return b'%bETag: "%d"\r\nContent-Length: %d\r\n\r\n%b' % (self._packet_head, seq, len(payload), payload)
         minute = second // 60
-        return b'%bETag: "%d"\r\nLast-Modified: %b%02d:%02d:%02d GMT\r\nContent-Length: %d\r\n\r\n' % (
-            self._packet_head,
-            seq,
-            _day_text(minute // 1440),
-            minute // 60 % 24,
-            minute % 60,
-            second % 60,
-            len(payload),
+        return b"".join(
+            (
+                self._packet_head,
+                b'ETag: "%d"\r\nLast-Modified: ' % seq,
+                _hour_text(minute // 60),
+                _MINUTES[minute % 60],
+                _SECONDS[second % 60],
+                _LENGTHS[len(payload)],
+                payload,
+            )
         )
 
     def stored_on(self, dht_nodes: int) -> bytes:

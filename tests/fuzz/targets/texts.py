@@ -45,6 +45,8 @@ def check_encodings(data: bytes) -> bool:
         with contextlib.suppress(WalletError):
             assert encodings.z32_encode(encodings.z32_decode(text, length_bytes)) == text
     with contextlib.suppress(WalletError):
+        assert encodings.z32_encode(encodings.z32_key(data)).encode("ascii") == data
+    with contextlib.suppress(WalletError):
         assert encodings.base58_encode(encodings.base58_decode(text)) == text
     with contextlib.suppress(WalletError):
         assert encodings.b64url_encode(encodings.b64url_decode(text)) == text

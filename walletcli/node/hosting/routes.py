@@ -11,7 +11,7 @@ from typing import Final
 
 from walletcli.client.host_answers import PAGE_ITEMS
 from walletcli.core.blob import ID_BYTES
-from walletcli.core.encodings import b64url_decode, z32_decode
+from walletcli.core.encodings import b64url_decode, z32_key
 from walletcli.core.grant_request import MAX_REQUEST_BYTES
 from walletcli.core.login import MAX_LOGIN_BYTES, Purpose
 from walletcli.errors import FormatError
@@ -167,7 +167,7 @@ class HostRoutes:
 def _asked(key_text: bytes, authorization: bytes) -> tuple[bytes, bytes] | Refusal:
     """Return the identity (32 bytes) and the token that a request names; whoever asks once asks again with the same."""
     try:
-        key = z32_decode(key_text.decode("latin-1"), 32)
+        key = z32_key(key_text)
     except FormatError as error:
         return Refusal(400, error.code, error.message)
     scheme, _, text = authorization.partition(b" ")
