@@ -34,8 +34,8 @@ class Load:
         return self.answered / self.seconds
 
 
-def _wrk(script: str, url: str, seconds: int, **env: str) -> subprocess.Popen[str]:
-    command = ["wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", str(seconds), "--timeout", "30"]
+def _wrk(script: str, url: str, seconds: int, connections: int = CONNECTIONS, **env: str) -> subprocess.Popen[str]:
+    command = ["wrk", "-t", "1", "-c", str(connections), "-d", str(seconds), "--timeout", "30"]
     return subprocess.Popen(
         [*command, "-s", str(HERE / script), url],
         env={**os.environ, **env},
@@ -61,6 +61,15 @@ def put_all(url: str, packets: Path) -> Load:
     with _wrk("put.lua", url, LONGEST_S, PACKETS=str(packets)) as process:
         try:
             return _result(process, f"PUT {url}")
+        finally:
+            process.kill()
+
+
+def send_all(url: str, requests: Path, connections: int) -> Load:
+    """Send every request of a file once, over so many connections, each the next one when its last is answered."""
+    with _wrk("send.lua", url, LONGEST_S, connections, REQUESTS=str(requests)) as process:
+        try:
+            return _result(process, f"requests to {url}")
         finally:
             process.kill()
 

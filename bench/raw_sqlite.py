@@ -12,21 +12,26 @@ import time
 import apsw
 
 
-def main() -> None:
-    path, blobs, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[4])
-    per_transaction, checkpoint_pages = float(sys.argv[3]), int(sys.argv[5])
+def open_table(path: str) -> tuple[apsw.Connection, list[int]]:
+    """Make a table as the node has one for content; return it, and a list with the number of pages in its log."""
     connection = apsw.Connection(path)
     connection.execute("PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384; PRAGMA cache_spill = OFF")
     connection.execute("CREATE TABLE blob(id INTEGER PRIMARY KEY, data BLOB NOT NULL)")
-    log_pages = 0
+    log = [0]
 
     def on_wal(connection: apsw.Connection, name: str, pages: int) -> int:
-        nonlocal log_pages
-        log_pages = pages
+        log[0] = pages
         return apsw.SQLITE_OK
 
     connection.set_wal_hook(on_wal)
+    return connection, log
+
+
+def main() -> None:
+    path, blobs, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[4])
+    per_transaction, checkpoint_pages = float(sys.argv[3]), int(sys.argv[5])
+    connection, log = open_table(path)
     contents = [os.urandom(size) for _ in range(50)]
     written = due = 0.0
     started = time.monotonic()
@@ -37,7 +42,7 @@ def main() -> None:
             connection.execute("INSERT INTO blob(data) VALUES(?)", (contents[int(written) % len(contents)],))
             written += 1
         connection.execute("COMMIT")
-        if log_pages >= checkpoint_pages:
+        if log[0] >= checkpoint_pages:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
     print(blobs / (time.monotonic() - started))
 

@@ -34,7 +34,7 @@ MEASUREMENTS = {
     "million": "bench.million:million",
     "migration": "bench.migration:migration",
     "sealed": "bench.sealed:sealed",
-    "blob-put": "bench.hosting:blob_put",
+    "blob-put": "bench.blob_put:blob_put",
     "hosted": "bench.hosting:hosted",
     "dht-put": "bench.dht:put",
     "dht-get": "bench.dht:get",
@@ -141,13 +141,14 @@ NOTES = """How each is measured:
   forwarding. Before each, the same blobs are copied from the same node to a third one with Python's `http.client`: GET,
   then PUT, one after the other, over two kept connections in clear. Memory is the peak of the resident set during the
   migration above what it was before.
-- *blob-put*: distinct blobs of random bytes, each with its signed manifest, sent once, in clear, by a process on
-  the other core (`bench/raw_load.py`), by one identity. The floor writes as many blobs of that size into one table of
-  SQLite (`bench/raw_sqlite.py`), on the node's core and with the node's settings, and with as many fsyncs per blob: one
-  for each where one client sends them one after another, and as many blobs in a transaction as the node had where
-  several do ([decision 0027](decisions/0027-blob-put.md)). How long a sync takes decides
-  how much the node's own work counts, and so it stands beside the result: where it costs nothing, the processor alone
-  is compared.
+- *blob-put*: distinct blobs of random bytes, each with its signed manifest, sent once, in clear, by `wrk` on the other
+  core, by one identity. The floor writes as many blobs of that size into one table of SQLite (`bench/raw_sqlite.py`),
+  on the node's core and with the node's settings, and with as many fsyncs per blob: one for each where one client sends
+  them one after another, and as many blobs in a transaction as the node had where several do
+  ([decision 0027](decisions/0027-blob-put.md)). How long a sync takes decides how much the node's own work counts, and
+  so it stands beside the result: where it costs nothing, the processor alone is compared. Beside the floor stand files
+  (`bench/raw_files.py`), and a program that verifies and stores what one client sends and does nothing else
+  (`bench/bare_provider.py`).
 - *hosted*: a provider whose store holds that many identities with a record and two blobs each, filled through its own
   interface. A bind is the PUT of a document with a grant and of its packet, counted as two requests.
 - *dht-put*, *dht-get*: a private swarm of 100 libtorrent nodes on loopback in a process of its own; our member and a

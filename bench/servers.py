@@ -48,6 +48,13 @@ def npm_dht_relay(members: list[tuple[str, int]]) -> tuple[Server, str]:
     return Server(["node", "npm_dht_relay.mjs", str(port), *names], HERE), f"http://127.0.0.1:{port}"
 
 
+def bare_provider(path: Path, checkpoint_pages: int) -> tuple[Server, str]:
+    """Start the least that can be called a provider, with a table of SQLite in files beginning with `path`."""
+    port = free_port()
+    command = python(str(HERE / "bare_provider.py"), str(port), str(path), str(checkpoint_pages))
+    return Server(command, ROOT), f"http://127.0.0.1:{port}"
+
+
 def constant(length_bytes: int) -> tuple[Server, str]:
     """Start the node's connection handling with a constant body of so many bytes."""
     port = free_port()
