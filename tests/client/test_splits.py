@@ -12,7 +12,7 @@ from walletcli.client.answers import Answer
 from walletcli.client.choice import choose
 from walletcli.client.freshness import FreshnessMap, Seen
 from walletcli.client.splits import SplitError, refuse_split
-from walletcli.core.approvals import DocumentApprovals
+from walletcli.core.approvals import DocumentApprovals, Step
 from walletcli.core.equivocation import Side, content_hash, proofs_among
 from walletcli.core.record import Record
 from walletcli.errors import VerificationError
@@ -144,6 +144,21 @@ def test_a_thief_of_the_root_keeps_nobody_who_knows_the_approvers_from_what_they
     good = approved(LATER, ONE)
     assert choose(ALICE, [answer(good), *map(answer, THIEFS[name])], memory, day).record == good
     refuse_split(good, memory, "the node")
+
+
+def test_where_approvers_have_let_go_a_split_holds_as_for_everybody() -> None:
+    memory = FreshnessMap()
+    memory.put(ALICE.public_key, Seen.of(GUARDED))
+    lifted = record(seq=150).document
+    assert lifted is not None
+    steps = DocumentApprovals((), (Step(lifted, (ONE.approve(lifted),)),))
+    sides = [record(seq=200, profile={"name": name}).with_approvals(steps) for name in ("left", "right")]
+    later = record(seq=300).with_approvals(steps)
+    assert choose(ALICE, [answer(item) for item in (later, *sides)], memory, 20_000).record == GUARDED
+    assert choose(ALICE, [answer(later)], memory, 20_000).record == GUARDED  # nothing heals it
+    unaware = FreshnessMap()
+    unaware.put(ALICE.public_key, Seen.of(GUARDED))
+    assert choose(ALICE, [answer(later)], unaware, 20_000).record == later
 
 
 def test_two_states_with_one_seq_that_the_approvers_have_approved_are_a_split_all_the_same() -> None:

@@ -10,7 +10,15 @@ from dataclasses import replace
 from typing import Final
 
 from walletcli.client.freshness import Freshness, Seen, Waiting
-from walletcli.core.approvals import DocumentApprovals, change_of, check_follows, is_better, is_clock_behind
+from walletcli.core.approvals import (
+    DocumentApprovals,
+    approved_by,
+    approvers_before,
+    change_of,
+    check_follows,
+    is_better,
+    is_clock_behind,
+)
 from walletcli.core.document import Document
 from walletcli.core.record import Record
 from walletcli.errors import FormatError, VerificationError
@@ -74,18 +82,16 @@ def check_approved(seen: Seen | None, record: Record, today: int) -> None:
 
 
 def is_approved(seen: Seen | None, record: Record) -> bool:
-    """Tell whether a state comes after the remembered one, and the approvers who are remembered have approved it.
+    """Tell whether a state comes after the remembered one and was approved, by approvers who are remembered.
 
-    Then no split holds it up that whoever has the root alone can make: none of its sides is approved.
+    Or by those that steps lead to; where these lead to none, nothing is approved any more. No split that the root alone
+    can make holds an approved state up.
     """
     known, document = known_document(seen), record.document
     if known is None or document is None or document.seq <= known.seq:
         return False
-    try:
-        check_follows(known, document, record.beside)
-    except VerificationError:
-        return False
-    return True
+    approvers = approvers_before(known, document, record.beside)
+    return approvers is not None and approved_by(approvers, document, record.beside)
 
 
 def check_remembered(memory: Freshness | None, record: Record, today: int) -> None:

@@ -143,7 +143,7 @@ def _worth(known: Document | None, document: Document, beside: DocumentApprovals
     is_later = known is not None and known.hash != document.hash and known.approvers is not None
     if known is not None and is_later and _passes(known, document, beside):
         return 2
-    return int(document.approvers is not None and _approved(document.approvers, document, beside.approvals))
+    return int(document.approvers is not None and approved_by(document.approvers, document, beside))
 
 
 def _parts(known: Document | None, document: Document, beside: DocumentApprovals) -> frozenset[bytes]:
@@ -201,13 +201,30 @@ def check_follows(known: Document | None, document: Document, beside: DocumentAp
     """
     if known is None or known.approvers is None or known.hash == document.hash:
         return
-    approvers: Approvers | None = known.approvers
+    approvers = approvers_before(known, document, beside)
+    if approvers is not None:
+        check_threshold(approvers, Subject.of_document(document), beside.approvals if beside is not None else ())
+
+
+def approvers_before(known: Document, document: Document, beside: DocumentApprovals | None) -> Approvers | None:
+    """Return who has to approve a later document, for who knows `known`: its approvers, or those that steps lead to.
+
+    Args:
+        known: a document that was followed.
+        document: a later one of the same identity.
+        beside: what came beside it, or None.
+    """
+    approvers = known.approvers
     for step in beside.steps if beside is not None else ():
         is_between = step.document.identity == known.identity and known.seq < step.document.seq < document.seq
         if is_between and approvers is not None and _approved(approvers, step.document, step.approvals):
             approvers = step.document.approvers
-    if approvers is not None:
-        check_threshold(approvers, Subject.of_document(document), beside.approvals if beside is not None else ())
+    return approvers
+
+
+def approved_by(approvers: Approvers, document: Document, beside: DocumentApprovals | None) -> bool:
+    """Tell whether enough approvers have approved a document by what came beside it."""
+    return _approved(approvers, document, beside.approvals if beside is not None else ())
 
 
 def _passes(known: Document, document: Document, beside: DocumentApprovals) -> bool:
