@@ -27,6 +27,7 @@ from walletcli.vault.kdf import KdfParameters
 from walletcli.wallet.access.opening import open_vault
 from walletcli.wallet.create import NewSlots, create_wallet, new_mnemonic
 from walletcli.wallet.home import Home
+from walletcli.wallet.ledgers import ledger_info
 from walletcli.wallet.security_keys import enrol_key, key_info, list_keys, remove_key, try_key
 from walletcli.wallet.slots import remove_slot
 from walletcli.wallet.trezors import trezor_info
@@ -389,7 +390,7 @@ def test_pin_and_touch_are_asked_for_on_the_terminal(place: Path) -> None:
 # The last one: from here on, udev decides who may use what
 
 
-def test_the_udev_rule_gives_keys_and_trezors_to_their_group(home: Home) -> None:
+def test_the_udev_rule_gives_keys_trezors_and_ledgers_to_their_group(home: Home) -> None:
     plug("a", mode=0o600)
     with pytest.raises(SignerError) as refused:
         key_info(home, None)
@@ -406,3 +407,8 @@ def test_the_udev_rule_gives_keys_and_trezors_to_their_group(home: Home) -> None
     ask("settle_udev", node=node)
     assert Path(node).group() == "plugdev"
     assert trezor_info(None, TrezorOwner(), 0).identity is not None
+    ask("unplug", name="t")
+    node = str(ask("plug_ledger", name="l", mode=None))
+    ask("settle_udev", node=node)
+    assert Path(node).group() == "plugdev"
+    assert ledger_info(None).state == "ready"

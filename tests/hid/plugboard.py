@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.hid.uhid import GadgetKey, UhidKey, UhidTrezor, wait_for
+from tests.hid.uhid import GadgetKey, UhidKey, UhidLedger, UhidTrezor, wait_for
 
 SOCKET = "/run/plugboard"
 
@@ -52,11 +52,25 @@ def plug_trezor(name: str, mode: int | None = 0o666, **options: Any) -> str:
     return str(made.node)
 
 
+def plug_ledger(name: str, mode: int | None = 0o666, **options: Any) -> str:
+    """Plug a Ledger in; return the path of its hidraw device. Its words are the same whenever nothing else is said."""
+    made = UhidLedger(f"Ledger {name}", f"serial-{name}", **options)
+    if mode is not None:
+        os.chmod(made.node, mode)
+    _keys[name] = made
+    return str(made.node)
+
+
+def shown(name: str) -> list[str]:
+    """Return the texts that a Ledger has shown."""
+    return list(_keys[name].device.shown)
+
+
 def unplug(name: str) -> None:
     """Pull a device out."""
     with _lock:  # a key may be pulled out by itself, while it waits for a touch
         key = _keys.pop(name, None)
-        if isinstance(key, UhidTrezor):
+        if isinstance(key, UhidTrezor | UhidLedger):
             key.unplug()
         elif key is not None:
             authenticator = key.device.authenticator
@@ -80,7 +94,7 @@ def tell(name: str, **settings: Any) -> None:
 def pull_when_touched(name: str) -> None:
     """Pull a device out when it begins to wait for a touch or its button."""
     device = _keys[name].device
-    if isinstance(_keys[name], UhidTrezor):  # it answers in the thread that takes its packets
+    if isinstance(_keys[name], UhidTrezor | UhidLedger):  # it answers in the thread that takes its packets
         device.on_button = lambda: threading.Thread(target=unplug, args=(name,), daemon=True).start()
     else:
         device.on_touch = lambda: unplug(name)
@@ -116,6 +130,8 @@ COMMANDS = {
     for function in (
         plug,
         plug_trezor,
+        plug_ledger,
+        shown,
         unplug,
         forget,
         tell,

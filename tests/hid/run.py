@@ -30,7 +30,9 @@ BOOT_LIMIT_S = 600
 """How long it may take until its first program runs; usually it is 5 s."""
 
 MEMORY_MIB = 1536
-GUEST_TESTS = tuple(f"tests/hid/guest_{name}.py" for name in ("peers", "trezor", "assertions", "approvals", "stories"))
+GUEST_TESTS = tuple(
+    f"tests/hid/guest_{name}.py" for name in ("peers", "trezor", "ledger", "assertions", "approvals", "stories")
+)
 """In this order: what others wrote goes first. `guest.sh` runs them."""
 
 META_PACKAGE = "linux-image-amd64"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.hid.device import Device
+from tests.hid.ledger_device import LedgerDevice
 from tests.hid.trezor_device import TrezorDevice
 
 VENDOR, PRODUCT = 0x1209, 0xF1D0
@@ -36,6 +37,10 @@ TREZOR_DESCRIPTOR = bytes.fromhex(
     "0921150026ff00750895409102"  # 64 bytes out
     "c0"
 )
+LEDGER_IDS = (0x2C97, 0x5011)
+LEDGER_DESCRIPTOR = bytes.fromhex("06a0ff") + TREZOR_DESCRIPTOR[3:]
+"""The same, on the maker's usage page."""
+
 WAIT_S = 300.0
 """Longest wait for the kernel, which a busy machine may hold up."""
 
@@ -103,6 +108,13 @@ class UhidTrezor(UhidKey):
 
     IDS, DESCRIPTOR = TREZOR_IDS, TREZOR_DESCRIPTOR
     MAKE = TrezorDevice
+
+
+class UhidLedger(UhidKey):
+    """A Ledger on `/dev/uhid`: a Nano S Plus by its ids, with an application open."""
+
+    IDS, DESCRIPTOR = LEDGER_IDS, LEDGER_DESCRIPTOR
+    MAKE = LedgerDevice
 
 
 class GadgetKey:
