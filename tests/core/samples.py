@@ -13,6 +13,7 @@ from walletcli.core.document_parts import (
     Approver,
     Approvers,
     Delegation,
+    Form,
     Power,
     Retirement,
     Succession,
@@ -129,6 +130,9 @@ def documents() -> dict[str, Document]:
         "retired": Document(alice, SEQ, retirement=Retirement(47_482, 3)),
         "healed": Document(alice, SEQ, healed=everything().healed),
         "extensions": Document(alice, SEQ, extensions=everything().extensions),
+        "an approver that signs texts": Document(
+            alice, SEQ, approvers=Approvers(1, (Approver(-8, key("screen").public_key, False, Form.SIGNED_TEXT),), 30)
+        ),
         "everything": everything(),
     }
 
