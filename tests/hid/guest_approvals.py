@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,3 +135,27 @@ def test_wrong_pins_lock_the_key_and_bind_nothing(way: str, host: Host, alice: S
         ask("unplug", name="a")
         plug(way)
     assert codes == ["key.pin-paused", "key.pin-paused", "key.locked-out"]
+
+
+class Swaps(Knows):
+    """Takes one key out and plugs the other in, when another one is asked for."""
+
+    def another(self, given: int, needed: int, names: Sequence[str], why: str) -> bool:
+        super().another(given, needed, names, why)
+        ask("unplug", name="a")
+        plug("uhid", "b")
+        return True
+
+
+def test_two_keys_approve_in_turn_and_what_the_first_gave_is_kept(way: str, host: Host, alice: Session) -> None:
+    plug("uhid", "b")
+    add_approver(alice, "alice", which="serial-b", name="red", threshold=2)
+    publish_identity(alice, "alice", [host.url])
+    ask("unplug", name="b")
+    assert refused(alice, host) == "approver.not-here"  # a script: a has approved by now
+    alice.home = replace(alice.home, keys=Swaps())
+    bind(alice, host.address)
+    record = record_of(alice)
+    assert record.beside is not None
+    assert len(DocumentApprovals.from_bytes(record.beside.to_bytes()).approvals) == 2
+    assert alice.home.keys.asked_for == [(1, 2, ("red",), "")]  # type: ignore[union-attr]  # of this test
