@@ -23,7 +23,7 @@ from walletcli.core.record import Record
 from walletcli.core.sealed import seal
 from walletcli.errors import FormatError, InputError, SignerError, UsageError
 from walletcli.wallet.access.session import Session
-from walletcli.wallet.approvers import asking
+from walletcli.wallet.approvers import gathering
 from walletcli.wallet.identities import create_identity
 from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.recovery import journal as journals
@@ -354,7 +354,7 @@ def test_devices_that_were_enrolled_since_stay(lost: Owner, net: Net) -> None:
 def test_nothing_but_the_devices_changes_in_the_new_record(
     lost: Owner, net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "ask", lambda _home, _credentials, _group, subject, _progress: (ONE.agree(subject),))
+    monkeypatch.setattr(gathering, "ask", lambda _home, question, _progress: (ONE.agree(question.subject),))
     owner = lost()
     before = published(
         owner.tree,
