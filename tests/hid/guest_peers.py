@@ -94,10 +94,11 @@ def test_libfido2_makes_and_verifies_credentials_and_secrets(
     assert len(base64.b64decode(secrets[0])) == 32
 
 
-def test_openssh_signs_with_the_key(node: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["ed25519-sk", "ecdsa-sk"])
+def test_openssh_signs_with_the_key(node: str, tmp_path: Path, kind: str) -> None:
     private, message = tmp_path / "id", tmp_path / "message"
     message.write_text("signed with a key\n")
-    run("ssh-keygen", "-q", "-t", "ed25519-sk", "-N", "", "-f", str(private))
+    run("ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(private))
     run("ssh-keygen", "-q", "-Y", "sign", "-f", str(private), "-n", "file", str(message))
     allowed = tmp_path / "allowed"
     allowed.write_text(f"me {' '.join((tmp_path / 'id.pub').read_text().split()[:2])}\n")

@@ -31,7 +31,7 @@ BOOT_LIMIT_S = 600
 
 MEMORY_MIB = 1536
 GUEST_TESTS = tuple(
-    f"tests/hid/guest_{name}.py" for name in ("peers", "trezor", "ledger", "assertions", "approvals", "stories")
+    f"tests/hid/guest_{name}.py" for name in ("peers", "trezor", "ledger", "assertions", "approvals", "ssh", "stories")
 )
 """In this order: what others wrote goes first. `guest.sh` runs them."""
 

@@ -18,6 +18,7 @@ from walletcli.wallet.ssh.holder import SessionHolder
 from walletcli.wallet.ssh.key import SshKeyPage, ssh_key
 from walletcli.wallet.ssh.place import AgentSocket
 from walletcli.wallet.ssh.serving import SshAgent
+from walletcli.wallet.ssh.touching import touched_holders
 
 
 @dataclass(slots=True)
@@ -28,11 +29,13 @@ class RunningAgent:
         page: whose key.
         path: of its socket.
         refused: codes of what was refused so far.
+        asked: what security keys were to be touched for so far.
     """
 
     page: SshKeyPage
     path: str
     refused: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
     def connect(self) -> socket.socket:
         """Return a connection to it."""
@@ -71,7 +74,7 @@ def receive(connection: socket.socket, length_bytes: int) -> bytes:
 
 @contextlib.contextmanager
 def serving(session: Session, who: str, policy: Policy | None = None) -> Iterator[RunningAgent]:
-    """Serve an identity's SSH key for the time of a block."""
+    """Serve an identity's SSH keys for the time of a block."""
     page = ssh_key(session, who)
     with AgentSocket(session.home, page.identity.public_key, alone=False) as place:
         running = RunningAgent(page, place.path)
@@ -79,8 +82,9 @@ def serving(session: Session, who: str, policy: Policy | None = None) -> Iterato
         def refused(error: WalletError) -> None:
             running.refused.append(error.code)
 
-        holder = SessionHolder(SharedSession(session), page.identity)
-        agent = SshAgent(place.listener, [holder], policy or Policy(), refused)
+        touched = touched_holders(session, page.identity, running.asked.append)
+        holders = [SessionHolder(SharedSession(session), page.identity), *touched]
+        agent = SshAgent(place.listener, holders, policy or Policy(), refused)
         thread = threading.Thread(target=agent.run, daemon=True)
         thread.start()
         try:
