@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 
-from tests.cli.conftest import MNEMONIC, Do, Keys
+from tests.cli.conftest import MNEMONIC, PIN, Do, Keys
 from tests.conftest import FAST_KDF, NodeProcess, Run
 from tests.peers.openssh import SshServer, program, start_server
 from tests.peers.openssh import run as run_program
@@ -214,11 +215,7 @@ def test_nothing_is_signed_without_the_right_key_pin_and_touch(
     for behaviour, code in (
         ({"pulled_when_touched": True}, "key.removed"),
         ({"tries": 0}, "key.locked-out"),
-        ({"lie": "foreign-party"}, "key.bad-answer"),
-        ({"lie": "not-touched"}, "key.bad-answer"),
-        ({"lie": "other-flags"}, "key.bad-answer"),
         ({"lie": "other-counter"}, "key.bad-answer"),
-        ({"lie": "more-data"}, "key.bad-answer"),
     ):
         path = keys("blue", **behaviour)
         assert error_of(do(*sign, *pin, code=6)) == code, behaviour
@@ -245,6 +242,28 @@ def test_the_agent_says_why_and_goes_on(
     keys("blue")
     done = walletcli(*agent, *sign, file)
     assert done.returncode == 0, done.stderr
+    assert Path(f"{file}.sig").exists()
+
+
+def test_the_agent_asks_for_the_pin_at_the_terminal_of_the_command(
+    wallet: Path, environment: dict[str, str], blue: dict[str, Any], file: str, password: Options
+) -> None:
+    public = Path(file).with_name("key.pub")
+    public.write_text(blue["public_key"] + "\n")
+    sign = [program("ssh-keygen"), "-Y", "sign", "-f", str(public), "-n", "file", file]
+    agent = ["identity", "ssh-agent", "alice", *password, "--", *sign]
+    child = pexpect.spawn(
+        sys.executable, ["-m", "walletcli", "--home", str(wallet), *agent], env=environment, encoding="utf-8",
+        timeout=60, dimensions=(30, 200),
+    )  # fmt: skip
+    child.expect("a signature for 'file' asks for the security key 'blue'")
+    for typed in ("0000", PIN):
+        child.expect(r"PIN of Key blue \([78] tries left\): ")
+        child.sendline(typed)
+    child.expect("Touch Key blue now.")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
     assert Path(f"{file}.sig").exists()
 
 

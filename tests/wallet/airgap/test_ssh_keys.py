@@ -7,12 +7,18 @@ from dataclasses import replace
 import pytest
 
 from tests.core.samples import key
+from tests.vectors.cases_ssh_security_keys import sk_key
 from tests.wallet.airgap.parts import Machines, document_of, here, refusal, with_document
 from walletcli.core.cbor import Value
 from walletcli.core.document import Document
 from walletcli.core.ssh.named_keys import EXTENSION, named_keys, naming
+from walletcli.core.ssh.named_security_keys import NamedSecurityKey, named_security_keys, naming_security_keys
+from walletcli.core.ssh.security_keys import SkKey
 from walletcli.core.ssh.signable import FileHash
+from walletcli.wallet.identities import set_attribute
 from walletcli.wallet.ssh.key import SshKeyPage, ssh_key
+from walletcli.wallet.state.changes import SetSshCredentials
+from walletcli.wallet.state.ssh_credentials import SshCredential
 
 
 def asked(machines: Machines) -> tuple[SshKeyPage, str]:
@@ -45,8 +51,6 @@ def test_what_stands_there_already_is_not_asked_about_again(alice: Machines) -> 
     _, path = asked(alice)
     alice.apply(alice.approve(path, accept=["ssh-key"]))
     with here(alice.online) as session:
-        from walletcli.wallet.identities import set_attribute
-
         set_attribute(session, "alice", "name", "Alice A.", sealed=False)
     (item,) = alice.review(alice.ask().path).items
     assert item.alarms == ()
@@ -68,4 +72,50 @@ def test_a_hostile_machine_gets_no_key_named_unseen(alice: Machines, change) -> 
     _, path = asked(alice)
     path = alice.tampered(path, with_document(change))
     assert "ssh-key" in [one.name for one in alice.review(path).items[0].alarms]
+    assert refusal(lambda: alice.approve(path)).code == "request.alarm"
+
+
+# On a security key
+
+BLUE = SshCredential(sk_key(), True, b"credential", "blue", True)
+
+
+def asked_for_blue(machines: Machines) -> str:
+    """Have a key on a security key named: return the path of the request."""
+    with here(machines.online) as session:
+        session.apply(SetSshCredentials(session.snapshot().wallet.identities[0].index, (BLUE,)))
+    return machines.ask().path
+
+
+def test_the_cold_side_shows_a_key_on_a_security_key_and_asks_about_it(alice: Machines) -> None:
+    path = asked_for_blue(alice)
+    (item,) = alice.review(path).items
+    assert any(line.startswith(f"ADDS the {BLUE.in_document().described()}") for line in item.lines)
+    assert [one.name for one in item.alarms] == ["ssh-key"]
+    assert refusal(lambda: alice.approve(path)).code == "request.alarm"
+    alice.apply(alice.approve(path, accept=["ssh-key"]))
+    view = alice.view("alice")
+    assert named_security_keys(document_of(view.record)) == (BLUE.in_document(),)
+    assert (view.ssh_credentials, view.changed) == ((BLUE,), False)
+
+
+def without_its_pin(document: Document) -> Document:
+    """Return a document that takes signatures of the owner's key without its PIN."""
+    (named,) = named_security_keys(document)
+    return replace(document, extensions=naming_security_keys({}, [replace(named, verify=False)]))
+
+
+def one_more(document: Document) -> Document:
+    """Return a document with somebody else's key as well."""
+    strange = NamedSecurityKey(SkKey(-8, key("somebody").public_key), True)
+    return replace(document, extensions=naming_security_keys({}, [*named_security_keys(document), strange]))
+
+
+@pytest.mark.parametrize("change", [without_its_pin, one_more])
+def test_a_hostile_machine_gets_no_security_key_named_unseen(alice: Machines, change) -> None:  # type: ignore[no-untyped-def]
+    alice.apply(alice.approve(asked_for_blue(alice), accept=["ssh-key"]))
+    with here(alice.online) as session:
+        set_attribute(session, "alice", "name", "Alice A.", sealed=False)
+    path = alice.tampered(alice.ask().path, with_document(change))
+    assert [one.name for one in alice.review(path).items[0].alarms] == ["ssh-key"]
     assert refusal(lambda: alice.approve(path)).code == "request.alarm"

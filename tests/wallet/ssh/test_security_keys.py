@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.samples import key
+from tests.vectors.cases_ssh import MESSAGE
 from tests.vectors.cases_ssh_security_keys import sk_key, sk_signed
 from tests.wallet.parts import WORDS, HonestRelay, opened, restored_home
 from walletcli.core.document import Document
@@ -24,6 +25,7 @@ from walletcli.core.ssh.named_security_keys import (
     naming_security_keys,
 )
 from walletcli.core.ssh.security_keys import EDDSA, ES256, SkKey
+from walletcli.core.ssh.sshsig import SshSignature
 from walletcli.errors import FormatError, SignerError, VerificationError
 from walletcli.signers.requests import PacketRequest
 from walletcli.wallet.access.session import Session
@@ -33,6 +35,7 @@ from walletcli.wallet.publish import publish_identity
 from walletcli.wallet.recovery.devices import revoke_device
 from walletcli.wallet.ssh.listing import signer_lines
 from walletcli.wallet.ssh.on_security_keys import list_security_keys, remove_security_key, show_security_key
+from walletcli.wallet.ssh.verifying import Evidence, by_identity, check_signature
 from walletcli.wallet.state.changes import PlanPublish, SetSshCredentials, Several
 from walletcli.wallet.state.decided import decisions_hash
 from walletcli.wallet.state.draft import last_document, next_document
@@ -239,3 +242,50 @@ def test_the_touch_of_a_signature_is_told() -> None:
     assert touch is not None
     assert without is not None
     assert (touch.to_json(), without.to_json()) == ({"pin": True}, {"pin": False})
+
+
+@pytest.mark.parametrize(
+    ("signature", "code"),
+    [
+        (sk_signed(), None),
+        (sk_signed(ES256), None),
+        (sk_signed(ES256, flags=1), None),
+        (sk_signed(flags=1), "ssh-keys.not-verified"),
+        (sk_signed(application="ssh:other"), "ssh-keys.not-named"),
+    ],
+    ids=["with its PIN", "needs none", "has none", "without its PIN", "of another application"],
+)
+def test_a_signature_counts_as_the_record_says(
+    ada: Session, tmp_path: Path, signature: SshSignature, code: str | None
+) -> None:
+    file, path = tmp_path / "file", tmp_path / "file.sig"
+    file.write_bytes(MESSAGE)
+    path.write_text(signature.to_text())
+    checked = check_signature(str(file), str(path), "file")
+    evidence = Evidence(Record.from_bytes(show_identity(ada, "ada").record or b""), "checked")
+    if code is None:
+        good = by_identity(checked, evidence, ada)
+        assert (good.device, good.kept_day) == (None, None)
+        assert good.until_day is not None
+        return
+    with pytest.raises(VerificationError) as refused:
+        by_identity(checked, evidence, ada)
+    assert refused.value.code == code
+
+
+def test_a_signature_that_was_kept_counts_after_its_key_was_removed(
+    ada: Session, tmp_path: Path, relay: HonestRelay
+) -> None:
+    file, path = tmp_path / "file", tmp_path / "file.sig"
+    file.write_bytes(MESSAGE)
+    path.write_text(sk_signed().to_text())
+    checked = check_signature(str(file), str(path), "file")
+    by_identity(
+        checked, Evidence(Record.from_bytes(show_identity(ada, "ada").record or b""), "checked"), ada, keep=True
+    )
+    remove_security_key(ada, "ada", "blue")
+    publish_identity(ada, "ada", [relay.url])
+    evidence = Evidence(Record.from_bytes(show_identity(ada, "ada").record or b""), "checked")
+    assert by_identity(checked, evidence, ada).kept_day is not None
+    with pytest.raises(VerificationError):
+        by_identity(checked, evidence, None)
