@@ -52,7 +52,7 @@ def sign(invocation: Invocation, file: str, who: str, namespace: str, out: str |
     text = signed.signature.to_text().removesuffix("\n")
     invocation.answer(signed.to_json(), [text] if signed.out is None else _signed_lines(signed))
     if not signed.is_in_record and not invocation.json:
-        command = "ssh-key" if signed.signature.touch is None else "ssh-security-key list"
+        command = "ssh-key" if signed.signature.touch is None else "ssh-security-key show"
         label = signed.identity.label_word
         note(f"The record does not name this key: give verifiers the line of: walletcli identity {command} {label}")
 

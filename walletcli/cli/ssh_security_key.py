@@ -45,7 +45,10 @@ def list_(invocation: Invocation, who: str) -> None:
 def add(
     invocation: Invocation, who: str, which: str | None, name: str | None, no_pin: bool, named: bool, accept_link: bool
 ) -> None:
-    """Make an SSH key on a security key, which is touched twice; prints its line for authorized_keys."""
+    """Make one; the security key is touched twice.
+
+    What is printed is its line for authorized_keys.
+    """
     from walletcli.cli.unlocking import open_wallet_here
     from walletcli.wallet.ssh.on_security_keys import add_security_key
 
@@ -54,7 +57,7 @@ def add(
             session, who, which=which, name=name, verify=not no_pin, named=named, accept_link=accept_link
         )
     invocation.answer({"key": page.to_json()}, [page.line()])
-    _say_next(invocation, page, "So that your words bring it back, and others see it as you want")
+    _say_next(invocation, page, "So that your words bring it back")
 
 
 @ssh_security_key.command("show", unlocks=True, example="walletcli identity ssh-security-key show alice --in-record")
@@ -70,7 +73,10 @@ def show(
     invocation: Invocation, who: str, key: str | None, named: bool | None,
     comment: str, allowed_signers: bool, principal: str | None,
 ) -> None:  # fmt: skip
-    """Show the line of one of them for authorized_keys; KEY is its name or fingerprint."""
+    """Show the line of one for authorized_keys.
+
+    KEY is its name, or the beginning of its fingerprint; it can be left out if there is one only.
+    """
     from walletcli.cli.unlocking import open_wallet_here
     from walletcli.wallet.ssh.key import check_line
     from walletcli.wallet.ssh.on_security_keys import show_security_key
@@ -93,7 +99,10 @@ def show(
 @click.argument("key", metavar="KEY")
 @pass_invocation
 def remove(invocation: Invocation, who: str, key: str) -> None:
-    """Forget one of them, a lost one too; KEY is its name or fingerprint."""
+    """Forget one, a lost one too.
+
+    KEY is its name, or the beginning of its fingerprint.
+    """
     from walletcli.cli.unlocking import open_wallet_here
     from walletcli.wallet.ssh.on_security_keys import remove_security_key
 
@@ -104,7 +113,8 @@ def remove(invocation: Invocation, who: str, key: str) -> None:
     )
     if not invocation.json:
         note(f"Take it out of authorized_keys wherever it logs in: {page.fingerprint}")
-    _say_next(invocation, page, "The record and its sealed part still have it")
+    if page.identity.record is not None:
+        _say_next(invocation, page, "The record still says how it is asked, and perhaps names it")
 
 
 def _name(page: SshSecurityKeyPage) -> str:
