@@ -45,10 +45,7 @@ def list_(invocation: Invocation, who: str) -> None:
 def add(
     invocation: Invocation, who: str, which: str | None, name: str | None, no_pin: bool, named: bool, accept_link: bool
 ) -> None:
-    """Make one; the security key is touched twice.
-
-    What is printed is its line for authorized_keys.
-    """
+    """Make one, and show its line for authorized_keys."""
     from walletcli.cli.unlocking import open_wallet_here
     from walletcli.wallet.ssh.on_security_keys import add_security_key
 
@@ -73,10 +70,7 @@ def show(
     invocation: Invocation, who: str, key: str | None, named: bool | None,
     comment: str, allowed_signers: bool, principal: str | None,
 ) -> None:  # fmt: skip
-    """Show the line of one for authorized_keys.
-
-    KEY is its name, or the beginning of its fingerprint; it can be left out if there is one only.
-    """
+    """Show the line of one, by name or fingerprint."""
     from walletcli.cli.unlocking import open_wallet_here
     from walletcli.wallet.ssh.key import check_line
     from walletcli.wallet.ssh.on_security_keys import show_security_key
@@ -99,10 +93,7 @@ def show(
 @click.argument("key", metavar="KEY")
 @pass_invocation
 def remove(invocation: Invocation, who: str, key: str) -> None:
-    """Forget one, a lost one too.
-
-    KEY is its name, or the beginning of its fingerprint.
-    """
+    """Forget one, by name or fingerprint; a lost one too."""
     from walletcli.cli.unlocking import open_wallet_here
     from walletcli.wallet.ssh.on_security_keys import remove_security_key
 
