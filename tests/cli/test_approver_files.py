@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Do, Keys
+from tests.cli.test_key import ended, on_terminal
 from tests.conftest import NodeProcess
 
 Options = tuple[str, str]
@@ -158,3 +159,45 @@ def test_bad_input_gets_an_error_of_ours(do: Do, password: Options) -> None:
     do("identity", "create", "alice", *password)
     for arguments, status, code in BAD:
         assert error_of(do("identity", "approver", *arguments, *password, code=status)) == code
+
+
+def test_at_a_terminal_the_next_key_is_asked_for_and_leaving_loses_nothing(
+    do: Do, desk: Desk, wallet: Path, environment: dict[str, str], friend: Path, node: NodeProcess,
+    password: Options, pin: Options,
+) -> None:  # fmt: skip
+    do("identity", "create", "alice", *password)
+    do("publish", "alice", "--relay", node.url, *password)
+    for number, name in enumerate(("ada", "bob"), 1):
+        desk.put(name)
+        threshold = ("--threshold", str(number))
+        do("identity", "approver", "add", "alice", "--name", name, *threshold, *password, *pin)
+    do("publish", "alice", "--relay", node.url, *password)
+    do("identity", "set", "alice", "name", "Alice", "--public", *password)
+    desk.put("ada")
+    publish = ("publish", "alice", "--relay", node.url, *password, *pin)
+    child = on_terminal(wallet, environment, *publish)
+    child.expect_exact("1 of 2 approvals; plug in another of: bob; Ctrl-C keeps what is there.")
+    child.sendintr()
+    assert ended(child) == 130
+    desk.put()
+    child = on_terminal(wallet, environment, *publish)
+    child.expect_exact("The next touch approves:")
+    child.expect_exact("public name = Alice (new)")
+    child.expect_exact("1 of 2 approvals; plug in another of: bob; Ctrl-C keeps what is there.")
+    desk.put("bob")
+    child.expect_exact("Touch Key bob now.")
+    assert ended(child) == 0
+    assert do("resolve", "alice", "--relay", node.url, *password)["document"]["profile"] == {"name": "Alice"}
+
+    do("identity", "set", "alice", "name", "Alicia", "--public", *password)
+    asked = do("identity", "approver", "ask", "alice", "--for", "bob", "--out", desk.file("request"), *password)
+    approve = ("identity", "approver", "approve", desk.file("request"), "--out", desk.file("approval"), *pin)
+    child = on_terminal(friend, environment, *approve)
+    child.expect_exact(" ".join(asked["request"]["digest_words"]))
+    child.expect_exact("public name = Alicia (changed)")
+    child.expect_exact("Does the machine that made the request show the same words?")
+    child.sendline("y")
+    child.expect_exact("Approve item 1?")
+    child.sendline("n")
+    assert ended(child) == 2
+    assert not Path(desk.file("approval")).exists()

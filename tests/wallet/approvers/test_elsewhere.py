@@ -37,10 +37,12 @@ from walletcli.wallet.approvers.approving import approve_asked, offer_key, revie
 from walletcli.wallet.approvers.collecting import AskWish, ask_approvers, cancel_waiting, take_approvals
 from walletcli.wallet.approvers.deciding import list_approvers
 from walletcli.wallet.approvers.inviting import add_offered, invite_approver, read_offer
-from walletcli.wallet.approvers.overview import all_waiting, renewal_of
+from walletcli.wallet.approvers.overview import all_waiting, renewals
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, set_attribute
 from walletcli.wallet.publish import publish_identity
+from walletcli.wallet.relays import add_relay
+from walletcli.wallet.sealed.sync import sync_identity
 
 OTHER_WORDS = "legal winner thank year wave sausage worth useful legal winner thank yellow"
 
@@ -343,21 +345,38 @@ def test_files_of_one_kind_are_told_from_the_other(
     assert code_of(lambda: read_offer(alice, "alice", path("approval"))) == "response.is-approval"
 
 
-def test_a_device_that_is_to_be_renewed_is_told_of_long_before(alice: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    from walletcli.wallet.approvers import overview
-
-    identity = alice.snapshot().wallet.by_index(0)
+@pytest.mark.parametrize(("days", "left"), [(29, 29), (1, 1), (0, 0), (-5, 0)])
+def test_a_device_that_is_to_be_renewed_is_told_of_long_before(
+    alice: Session, monkeypatch: pytest.MonkeyPatch, days: int, left: int
+) -> None:
     (own,) = document_of(alice).delegations
-    assert renewal_of(identity) is None
-    for days, left in ((29, 29), (1, 1), (0, 0), (-5, 0)):
-        now_s = (own.not_after_day - days) * 86_400.0
+    assert renewals(alice) == ()
+    monkeypatch.setattr("time.time", lambda: (own.not_after_day - days) * 86_400.0)
+    (found,) = renewals(alice)
+    assert (found.label, found.days, found.last_day) == ("alice", left, own.not_after_day - 1)
 
-        class Clock:
-            @staticmethod
-            def time(now_s: float = now_s) -> float:
-                return now_s
 
-        monkeypatch.setattr(overview, "time", Clock)
-        found = renewal_of(identity)
-        assert found is not None
-        assert (found.days, found.last_day) == (left, own.not_after_day - 1)
+def test_unattended_work_tells_what_has_to_be_renewed_and_waits_for_nobody(
+    alice: Session, relay: HonestRelay, keys: Drawerful, friend: Home, path: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    add_relay(alice.home, relay.url)
+    (own,) = document_of(alice).delegations
+    before = document_of(alice)
+    monkeypatch.setattr("time.time", lambda: (own.not_after_day - 10) * 86_400.0)
+    here = people(alice, lambda: keys.put("ada"))
+    report = sync_identity(alice, "alice")
+    assert report.renewal is not None
+    assert (report.renewal.days, report.record, here.asked_for) == (10, "stored", [])
+    assert document_of(alice) == before
+
+    # it is gathered like any other record
+    for name in ("bob", "cyd"):
+        asked(alice, path(f"{name}.request"), name)
+        keys.put(name)
+        take_approvals(alice, approved(friend, path(f"{name}.request"), path(f"{name}.approval")))
+    keys.put()
+    report = sync_identity(alice, "alice")
+    assert (report.renewal, report.record) == (None, "signed")
+    assert followed(alice, before) == 2
+    assert document_of(alice).delegations[0].not_after_day > own.not_after_day + 30

@@ -136,6 +136,18 @@ def test_nothing_more_is_waited_for_than_a_while(
     assert gathered(alice) == [1]
 
 
+def test_what_runs_unattended_waits_for_nobody_and_keeps_what_it_got(
+    alice: Session, relay: HonestRelay, keys: Drawerful
+) -> None:
+    decide(alice)
+    keys.put("ada")
+    here = people(alice, lambda: keys.put("bob"))
+    with pytest.raises(WalletError) as refused:
+        publish_identity(alice, "alice", [relay.url], is_patient=False)
+    assert refused.value.code == "approver.not-here"
+    assert (here.asked_for, gathered(alice)) == ([], [1])
+
+
 def test_what_is_decided_meanwhile_makes_it_another_document(
     alice: Session, relay: HonestRelay, keys: Drawerful
 ) -> None:

@@ -109,6 +109,7 @@ def _settle_one(run: Run, entry: Entry, view: IdentityView) -> tuple[str, ...]:
             addresses,
             plan.accept_link,
             1,
+            is_patient=False,  # the other identities are not to wait for a key that may be elsewhere
             dialer=run.dialer,
             progress=run.progress,
         )
