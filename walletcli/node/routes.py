@@ -31,7 +31,7 @@ _NO_BODY: Final = BodyLimit(0, "request.body")
 MAX_TURN: Final = 64
 """How many requests are served before the event loop does something else."""
 
-MAX_LONG: Final = 2
+MAX_LONG: Final = 4
 """How many of them may have a long body: each costs as much as some packets, and the writer should not have nothing to
 do meanwhile."""
 
