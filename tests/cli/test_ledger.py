@@ -78,6 +78,12 @@ def test_what_names_a_ledger_is_told_from_its_security_key(do: Do, keys: Keys) -
     assert error_of(do("key", "info", code=6)) == "ledger.several"
 
 
+def test_with_nothing_plugged_in_nothing_becomes_an_approver(do: Do, password: Options) -> None:
+    do("identity", "create", "alice", *password)
+    refused = do("identity", "approver", "add", "alice", *password, code=6)
+    assert error_of(refused) == "key.none" and "Ledger" in refused["error"]["message"]
+
+
 def test_the_rule_for_udev_names_ledgers(do: Do) -> None:
     assert "2C97" in do("key", "udev-rules")["rules"]
 

@@ -34,6 +34,9 @@ def chosen_device(which: str | None) -> PluggedKey:
         MissingExtraError: ``key.no-hidapi``.
     """
     there = (*plugged_keys(), *plugged_ledgers())
+    if not there:
+        hint = "put one in and try again; a Ledger has to be unlocked"
+        raise SignerError("key.none", "no security key is plugged in, and no Ledger", hint)
     if which is None:
         return only_key(there)
     found = [device for device in there if which in (device.path, device.serial)]
