@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,10 @@ from walletcli.errors import WalletError
 from walletcli.signers.devices.hidapi import PluggedKey
 from walletcli.wallet.airgap.making import Wish, ask_to_enrol
 from walletcli.wallet.airgap.showing import approve_request, review_file
+from walletcli.wallet.approvers.approving import approve_asked, review_asked
+from walletcli.wallet.approvers.collecting import AskWish, ask_approvers, take_approvals
 from walletcli.wallet.approvers.deciding import add_approver, list_approvers, remove_approver
+from walletcli.wallet.approvers.overview import all_waiting
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import set_attribute
 
@@ -165,6 +169,31 @@ def test_one_key_at_each_machine_is_enough_only_if_one_machine_has_both(both: Ma
     after = record_of(both)
     assert after.document is not None
     check_follows(before.document, after.document, after.beside)
+
+
+def test_approvals_come_to_the_online_machine_by_file_before_the_roots_signature(both: Machines, shelf: Shelf) -> None:
+    with here(both.online) as session:
+        set_attribute(session, "alice", "name", "early")
+        with pytest.raises(WalletError) as refused:
+            ask_approvers(session, AskWish("alice"), both.path(), offline=True)
+    assert refused.value.code == "approver.nothing-waits"
+    before, keys = change(both), dict(shelf.keys)
+    request, asked, answer = both.ask().path, both.path(), both.path()
+    nobody = replace(Home(str(both.directory / "nobody")), keys=Prompts())
+    with here(both.online) as session:
+        ask_approvers(session, AskWish("alice"), asked, offline=True)
+    approve_asked(nobody, review_asked(asked, time.time()), answer)  # with both keys
+    put(shelf, {})
+    with here(both.online) as session:
+        assert take_approvals(session, answer).is_complete
+        set_attribute(session, "alice", "name", "decided later")
+    both.apply(both.approve(request))
+    after = record_of(both)
+    assert after.document is not None
+    check_follows(before.document, after.document, after.beside)
+    with here(both.online) as session:
+        assert all_waiting(session) == ()
+    put(shelf, keys)
 
 
 def put(shelf: Shelf, keys: dict[PluggedKey, InProcess]) -> None:
