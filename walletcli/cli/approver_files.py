@@ -42,7 +42,7 @@ def ask(
     invocation: Invocation, who: str, approvers: tuple[str, ...], contacts: bool, out: str, days: int,
     relays: tuple[str, ...], accept_link: bool, on_top: bool,
 ) -> None:  # fmt: skip
-    """Write a request for approvals, for people and machines elsewhere."""
+    """Write a request for approvals by others, elsewhere."""
     from walletcli.cli.relay import warn_of_clear_text
     from walletcli.cli.request_page import review_lines
     from walletcli.wallet.approvers.collecting import AskWish, ask_approvers
@@ -60,7 +60,7 @@ def ask(
 @click.argument("file", metavar="FILE")
 @pass_invocation
 def show(invocation: Invocation, file: str) -> None:
-    """Tell in plain language what a request asks of whoever holds a key; no wallet is needed."""
+    """Tell what a request asks of you; no wallet is needed."""
     from walletcli.cli.request_page import review_lines
 
     review = _review(invocation, file)
@@ -78,7 +78,7 @@ def show(invocation: Invocation, file: str) -> None:
 def approve(
     invocation: Invocation, file: str, out: str, digest: str | None, yes: bool, accepted: tuple[str, ...]
 ) -> None:
-    """Have your security key approve what somebody's request asks; no wallet is needed."""
+    """Approve with your security key; no wallet is needed."""
     from walletcli.wallet.approvers.approving import approve_asked
 
     review, names = _agreed(invocation, file, digest, yes, "Approve")
@@ -111,7 +111,7 @@ def apply(invocation: Invocation, file: str) -> None:
 @click.argument("who", metavar="ID")
 @pass_invocation
 def cancel(invocation: Invocation, who: str) -> None:
-    """Forget all of an identity that waits for approvals; answers to it are refused from then on."""
+    """Forget what of an identity waits for approvals."""
     from walletcli.wallet.approvers.collecting import cancel_waiting
 
     with invocation.session() as session:
@@ -129,7 +129,7 @@ def cancel(invocation: Invocation, who: str) -> None:
 @click.option("--no-pin", is_flag=True, help="A touch is enough: do not ask for the key's PIN.")
 @pass_invocation
 def invite(invocation: Invocation, who: str, out: str, days: int, no_pin: bool) -> None:
-    """Ask somebody by file for a key of theirs as approver; you never hold it."""
+    """Ask somebody by file for their key as approver."""
     from walletcli.cli.request_page import review_lines
     from walletcli.wallet.approvers.inviting import invite_approver
 
@@ -149,7 +149,7 @@ def invite(invocation: Invocation, who: str, out: str, days: int, no_pin: bool) 
 @YES
 @pass_invocation
 def offer(invocation: Invocation, file: str, out: str, which: str | None, digest: str | None, yes: bool) -> None:
-    """Offer your security key as approver of somebody's identity; it is touched twice, and no wallet is needed."""
+    """Offer your security key as approver; touched twice."""
     from walletcli.wallet.approvers.approving import offer_key
 
     review, _ = _agreed(invocation, file, digest, yes, "Offer a key for")

@@ -184,6 +184,7 @@ def test_approvals_come_to_the_online_machine_by_file_before_the_roots_signature
         ask_approvers(session, AskWish("alice"), asked, offline=True)
     approve_asked(nobody, review_asked(asked, time.time()), answer)  # with both keys
     put(shelf, {})
+    assert refusal(lambda: both.apply(answer)) == "response.from-approver"
     with here(both.online) as session:
         assert take_approvals(session, answer).is_complete
         set_attribute(session, "alice", "name", "decided later")

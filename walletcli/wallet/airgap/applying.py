@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from walletcli.core.approval_file import MAGIC as APPROVAL_MAGIC
 from walletcli.core.approvals import DocumentApprovals, check_follows
 from walletcli.core.approver_items import ApproveItem, OfferItem
 from walletcli.core.card import Card, CardFile
@@ -118,8 +119,8 @@ def apply_response(session: Session, path: str, out: str | None = None) -> Appli
         SignerError: ``request.not-watch``.
         InputError: ``file.*``, ``identity.exists``, ``identity.unknown``.
         UsageError: ``response.out`` if a signed statement has no place to go.
-        FormatError: ``response.is-request`` for the request itself, ``response.file``, ``response.malformed``,
-            ``cose.*``, ``cbor.*``, ``record.file``.
+        FormatError: ``response.is-request`` for the request itself, ``response.from-approver`` for an approval,
+            ``response.file``, ``response.malformed``, ``cose.*``, ``cbor.*``, ``record.file``.
         VerificationError: ``response.*``, ``signature.invalid``, ``record.*``.
     """
     require_watch(session)
@@ -131,6 +132,12 @@ def apply_response(session: Session, path: str, out: str | None = None) -> Appli
             "response.is-request",
             f"{path} is a request, not the answer to one",
             "take it to the machine with the root keys: walletcli request approve FILE --out RESPONSE; apply RESPONSE",
+        )
+    if data.startswith(APPROVAL_MAGIC):
+        raise FormatError(
+            "response.from-approver",
+            f"{path} comes from somebody who approves, not from the root",
+            "walletcli identity approver apply FILE",
         )
     file = ResponseFile.from_bytes(data)
     beside = _approved(session, answered_request(read_book(session), file), file)
