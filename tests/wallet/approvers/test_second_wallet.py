@@ -117,7 +117,10 @@ def test_a_split_of_the_thiefs_keeps_an_owner_with_approvers_from_nothing_for_ev
     assert document_of(second).profile == {"name": "Alice"}
 
 
-@pytest.mark.parametrize("planted", ["a binding", "another profile", "no sealed sections", "a device less"])
+@pytest.mark.parametrize(
+    "planted",
+    ["a binding", "another profile", "no sealed sections", "a section of no use", "a section more", "a device less"],
+)
 def test_what_a_program_left_waiting_for_approval_is_not_signed_in_place_of_what_was_decided(
     second: Session, relay: HonestRelay, planted: str
 ) -> None:
@@ -131,6 +134,8 @@ def test_what_a_program_left_waiting_for_approval_is_not_signed_in_place_of_what
         "a binding": {"bindings": (b"another provider's grant",)},
         "another profile": {"profile": {"name": "Mallory"}},
         "no sealed sections": {"sections": ()},
+        "a section of no use": {"sections": (good.sections[0][:-1] + b"\0",)},
+        "a section more": {"sections": tuple(sorted((good.sections[0], good.sections[0][:-1] + b"\0")))},
         "a device less": {"delegations": ()},
     }[planted]
     planted_document = replace(good, **fields)
