@@ -73,12 +73,12 @@ def wallet(answer: Answer, home: Path, password: tuple[str, str], secret_file: C
 
 @pytest.fixture
 def on_terminal(tmp_path: Path) -> Iterator[Callable[..., pexpect.spawn]]:
-    """Return a function that starts the command on a terminal of its own, 100 columns wide."""
+    """Return a function that starts the command on a terminal of its own, 100 columns wide and 30 rows tall."""
     started: list[pexpect.spawn] = []
     (tmp_path / "user").mkdir(exist_ok=True)
     (tmp_path / "run").mkdir(mode=0o700, exist_ok=True)
 
-    def start(*args: str, term: str = "xterm", **more: str) -> pexpect.spawn:
+    def start(*args: str, term: str = "xterm", rows: int = 30, **more: str) -> pexpect.spawn:
         environment = clean_environment(
             HOME=str(tmp_path / "user"), XDG_RUNTIME_DIR=str(tmp_path / "run"), NO_COLOR="1", TERM=term, **more
         )
@@ -88,7 +88,7 @@ def on_terminal(tmp_path: Path) -> Iterator[Callable[..., pexpect.spawn]]:
             env=environment,
             encoding="utf-8",
             timeout=30,
-            dimensions=(30, 100),
+            dimensions=(rows, 100),
             cwd=str(tmp_path),
         )
         child.delaybeforesend = 0.05

@@ -100,6 +100,17 @@ def test_a_card_goes_as_file_link_code_and_image_and_each_adds_the_contact(
         assert opened.format == "PNG"
 
 
+def test_a_code_that_the_terminal_cannot_show_as_a_whole_is_said_to_be_too_tall(
+    pair: tuple[Side, Side], on_terminal: Callable[..., pexpect.spawn]
+) -> None:
+    alice, _ = pair
+    for rows, is_said in ((24, True), (200, False)):
+        child = on_terminal("--home", str(alice.home), "contact", "card", "--qr", rows=rows)
+        child.expect(pexpect.EOF)
+        assert ("--png FILE" in child.before) is is_said
+    assert "--png" not in alice.shows("card", "--qr").stderr
+
+
 def test_a_link_or_a_file_may_come_from_a_pipe(pair: tuple[Side, Side], tmp_path: Path) -> None:
     alice, bob = pair
     link = alice.says("card", "--link")["link"]

@@ -120,7 +120,7 @@ BAD: list[tuple[Callable[[Session], object], str]] = [
     (lambda session: create_identity(session, "x" * 65), "label.malformed"),
     (lambda session: create_identity(session, "a\nb"), "label.malformed"),
     (lambda session: create_identity(session, "a\udce4b"), "cbor.text"),
-    (lambda session: set_attribute(session, "alice", "name", "\udce4"), "cbor.text"),
+    (lambda session: set_attribute(session, "alice", "name", "\udce4"), "document.profile"),
     (lambda session: create_identity(session, "a\u202eb"), "label.malformed"),
     (lambda session: create_identity(session, "did:key:z6Mk"), "label.malformed"),
     (lambda session: create_identity(session, "PK:x"), "label.malformed"),
@@ -138,6 +138,13 @@ BAD: list[tuple[Callable[[Session], object], str]] = [
     (lambda session: unset_attribute(session, "alice", "name"), "attribute.unknown"),
     (lambda session: retire_identity(session, "alice", "bored"), "identity.retire-reason"),
 ]
+
+
+def test_whoever_sets_an_attribute_that_cannot_be_is_told_what_to_do(session: Session) -> None:
+    create_identity(session, "alice")
+    with pytest.raises(FormatError) as refused:
+        set_attribute(session, "alice", "name", "")
+    assert "walletcli identity unset alice" in refused.value.hint
 
 
 @pytest.mark.parametrize(("action", "code"), BAD)

@@ -11,7 +11,7 @@ from walletcli.cli import contact_exchange
 from walletcli.cli.commands import Noun
 from walletcli.cli.contact_options import ACCEPT_LINK, AS, NOUN_AS, RELAYS, STDIN, WHO, inquiry_of, read_stdin
 from walletcli.cli.invocation import Invocation, pass_invocation
-from walletcli.cli.output import pairs
+from walletcli.cli.output import note, pairs
 from walletcli.cli.times import age_line, date_text
 from walletcli.errors import UsageError
 
@@ -66,6 +66,8 @@ def card(
     tell(invocation, made.warnings)
     shown = text if link or not (out or qr or png) else None
     invocation.answer({"card": made.to_json(), "link": text, **files}, _card_lines(made, files, shown, qr))
+    if qr and not invocation.json:
+        _tell_if_too_tall(made)
 
 
 def _write_card(made: OwnCard, out: str | None, png: str | None) -> dict[str, str | None]:
@@ -79,6 +81,18 @@ def _write_card(made: OwnCard, out: str | None, png: str | None) -> dict[str, st
     if png is not None:
         write_file(png, codes.png(made.link.upper()), replace=False)
     return {name: os.path.abspath(path) if path else None for name, path in (("file", out), ("png", png))}
+
+
+def _tell_if_too_tall(made: OwnCard) -> None:
+    """Say that a terminal shows only a part of the code, which no camera reads."""
+    import os
+    import sys
+
+    from walletcli.cli import qr as codes
+
+    rows = len(codes.lines(made.link.upper()))
+    if sys.stdout.isatty() and rows > os.get_terminal_size(sys.stdout.fileno()).lines:
+        note(f"The code has {rows} lines, more than this terminal: enlarge it, or write an image with --png FILE")
 
 
 def _card_lines(made: OwnCard, files: dict[str, str | None], link: str | None, qr: bool) -> list[str]:
@@ -229,7 +243,9 @@ def set_(
     from walletcli.wallet.contacts.lookup import own_identity_of
 
     if (value is None) == (value_file is None):
-        raise UsageError("usage.one-value", "give the value, or --value-file, and not both", "see: --help")
+        raise UsageError(
+            "usage.one-value", "give the value, or --value-file, and not both", "see: walletcli contact set --help"
+        )
     text = value if value_file is None else _read_text(invocation, value_file)
     with invocation.session() as session:
         _answer(invocation, set_of_contact(session, own_identity_of(session, owner), who, name, text or ""))

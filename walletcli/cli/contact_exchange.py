@@ -47,7 +47,9 @@ def relate(
 
     if (accept is not None) + (complete is not None) + (days is not None) > 1:
         raise UsageError(
-            "relate.choice", "an offer, an answer or the end of one: one of these at a time", "see: --help"
+            "relate.choice",
+            "an offer, an answer or the end of one: one of these at a time",
+            "see: walletcli contact relate --help",
         )
     if complete is None and out is None and not link:
         raise UsageError("relate.nowhere", "the other side needs what is signed here", "give --out FILE or --link")

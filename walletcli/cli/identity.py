@@ -109,7 +109,9 @@ def set_(
     from walletcli.wallet.identities import set_attribute
 
     if (value is None) == (value_file is None):
-        raise UsageError("usage.one-value", "give the value, or --value-file, and not both", "see: --help")
+        raise UsageError(
+            "usage.one-value", "give the value, or --value-file, and not both", "see: walletcli identity set --help"
+        )
     text = value if value is not None or value_file is None else value_file.read_text().reveal_text()
     with invocation.session() as session:
         view = set_attribute(session, who, name, text or "", sealed=not public)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING
 
-from walletcli.errors import InputError
+from walletcli.errors import FormatError, InputError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.access.wire import MAX_KEYS
 
@@ -100,10 +101,14 @@ def set_attribute(session: Session, who: str, name: str, value: str, sealed: boo
     """
     import unicodedata
 
+    from walletcli.core.document import attribute_fault
     from walletcli.wallet.state.changes import SetAttribute
 
-    index = show_identity(session, who).index
-    return session.change(SetAttribute(index, name, unicodedata.normalize("NFC", value), sealed))
+    value = unicodedata.normalize("NFC", value)
+    if fault := attribute_fault(name, value):
+        hint = f"give it another way; to take an attribute away: walletcli identity unset {shlex.quote(who)} NAME"
+        raise FormatError("document.profile", f"profile: {fault}", hint)
+    return session.change(SetAttribute(show_identity(session, who).index, name, value, sealed))
 
 
 def unset_attribute(session: Session, who: str, name: str) -> IdentityView:

@@ -59,5 +59,5 @@ def key_of(who: str, wallet: WalletView | None) -> bytes:
         raise InputError(
             "identity.unknown",
             f"{text!r} is neither a label of this wallet nor an identity id",
-            "see: walletcli identity list",
+            "labels: walletcli identity list; the ids of others begin with did:key:, did:dht: or pk:",
         ) from error
