@@ -44,12 +44,19 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
+FEW = 4
+"""How many items the swarm is to store."""
+
 TRIES = 5
 """How often something that the network is asked for may be asked again before it counts as failed."""
 
 
 async def work_under_flood(swarm: Swarm, items: int, seconds: float = 0.0) -> None:
-    """Put and read while both ports of a member are flooded, and see that it costs no memory."""
+    """Put and read while both ports of a member are flooded, and see that it costs no memory.
+
+    The same few keys are put with higher and higher `seq`: what the swarm stores lies in this process as well.
+    """
+    keys = [new_key() for _ in range(FEW)]
     async with joined(swarm.addresses) as ours:
         endpoint = ours._writers[0].endpoint
         await ours.put(signed(new_key()))
@@ -58,11 +65,11 @@ async def work_under_flood(swarm: Swarm, items: int, seconds: float = 0.0) -> No
             before = 0
             done = 0
             while done < items or time.monotonic() < end:
-                item = signed(new_key(), b"%d" % done)
+                item = signed(keys[done % FEW], b"%d" % done, seq=done + 1)
                 assert await within_tries(lambda item=item: kept_on_most(ours, item))
                 assert await within_tries(lambda item=item: is_read(ours, item))
                 done += 1
-                if done == 4:
+                if done == FEW:
                     before = resident_bytes()
             await until(lambda: endpoint.traffic.dropped > 1000)
             assert resident_bytes() - before < 16 << 20
