@@ -45,7 +45,7 @@ class Devices:
 class DeviceBook:
     """Looks devices up in the store's documents.
 
-    What was read is kept by the document's hash, so it is never stale.
+    What was read is kept by key and the hash of the document, so it is never stale.
 
     Args:
         store: where records are.
@@ -55,7 +55,7 @@ class DeviceBook:
 
     def __init__(self, store: Store, state: WriterState, clock: Clock) -> None:
         self._store = store
-        self._read: OrderedDict[bytes, Devices] = OrderedDict()
+        self._read: OrderedDict[tuple[bytes, bytes], Devices] = OrderedDict()
         self._now = Lately(self._look_up, state, clock)
 
     def of(self, key: bytes) -> Devices | None:
@@ -73,9 +73,9 @@ class DeviceBook:
         named = self._store.named_document(key)
         if named is None:
             return None
-        known = self._read.get(named)
+        known = self._read.get((key, named))
         if known is not None:
-            self._read.move_to_end(named)
+            self._read.move_to_end((key, named))
             return known
         body = self._store.document(named)
         if body is None:
@@ -87,7 +87,7 @@ class DeviceBook:
         found = Devices(
             {item.signing_key: item for item in hosts}, {signer_tag(item.signing_key): item for item in hosts}
         )
-        self._read[named] = found
+        self._read[key, named] = found
         if len(self._read) > _REMEMBERED:
             self._read.popitem(last=False)
         return found
