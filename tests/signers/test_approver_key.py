@@ -25,10 +25,10 @@ OTHER = replace(SUBJECT, kind=Kind.CONTACT_EXPORT)
 @pytest.fixture(autouse=True)
 def _short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of tests end sooner; that they end is what is tested."""
-    monkeypatch.setattr(channel, "ANSWER_LIMIT_S", 0.6)
+    monkeypatch.setattr(channel, "ANSWER_LIMIT_S", 2.0)
     monkeypatch.setattr(channel, "BUSY_LIMIT_S", 0.3)
-    monkeypatch.setattr(security_key, "ANSWER_LIMIT_S", 0.6)
-    monkeypatch.setattr(security_key, "TOUCH_LIMIT_S", 0.9)
+    monkeypatch.setattr(security_key, "ANSWER_LIMIT_S", 2.0)
+    monkeypatch.setattr(security_key, "TOUCH_LIMIT_S", 2.5)
 
 
 @pytest.mark.parametrize("algorithm", [EDDSA, ES256])

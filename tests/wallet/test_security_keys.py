@@ -70,9 +70,9 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     monkeypatch.setattr("walletcli.signers.devices.unlocker.HidConnection", found.connect)
     monkeypatch.setattr("walletcli.wallet.security_keys.plugged_keys", found.all)
     monkeypatch.setitem(_factor_defaults(), "keys", found.all)
-    monkeypatch.setattr(channel, "ANSWER_LIMIT_S", 1.0)
-    monkeypatch.setattr(security_key, "ANSWER_LIMIT_S", 1.0)
-    monkeypatch.setattr(security_key, "TOUCH_LIMIT_S", 1.0)
+    monkeypatch.setattr(channel, "ANSWER_LIMIT_S", 3.0)
+    monkeypatch.setattr(security_key, "ANSWER_LIMIT_S", 3.0)
+    monkeypatch.setattr(security_key, "TOUCH_LIMIT_S", 3.0)
     return found
 
 
