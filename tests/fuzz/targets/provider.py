@@ -31,7 +31,7 @@ from walletcli.core.secret import Secret
 from walletcli.core.statements import Statement
 from walletcli.errors import WalletError
 from walletcli.node import setup
-from walletcli.node.batch_writer import BatchWriter
+from walletcli.node.batch_writer import BatchWriter, WriterState
 from walletcli.node.clock import Clock
 from walletcli.node.config import Hosting, Policy, Storage
 from walletcli.node.directory import NodeDirectory
@@ -75,6 +75,9 @@ def checks(cls: type[Statement]) -> Callable[[bytes], bool]:
 
 class _Writer:
     """Says of everything that it is there already, so that no input changes what the next one meets."""
+
+    def __init__(self) -> None:
+        self.state = WriterState()
 
     def submit(self, write: Write, done: Callable[[Outcome | WalletError], None]) -> None:
         done(Outcome.SAME)
