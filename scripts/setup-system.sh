@@ -28,7 +28,7 @@ zsh                zsh               completion
 fish               fish              completion
 man                man-db            reads the manual pages
 groff              groff-base        checks the manual pages
-qemu-arm-static    qemu-user-static  runs the code of a Ledger in its maker's emulator
+qemu-arm-static    qemu-user-static  runs the code of a Ledger in the emulator of its maker
 '
 
 WANTED_HID='
