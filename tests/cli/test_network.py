@@ -264,7 +264,7 @@ def test_nodes_are_backed_up_and_restored(answer: Answer, node: NodeProcess, tmp
     backup, other = tmp_path / "node.backup", tmp_path / "other"
     assert answer("node", "backup", str(node.directory), str(backup)) == {"backup": str(backup), "keys": True}
     answer("node", "backup", str(node.directory), str(backup), code=3)
-    assert answer("node", "restore", str(backup), str(other)) == {"directory": str(other)}
+    assert answer("node", "restore", str(backup), str(other)) == {"directory": str(other), "keys": True}
     assert answer("node", "status", str(other))["did"] == node.did
     answer("node", "restore", str(backup), str(other), code=3)
 

@@ -56,7 +56,6 @@ def writes(batch: int) -> list[Write]:
 
 
 def open_store(path: Path) -> SqliteStore:
-    sqlite_store.CHECKPOINT_PAGES = CHECKPOINT_PAGES  # type: ignore[misc]
     return SqliteStore(path)
 
 
@@ -71,6 +70,7 @@ def prepare(path: Path) -> None:
 
 
 def main() -> None:
+    sqlite_store.CHECKPOINT_PAGES = CHECKPOINT_PAGES  # type: ignore[misc]  # of this process, which is here to be killed
     write_batches(open_store(Path(sys.argv[1])), int(sys.argv[2]), writes, NOW_S, each_alone=False)
 
 

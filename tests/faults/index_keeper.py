@@ -20,7 +20,7 @@ from walletcli.wallet.index.overview import publish_index
 from walletcli.wallet.recovery.story import journal_of, recover
 
 POINTS: dict[str, tuple[Any, str]] = {
-    "read": (writing, "_seen"),
+    "read": (writing, "_shown"),
     "joined": (writing, "_joined"),
     "signed": (writing, "sign_with"),
     "stored": (writing.client, "publish"),

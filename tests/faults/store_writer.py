@@ -45,12 +45,12 @@ def writes(batch: int) -> list[Write]:
 
 
 def open_store(path: Path) -> SqliteStore:
-    sqlite_store.TAIL_PACKETS = TAIL_PACKETS  # type: ignore[misc]
-    sqlite_store.CHECKPOINT_PAGES = CHECKPOINT_PAGES  # type: ignore[misc]
     return SqliteStore(path, ["http://127.0.0.1:1"])
 
 
 def main() -> None:
+    sqlite_store.TAIL_PACKETS = TAIL_PACKETS  # type: ignore[misc]  # of this process, which is here to be killed
+    sqlite_store.CHECKPOINT_PAGES = CHECKPOINT_PAGES  # type: ignore[misc]
     try:
         store = open_store(Path(sys.argv[1]))
     except StorageError as error:
