@@ -25,8 +25,8 @@ from walletcli.core.approval import RELYING_PARTY, Approval, Kind, Subject, chec
 from walletcli.core.document_parts import Approver, Approvers
 from walletcli.errors import VerificationError, WalletError
 from walletcli.signers.devices.hidapi import plugged_keys
+from walletcli.signers.devices.opening import opened
 from walletcli.signers.devices.security_key import SecurityKey
-from walletcli.signers.devices.unlocker import opened
 from walletcli.wallet.approvers.asking import Question, ask
 from walletcli.wallet.approvers.deciding import add_approver
 from walletcli.wallet.identities import create_identity

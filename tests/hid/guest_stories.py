@@ -20,9 +20,9 @@ from walletcli.core.secret import Secret
 from walletcli.errors import SignerError, VaultError, WalletError
 from walletcli.signers.devices import channel, security_key
 from walletcli.signers.devices.hidapi import plugged_keys
+from walletcli.signers.devices.opening import opened
 from walletcli.signers.devices.security_key import SecurityKey
 from walletcli.signers.devices.udev import RULES
-from walletcli.signers.devices.unlocker import opened
 from walletcli.vault.kdf import KdfParameters
 from walletcli.wallet.access.opening import open_vault
 from walletcli.wallet.create import NewSlots, create_wallet, new_mnemonic
@@ -186,7 +186,7 @@ def test_a_key_that_another_program_uses_is_busy(monkeypatch: pytest.MonkeyPatch
     plug("a", touches="never")
     program = (
         "from tests.hid.in_process import Owner; from walletcli.signers.devices.hidapi import plugged_keys\n"
-        "from walletcli.signers.devices.unlocker import opened\n"
+        "from walletcli.signers.devices.opening import opened\n"
         "class Says(Owner):\n"
         "    def touch(self, key): print('waiting', flush=True)\n"
         "with opened(plugged_keys()[0], Says()) as key: key.enrol((), verify=False)\n"

@@ -67,7 +67,7 @@ class Prompts(Owner):
 @pytest.fixture(autouse=True)
 def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     found = Shelf()
-    monkeypatch.setattr("walletcli.signers.devices.unlocker.HidConnection", found.connect)
+    monkeypatch.setattr("walletcli.signers.devices.opening.HidConnection", found.connect)
     monkeypatch.setattr("walletcli.wallet.security_keys.plugged_keys", found.all)
     monkeypatch.setitem(_factor_defaults(), "keys", found.all)
     monkeypatch.setattr(channel, "ANSWER_LIMIT_S", 3.0)

@@ -16,8 +16,8 @@ from walletcli.errors import UsageError, VaultError
 if TYPE_CHECKING:
     from walletcli.wallet.access.session import Session
     from walletcli.wallet.airgap.review import Review
-    from walletcli.wallet.approvers.approving import Answered
     from walletcli.wallet.approvers.deciding import ApproversView
+    from walletcli.wallet.approvers.key_holder import Answered
     from walletcli.wallet.approvers.overview import Renewal, WaitingApproval
 
 OUT = click.option("--out", "-o", metavar="FILE", required=True, help="Write it to this new file.")
@@ -45,7 +45,7 @@ def ask(
     """Write a request for approvals by others, elsewhere."""
     from walletcli.cli.relay import warn_of_clear_text
     from walletcli.cli.request_page import review_lines
-    from walletcli.wallet.approvers.collecting import AskWish, ask_approvers
+    from walletcli.wallet.approvers.by_file import AskWish, ask_approvers
 
     warn_of_clear_text(relays)
     wish = AskWish(who, approvers, contacts, days, relays, accept_link, on_top)
@@ -79,7 +79,7 @@ def approve(
     invocation: Invocation, file: str, out: str, digest: str | None, yes: bool, accepted: tuple[str, ...]
 ) -> None:
     """Approve with your security key; no wallet is needed."""
-    from walletcli.wallet.approvers.approving import approve_asked
+    from walletcli.wallet.approvers.key_holder import approve_asked
 
     review, names = _agreed(invocation, file, digest, yes, "Approve")
     answered = approve_asked(invocation.home, review, out, names or accepted, invocation.step)
@@ -93,7 +93,7 @@ def approve(
 @pass_invocation
 def apply(invocation: Invocation, file: str) -> None:
     """Take in what an approver has approved elsewhere."""
-    from walletcli.wallet.approvers.collecting import take_approvals
+    from walletcli.wallet.approvers.by_file import take_approvals
     from walletcli.wallet.publish import command_after
 
     with invocation.session() as session:
@@ -112,7 +112,7 @@ def apply(invocation: Invocation, file: str) -> None:
 @pass_invocation
 def cancel(invocation: Invocation, who: str) -> None:
     """Forget what of an identity waits for approvals."""
-    from walletcli.wallet.approvers.collecting import cancel_waiting
+    from walletcli.wallet.approvers.by_file import cancel_waiting
 
     with invocation.session() as session:
         gone = cancel_waiting(session, who)
@@ -150,7 +150,7 @@ def invite(invocation: Invocation, who: str, out: str, days: int, no_pin: bool) 
 @pass_invocation
 def offer(invocation: Invocation, file: str, out: str, which: str | None, digest: str | None, yes: bool) -> None:
     """Offer your security key as approver; touched twice."""
-    from walletcli.wallet.approvers.approving import offer_key
+    from walletcli.wallet.approvers.key_holder import offer_key
 
     review, _ = _agreed(invocation, file, digest, yes, "Offer a key for")
     answered = offer_key(invocation.home, review, out, which)
@@ -231,7 +231,7 @@ def _review(invocation: Invocation, file: str) -> Review:
     """Review a request with what an open wallet has seen; one that would have to be asked for stays closed."""
     import time
 
-    from walletcli.wallet.approvers.approving import review_asked
+    from walletcli.wallet.approvers.key_holder import review_asked
     from walletcli.wallet.memory import WalletMemory
 
     session = _open_already(invocation)

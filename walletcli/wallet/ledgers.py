@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from walletcli.errors import SignerError, UsageError
-from walletcli.signers.devices.approving import opened_ledger
-from walletcli.signers.devices.hidapi import PluggedKey, plugged_keys, plugged_ledgers
+from walletcli.signers.devices.hidapi import PluggedKey, is_one_of, plugged_ledgers
 from walletcli.signers.devices.ledger import LedgerApp
+from walletcli.signers.devices.opening import opened_ledger
 
 CHECKED: Final = "against the published protocol, the maker's client and framing only, not the device's firmware"
 """How far what is said about these devices was checked."""
@@ -73,13 +73,7 @@ def is_ledger(which: str | None) -> bool:
         MissingExtraError: ``key.no-hidapi``.
         SignerError: ``key.no-list``.
     """
-    ledgers = plugged_ledgers()
-    if which is None:
-        return bool(ledgers) and not plugged_keys()
-    # With its application for security keys it is one as well, with a path of its own and the same serial number.
-    return any(which == device.path for device in ledgers) or (
-        any(which == device.serial for device in ledgers) and all(which != key.serial for key in plugged_keys())
-    )
+    return is_one_of(which, plugged_ledgers())
 
 
 def ledger_info(which: str | None) -> LedgerView:

@@ -10,9 +10,10 @@ from walletcli.core.secret import Secret
 from walletcli.errors import InputError, SignerError, UsageError
 from walletcli.signers.devices.failures import not_enrolled
 from walletcli.signers.devices.hidapi import PluggedKey, plugged_keys
+from walletcli.signers.devices.opening import only_key, opened
 from walletcli.signers.devices.prompts import KeyPrompts
 from walletcli.signers.devices.security_key import KeyFacts
-from walletcli.signers.devices.unlocker import SecurityKeyFactor, only_key, opened
+from walletcli.signers.devices.unlocker import SecurityKeyFactor
 from walletcli.vault.factors import Factor, PasswordFactor
 from walletcli.vault.kdf import KdfParameters
 from walletcli.vault.kinds import FIDO2

@@ -19,7 +19,7 @@ from walletcli.errors import SignerError, UsageError
 from walletcli.signers.devices.hidapi import (
     HidConnection,
     PluggedKey,
-    plugged_keys,
+    is_one_of,
     plugged_trezors,
     webusb_trezors,
 )
@@ -118,13 +118,7 @@ def is_trezor(which: str | None) -> bool:
         MissingExtraError: ``key.no-hidapi``.
         SignerError: ``key.no-list``.
     """
-    trezors = plugged_trezors()
-    if which is None:
-        return bool(trezors) and not plugged_keys()
-    # A Trezor with U2F is a security key as well, with a path of its own and the same serial number.
-    return any(which == device.path for device in trezors) or (
-        any(which == device.serial for device in trezors) and all(which != key.serial for key in plugged_keys())
-    )
+    return is_one_of(which, plugged_trezors())
 
 
 def trezor_info(which: str | None, prompts: TrezorPrompts, index: int | None = None) -> TrezorView:

@@ -24,9 +24,9 @@ from walletcli.errors import WalletError
 from walletcli.signers.devices.hidapi import PluggedKey
 from walletcli.wallet.airgap.making import Wish, ask_to_enrol
 from walletcli.wallet.airgap.showing import approve_request, review_file
-from walletcli.wallet.approvers.approving import approve_asked, review_asked
-from walletcli.wallet.approvers.collecting import AskWish, ask_approvers, take_approvals
+from walletcli.wallet.approvers.by_file import AskWish, ask_approvers, take_approvals
 from walletcli.wallet.approvers.deciding import add_approver, list_approvers, remove_approver
+from walletcli.wallet.approvers.key_holder import approve_asked, review_asked
 from walletcli.wallet.approvers.overview import all_waiting
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import set_attribute

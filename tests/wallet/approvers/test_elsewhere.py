@@ -32,11 +32,11 @@ from walletcli.errors import WalletError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap import waiting as waiting_module
 from walletcli.wallet.airgap.waiting import list_requests
-from walletcli.wallet.approvers import approving, asking, collecting, inviting
-from walletcli.wallet.approvers.approving import approve_asked, offer_key, review_asked
-from walletcli.wallet.approvers.collecting import AskWish, ask_approvers, cancel_waiting, take_approvals
+from walletcli.wallet.approvers import asking, by_file, inviting, key_holder
+from walletcli.wallet.approvers.by_file import AskWish, ask_approvers, cancel_waiting, take_approvals
 from walletcli.wallet.approvers.deciding import list_approvers
 from walletcli.wallet.approvers.inviting import add_offered, invite_approver, read_offer
+from walletcli.wallet.approvers.key_holder import approve_asked, offer_key, review_asked
 from walletcli.wallet.approvers.overview import all_waiting, renewals
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, set_attribute
@@ -94,7 +94,7 @@ def later(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
         def time(self) -> float:
             return time.time() + days * 86_400
 
-    for module in (waiting_module, approving, collecting, inviting):
+    for module in (waiting_module, key_holder, by_file, inviting):
         if hasattr(module, "time"):
             monkeypatch.setattr(module, "time", Clock())
 

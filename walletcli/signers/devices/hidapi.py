@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -103,6 +103,26 @@ def plugged_ledgers() -> tuple[PluggedKey, ...]:
         SignerError: ``key.no-list``.
     """
     return _plugged(_is_ledger)
+
+
+def is_one_of(which: str | None, devices: Sequence[PluggedKey]) -> bool:
+    """Tell whether a path or serial number is that of one of these devices; for None, whether only such are plugged in.
+
+    A device that is a security key as well has a path of its own for that, and the same serial number.
+
+    Args:
+        which: path or serial number, or None.
+        devices: that are plugged in, all of one kind, which is not security keys.
+
+    Raises:
+        MissingExtraError: ``key.no-hidapi``.
+        SignerError: ``key.no-list``.
+    """
+    if which is None:
+        return bool(devices) and not plugged_keys()
+    return any(which == device.path for device in devices) or (
+        any(which == device.serial for device in devices) and all(which != key.serial for key in plugged_keys())
+    )
 
 
 def _plugged(is_wanted: Callable[[dict[str, Any]], bool]) -> tuple[PluggedKey, ...]:

@@ -14,7 +14,7 @@ from walletcli.core.response import MAGIC as RESPONSE_MAGIC
 from walletcli.errors import FormatError, SignerError, UsageError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.airgap.review import Review
-from walletcli.wallet.approvers.here import approve_here
+from walletcli.wallet.approvers.at_root import approve_here
 from walletcli.wallet.files import read_file, refuse_existing, write_file
 
 

@@ -29,11 +29,10 @@ LOOK_EVERY_S = 0.3
 ASKED_ELSEWHERE = frozenset({"approver.not-here", "approver.no-credential", "approver.unattended", "key.no-hidapi"})
 """Why nobody approves at this machine of what can be approved at another one."""
 
-_OF_ONE_KEY = frozenset({
-    "key.no-permission", "key.busy", "key.removed", "key.unsupported", "key.timeout", "key.not-enrolled",
-    "ledger.locked", "ledger.wrong-app", "ledger.old", "ledger.timeout",
+_OF_ONE_DEVICE = frozenset({
+    "key.not-enrolled", "ledger.locked", "ledger.wrong-app", "ledger.old", "ledger.timeout",
 })  # fmt: skip
-"""Why one device among several is passed over; told if too few others approve."""
+"""Why one device among several is passed over, besides being unusable; told if too few others approve."""
 
 Keep = Callable[[Approval], None]
 """Keeps an approval before the next key is asked."""
@@ -154,12 +153,14 @@ class _Round:
                 if self.question.keep is not None:
                     self.question.keep(approval)
         except SignerError as error:
-            if error.code not in _OF_ONE_KEY:
+            from walletcli.signers.devices.opening import UNUSABLE
+
+            if error.code not in UNUSABLE | _OF_ONE_DEVICE:
                 raise
             self.refused = error
 
     def _approvals(self, key: PluggedKey) -> Iterator[Approval]:
-        from walletcli.signers.devices.approving import opened_approver
+        from walletcli.signers.devices.approver_device import opened_approver
 
         most = self.question.threshold - len(self.given)
         with opened_approver(key, self.prompts) as device:
@@ -172,7 +173,7 @@ class _Round:
         return [pair for pair in self.question.wanted if pair[0].public_key not in done]
 
     def _plugged(self) -> tuple[PluggedKey, ...]:
-        from walletcli.signers.devices.approving import plugged_approvers
+        from walletcli.signers.devices.approver_device import plugged_approvers
 
         return plugged_approvers([approver for approver, _ in self.question.wanted])
 

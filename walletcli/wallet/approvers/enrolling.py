@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from walletcli.core.approval import EDDSA, Subject
 from walletcli.core.document_parts import Approver, Form
 from walletcli.errors import SignerError, UsageError
-from walletcli.signers.devices.approving import opened_ledger
 from walletcli.signers.devices.hidapi import PluggedKey, plugged_keys, plugged_ledgers
 from walletcli.signers.devices.ledger import FIRST_ACCOUNT, approver_path, is_approver_path
 from walletcli.signers.devices.new_approver import NewApprover
+from walletcli.signers.devices.opening import only_key, opened, opened_ledger
 from walletcli.signers.devices.prompts import KeyPrompts
-from walletcli.signers.devices.unlocker import only_key, opened
 from walletcli.wallet.linkability import accepted_keys
 from walletcli.wallet.shared_keys import shared_links
 from walletcli.wallet.state.view import IdentityView

@@ -19,10 +19,10 @@ from walletcli.core.record import Record
 from walletcli.errors import WalletError
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
+from walletcli.wallet.contacts.asking_relays import look_contacts_up
 from walletcli.wallet.contacts.book import ContactBook, read_book, save_book
 from walletcli.wallet.contacts.contact import Contact, HeldCard, Sighting, Standing
 from walletcli.wallet.contacts.evidence import Evidence, Inquiry, Source
-from walletcli.wallet.contacts.looking_up import look_contacts_up
 from walletcli.wallet.contacts.lookup import contact_id_text, find_contact, identified, not_blocked, own_identity
 from walletcli.wallet.contacts.placing import MIN_RELAYS
 from walletcli.wallet.contacts.sharing import share_changes

@@ -110,8 +110,8 @@ def add_security_key(
         UsageError: ``key.unknown``.
         MissingExtraError: ``key.no-hidapi``.
     """
+    from walletcli.signers.devices.opening import opened
     from walletcli.signers.devices.ssh_signer import new_ssh_key, sign_ssh
-    from walletcli.signers.devices.unlocker import opened
     from walletcli.wallet.security_keys import chosen_key, given_name, prompts_of
     from walletcli.wallet.shared_keys import shared_links
 

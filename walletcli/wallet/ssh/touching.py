@@ -52,8 +52,8 @@ class SecurityKeyHolder:
             MissingExtraError: ``key.no-hidapi``.
         """
         from walletcli.signers.devices.hidapi import plugged_keys
+        from walletcli.signers.devices.opening import on_key_that_knows
         from walletcli.signers.devices.ssh_signer import sign_ssh
-        from walletcli.signers.devices.unlocker import on_key_that_knows
         from walletcli.wallet.security_keys import prompts_of
 
         self._check()
@@ -115,7 +115,7 @@ def at_hand(home: Home, credentials: Sequence[SshCredential]) -> SshCredential:
         MissingExtraError: ``key.no-hidapi``.
     """
     from walletcli.signers.devices.hidapi import plugged_keys
-    from walletcli.signers.devices.unlocker import on_key_that_knows
+    from walletcli.signers.devices.opening import on_key_that_knows
     from walletcli.wallet.security_keys import prompts_of
 
     refused: SignerError | None = None

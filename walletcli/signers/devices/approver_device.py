@@ -11,11 +11,11 @@ from typing import Protocol
 
 from walletcli.core.approval import RELYING_PARTY, Approval, Subject
 from walletcli.core.document_parts import Approver, Form
-from walletcli.signers.devices.hidapi import HidConnection, PluggedKey, plugged_keys, plugged_ledgers
+from walletcli.signers.devices.hidapi import PluggedKey, plugged_keys, plugged_ledgers
 from walletcli.signers.devices.ledger import Ledger, is_approver_path
+from walletcli.signers.devices.opening import opened, opened_ledger
 from walletcli.signers.devices.prompts import KeyPrompts
 from walletcli.signers.devices.security_key import SecurityKey
-from walletcli.signers.devices.unlocker import opened
 
 
 class ApprovingDevice(Protocol):
@@ -114,18 +114,3 @@ def opened_approver(plugged: PluggedKey, prompts: KeyPrompts) -> Iterator[Approv
         return
     with opened(plugged, prompts) as key:
         yield KeyApprover(key)
-
-
-@contextlib.contextmanager
-def opened_ledger(plugged: PluggedKey) -> Iterator[Ledger]:
-    """Open a Ledger for a ``with`` block.
-
-    Raises:
-        SignerError: ``key.*``, ``ledger.*``.
-        MissingExtraError: ``key.no-hidapi``.
-    """
-    connection = HidConnection(plugged)
-    try:
-        yield Ledger(plugged.name, connection)
-    finally:
-        connection.close()

@@ -7,6 +7,7 @@ Spec: docs/spec/gathering.md, "Where the key is".
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ from walletcli.core.approval_file import ApprovalFile, Offer, offer_subject
 from walletcli.core.approvals import check_follows
 from walletcli.core.approver_items import ApproveItem, OfferItem
 from walletcli.core.document_parts import Approvers
-from walletcli.core.request_file import MAX_FILE_BYTES, RequestFile
+from walletcli.core.request_file import MAX_FILE_BYTES, RequestFile, digest_words
 from walletcli.errors import SignerError, UsageError, VerificationError, WalletError
-from walletcli.signers.devices.unlocker import opened
+from walletcli.signers.devices.opening import opened
 from walletcli.signers.requests import PacketRequest
 from walletcli.wallet.airgap.alarms import Alarm, packet_alarms
 from walletcli.wallet.airgap.review import KINDS, ItemReview, Review, error_parts
@@ -122,8 +123,6 @@ class Answered:
 
     def to_json(self) -> dict[str, object]:
         """Return the request, the keys, and where the answer is."""
-        from walletcli.core.request_file import digest_words
-
         return {
             "request": self.review.to_json(),
             "keys": [key.hex() for key in self.keys],
@@ -234,8 +233,6 @@ def _check(review: Review) -> None:
 
 
 def _written(review: Review, file: ApprovalFile, path: str, keys: tuple[bytes, ...]) -> Answered:
-    import hashlib
-
     data = file.to_bytes()
     write_file(path, data, replace=False)
     return Answered(review, os.path.abspath(path), keys, hashlib.sha256(data).digest())

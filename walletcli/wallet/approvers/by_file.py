@@ -232,7 +232,8 @@ def take_approvals(session: Session, path: str) -> TakenApprovals:
 
     Raises:
         InputError: ``file.*``, ``identity.unknown``.
-        FormatError: ``approval-file.*``, ``approval.*``, ``cbor.*``; ``response.is-offer`` for a key that is offered.
+        FormatError: ``approval-file.*``, ``approval.*``, ``cbor.*``.
+        UsageError: ``response.is-offer`` for a key that is offered.
         VerificationError: ``response.unknown``, ``response.applied``, ``response.cancelled``,
             ``response.superseded``, ``response.expired``, ``response.digest``, ``response.item``,
             ``response.approver``, ``response.counted``, ``approval.*``.
