@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import servers
-from bench.hosting import CONNECTIONS, ROUNDS, frame, host_path, request, start, write_requests
-from bench.load import send_all
+from bench.hosting import CONNECTIONS, ROUNDS, frame, host_path, start
+from bench.load import request, send_all, write_requests
 from bench.measure import Row, at_least
 from bench.processes import pin, python
 from walletcli.node.sqlite_store import CHECKPOINT_PAGES

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import servers
-from bench.load import send_all
+from bench.load import request, send_all, write_requests
 from bench.measure import Row, at_most
 from walletcli.client.host import HostClient
 from walletcli.client.host_answers import Token
@@ -140,23 +140,9 @@ class Provider:
             return b64url_encode(Token.from_bytes(answer.read()).value)
 
 
-def request(method: str, path: str, body: bytes = b"", *headers: str) -> bytes:
-    """Return a request as it goes over the wire."""
-    length = [f"Content-Length: {len(body)}"] if body else []
-    lines = [f"{method} {path} HTTP/1.1", "Host: bench", *headers, *length]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
-
-
 def host_path(number: int, rest: str = "") -> str:
     """Return a path below an identity."""
     return f"/host/{IdentityId(root(number).public_key).z32}{rest}"
-
-
-def write_requests(path: Path, requests: Iterable[bytes]) -> None:
-    """Write requests for the load."""
-    with path.open("wb") as file:
-        for one in requests:
-            file.write(len(one).to_bytes(4, "big") + one)
 
 
 def start(running: ExitStack, directory: Path) -> Provider:

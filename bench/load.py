@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,29 +57,42 @@ def _result(process: subprocess.Popen[str], what: str) -> Load:
     raise RuntimeError(f"wrk ended without a result: {what}")
 
 
+def request(method: str, path: str, body: bytes = b"", *headers: str) -> bytes:
+    """Return a request as it goes over the wire."""
+    length = [f"Content-Length: {len(body)}"] if body else []
+    lines = [f"{method} {path} HTTP/1.1", "Host: bench", *headers, *length]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+def write_requests(path: Path, requests: Iterable[bytes]) -> None:
+    """Write requests for the load."""
+    with path.open("wb") as file:
+        for one in requests:
+            file.write(len(one).to_bytes(4, "big") + one)
+
+
 def put_all(url: str, packets: Path) -> Load:
-    """PUT every packet of a file once."""
-    with _wrk("put.lua", url, LONGEST_S, PACKETS=str(packets)) as process:
-        try:
-            return _result(process, f"PUT {url}")
-        finally:
-            process.kill()
-
-
-def send_all(url: str, requests: Path, connections: int) -> Load:
-    """Send every request of a file once, over so many connections, each the next one when its last is answered."""
-    with _wrk("send.lua", url, LONGEST_S, connections, REQUESTS=str(requests)) as process:
-        try:
-            return _result(process, f"requests to {url}")
-        finally:
-            process.kill()
+    """PUT every packet of a file once; a line has its key (z-base-32), a space, and its payload in hexadecimal."""
+    lines = (line.split() for line in packets.read_text().splitlines())
+    return _send_made(url, packets, (request("PUT", f"/{key}", bytes.fromhex(payload)) for key, payload in lines))
 
 
 def get_once(url: str, keys: Path) -> Load:
     """GET every key of a file once."""
-    with _wrk("get_once.lua", url, LONGEST_S, KEYS=str(keys)) as process:
+    return _send_made(url, keys, (request("GET", f"/{key}") for key in keys.read_text().splitlines()))
+
+
+def _send_made(url: str, source: Path, requests: Iterable[bytes]) -> Load:
+    file = source.with_suffix(".requests")
+    write_requests(file, requests)
+    return send_all(url, file)
+
+
+def send_all(url: str, requests: Path, connections: int = CONNECTIONS) -> Load:
+    """Send every request of a file once, over so many connections, each the next one when its last is answered."""
+    with _wrk("send.lua", url, LONGEST_S, connections, REQUESTS=str(requests)) as process:
         try:
-            return _result(process, f"GET {url}")
+            return _result(process, f"requests to {url}")
         finally:
             process.kill()
 
