@@ -32,6 +32,11 @@ Keys = Callable[..., Path]
 Do = Callable[..., dict[str, Any]]
 
 
+def error_of(answer: dict[str, Any]) -> str:
+    """Return the code of the error that a program was told."""
+    return str(answer["error"]["code"])
+
+
 @pytest.fixture
 def secret_file(tmp_path: Path) -> Callable[[str, str | bytes], str]:
     """Return a function that writes a file which only its owner reads, and gives its path."""

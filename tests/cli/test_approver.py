@@ -13,14 +13,10 @@ from typing import Any
 import cbor2
 import pytest
 
-from tests.cli.conftest import MNEMONIC, Do, Keys
+from tests.cli.conftest import MNEMONIC, Do, Keys, error_of
 from tests.conftest import FAST_KDF, NodeProcess, Run
 
 Options = tuple[str, str]
-
-
-def error_of(answer: dict[str, Any]) -> str:
-    return str(answer["error"]["code"])
 
 
 @pytest.fixture

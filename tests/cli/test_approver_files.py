@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Do, Keys
+from tests.cli.conftest import Do, Keys, error_of
 from tests.cli.test_key import ended, on_terminal
 from tests.conftest import NodeProcess
 
@@ -56,10 +56,6 @@ def friend(tmp_path: Path) -> Path:
 
 def words_of(document: dict[str, Any]) -> str:
     return " ".join(document["request"]["digest_words"])
-
-
-def error_of(answer: dict[str, Any]) -> str:
-    return str(answer["error"]["code"])
 
 
 def test_an_editor_approves_at_their_own_desk_and_a_friend_lends_a_key(

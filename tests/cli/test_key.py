@@ -13,7 +13,7 @@ import pexpect
 import pytest
 
 from tests.cli.answers import check_answer
-from tests.cli.conftest import PASSWORD, PIN, ROOT, Answer, Do, Keys
+from tests.cli.conftest import PASSWORD, PIN, ROOT, Answer, Do, Keys, error_of
 from tests.conftest import FAST_KDF, Run
 
 
@@ -28,10 +28,6 @@ def ended(child: pexpect.spawn) -> int:
     child.expect(pexpect.EOF)
     child.wait()
     return int(child.exitstatus)
-
-
-def error_of(answer: dict[str, Any]) -> str:
-    return str(answer["error"]["code"])
 
 
 def test_a_key_is_listed_enrolled_tested_and_removed(

@@ -12,17 +12,13 @@ from typing import Any
 import cbor2
 import pytest
 
-from tests.cli.conftest import MNEMONIC, Do, Keys
+from tests.cli.conftest import MNEMONIC, Do, Keys, error_of
 from tests.conftest import FAST_KDF, NodeProcess, Run
 from walletcli.core.approval import Subject
 from walletcli.core.record import Record
 
 Options = tuple[str, str]
 OTHER_WORDS = "legal winner thank year wave sausage worth useful legal winner thank yellow"
-
-
-def error_of(answer: dict[str, Any]) -> str:
-    return str(answer["error"]["code"])
 
 
 def shown(tmp_path: Path, name: str = "nano") -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from tests.cli.conftest import MNEMONIC, PIN, Do, Keys
+from tests.cli.conftest import MNEMONIC, PIN, Do, Keys, error_of
 from tests.conftest import FAST_KDF, NodeProcess, Run
 from tests.peers.openssh import SshServer, program, start_server
 from tests.peers.openssh import run as run_program
@@ -27,10 +27,6 @@ Options = tuple[str, str]
 GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
 ES256 = {"algorithms": [-7]}
 KINDS = {"sk-ssh-ed25519@openssh.com": {}, "sk-ecdsa-sha2-nistp256@openssh.com": ES256}
-
-
-def error_of(answer: dict[str, Any]) -> str:
-    return str(answer["error"]["code"])
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hid.guest_approvals import Knows, plug
+from tests.hid.guest_approvals import Knows, host, plug, refused
 from tests.hid.ledger_device import LIES
 from tests.hid.plugboard import ask
 from tests.wallet.parts import make_home, opened
@@ -31,6 +31,8 @@ from walletcli.wallet.contacts.exporting import Wanted, export_contacts
 from walletcli.wallet.identities import create_identity
 from walletcli.wallet.ledgers import ledger_info, list_ledgers
 from walletcli.wallet.publish import publish_identity
+
+__all__ = ["host"]  # a fixture
 
 LONG_S, SHORT_S = 120.0, 3.0
 SPECIAL = {"silent": "ledger.not-pressed", "no-header": "ledger.old"}
@@ -59,14 +61,6 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    """A provider in this process."""
-    made = Host.start(tmp_path / "provider", 'policy = "open"')
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def alice(tmp_path: Path, host: Host) -> Iterator[Session]:
     """A wallet whose identity is published with a Ledger as its approver, which is plugged in."""
     ask("plug_ledger", name="l")
@@ -76,15 +70,6 @@ def alice(tmp_path: Path, host: Host) -> Iterator[Session]:
         add_approver(session, "alice", name="nano")
         publish_identity(session, "alice", [host.url])
         yield session
-
-
-def refused(session: Session, host: Host) -> str:
-    """Try to bind; return the code of the refusal, and be sure that nothing was signed."""
-    before = record_of(session)
-    with pytest.raises(SignerError) as told:
-        bind(session, host.address)
-    assert record_of(session) == before
-    return told.value.code
 
 
 def test_it_is_found_by_its_ids_and_says_what_is_in_the_way() -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from tests.wallet.keepalive.friends import Friends, keys_seen, z32s
-from tests.wallet.parts import HonestRelay, make_home, opened
 from walletcli.core.encodings import z32_encode
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.stream import Stream
 from walletcli.net.tcp import TcpDialer
-from walletcli.wallet.access.session import Session
 from walletcli.wallet.keepalive.run import KeepWish, keep_wallet_alive
 
 CONTACTS = 60
@@ -34,25 +31,8 @@ class Recording:
 
 
 @pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    run = tmp_path / "run"
-    run.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(run))
-    with opened(make_home(tmp_path / "home")) as found:
-        yield found
-
-
-@pytest.fixture
-def friends(session: Session) -> Iterator[Friends]:
-    started: list[HonestRelay] = []
-
-    def start() -> HonestRelay:
-        started.append(HonestRelay())
-        return started[-1]
-
-    yield Friends.make(session, start, RELAYS)
-    for relay in started:
-        relay.close()
+def friends(friends_at: Callable[[int], Friends]) -> Friends:
+    return friends_at(RELAYS)
 
 
 def keep(friends: Friends, whom: list[str], dial: Callable[[], Recording] = Recording) -> Recording:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from tests.client.records import record
 from tests.wallet.keepalive.friends import Friends, keys_seen, z32s
-from tests.wallet.parts import HonestRelay, make_home, opened
+from tests.wallet.parts import HonestRelay
 from walletcli.core.encodings import z32_encode
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import Record
-from walletcli.wallet.access.session import Session
 from walletcli.wallet.contacts.adding import add_contact, introduction_from
 from walletcli.wallet.contacts.book import read_book
 from walletcli.wallet.contacts.evidence import Inquiry
@@ -29,25 +27,8 @@ NAMES = [f"friend {n}" for n in range(CONTACTS)]
 
 
 @pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    run = tmp_path / "run"
-    run.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(run))
-    with opened(make_home(tmp_path / "home")) as found:
-        yield found
-
-
-@pytest.fixture
-def friends(session: Session) -> Iterator[Friends]:
-    started: list[HonestRelay] = []
-
-    def start() -> HonestRelay:
-        started.append(HonestRelay())
-        return started[-1]
-
-    yield Friends.make(session, start, RELAYS)
-    for relay in started:
-        relay.close()
+def friends(friends_at: Callable[[int], Friends]) -> Friends:
+    return friends_at(RELAYS)
 
 
 def publish(friends: Friends, records: list[Record], *, at: list[HonestRelay] | None = None) -> None:
