@@ -55,7 +55,7 @@ class FoundDocument:
 
     Attributes:
         body: the document, of the hash that was asked for.
-        beside: the approvals beside it, if it names approvers.
+        beside: the approvals beside it, if approvers play a part in it.
     """
 
     body: bytes
@@ -123,8 +123,9 @@ class NamedNodes:
         self._waiting += 1
         try:
             async with self._limit:
+                is_guarded = self._store.is_guarded(key)
                 for address in self.places(key):
-                    found = await self._ask(address, document_hash)
+                    found = await self._ask(address, document_hash, is_guarded)
                     if found is not None:
                         return found
         finally:
@@ -145,13 +146,13 @@ class NamedNodes:
                 break
         return list(found)[:MAX_PLACES]
 
-    async def _ask(self, address: NodeAddress, document_hash: bytes) -> FoundDocument | None:
+    async def _ask(self, address: NodeAddress, document_hash: bytes, is_guarded: bool) -> FoundDocument | None:
         def ask(client: RelayClient) -> FoundDocument | None:
             body = client.get_document(document_hash, from_store=True)
             if body is None:
                 return None
-            guarded = Document.from_bytes(body).approvers is not None
-            return FoundDocument(body, client.get_approvals(document_hash) if guarded else None)
+            wanted = is_guarded or Document.from_bytes(body).approvers is not None
+            return FoundDocument(body, client.get_approvals(document_hash) if wanted else None)
 
         peer = self._peer(address)
         self._counters.asked += 1

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.client.records import identity, record
+from tests.core.approving import ONE, approvers
 from tests.core.samples import key, sealing_key
 from tests.dht.swarm import Swarm
 from tests.node.dht.test_node_in_dht import path_of, rounds_until, settings
 from tests.node.local import LocalNode, eventually, running
+from walletcli.core.approvals import DocumentApprovals
 from walletcli.core.cose import Sign1
 from walletcli.core.document import Document
 from walletcli.core.document_parts import Address, Delegation, Power, Transport
@@ -104,6 +106,26 @@ def test_the_document_of_a_newer_packet_comes_from_the_provider_that_the_one_bef
     rounds_until(keeper, lambda: keeper.service._store.packets([newer.packet.public_key])[0] is not None)
     eventually(lambda: has(keeper, newer), "the document")
     assert keeper.service._store.named_document(newer.packet.public_key) == newer.document.hash  # type: ignore[union-attr]
+
+
+def test_approvals_of_a_document_that_removes_the_approvers_come_with_it(
+    swarm: Swarm, tmp_path: Path, host: LocalNode, stack: ExitStack
+) -> None:
+    keeper = keeps(swarm, tmp_path / "keeper", stack)
+    grant = grant_by(record_of(host), "alice")
+    put(keeper, record("alice", 7, bindings=(grant,), approvers=approvers(ONE)))
+    newer = record("alice", 8, profile={"name": "Alice"})
+    assert newer.document is not None
+    beside = DocumentApprovals((ONE.approve(newer.document),)).to_bytes()
+    path = f"/document/{newer.document.hash.hex()}"
+    assert host.ask("PUT", path, newer.document.to_bytes()).status == 204
+    assert host.ask("PUT", f"{path}/approvals", beside).status == 204
+    put(host, newer)
+    told_of_newer(swarm, tmp_path, newer)
+    rounds_until(keeper, lambda: has(keeper, newer))
+    eventually(
+        lambda: keeper.ask("GET", f"{path}/approvals", cache_control="only-if-cached").body == beside, "the approvals"
+    )
 
 
 def test_somebody_new_is_looked_for_at_any_node_whose_record_is_kept_alive(
