@@ -263,7 +263,7 @@ def _agreed(
         raise UsageError(
             "request.digest-needed",
             "without questions, the digest says which request is meant",
-            "give --digest with the words that the machine shows which made the request",
+            "give --digest with the words that are shown where the request was made",
         )
     review = _review(invocation, file)
     if digest is not None:

@@ -124,7 +124,7 @@ def approve(
         raise UsageError(
             "request.digest-needed",
             "without questions, the digest says which request is meant",
-            "give --digest with the words that the machine shows which made the request",
+            "give --digest with the words that are shown where the request was made",
         )
     with open_wallet_here(invocation) as session:
         review = review_file(session, file)
