@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.node.local import eventually
+from tests.node.local import WAIT_S, eventually
 from tests.wallet.parts import HonestRelay, make_home, nobody, opened, password
 from walletcli.errors import InputError
 from walletcli.wallet.access import schedule as schedules
@@ -160,12 +160,13 @@ def published(tmp_path: Path, relay: HonestRelay) -> Home:
 
 
 @pytest.fixture
-def silent_server() -> Iterator[str]:
-    """A server that takes connections and says nothing."""
+def silent_server() -> Iterator[socket.socket]:
+    """A listener at which nobody ever answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(50)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.settimeout(WAIT_S)
+        yield listener
 
 
 def children(pid: int) -> list[int]:
@@ -224,39 +225,37 @@ def test_it_expires_although_it_is_at_work_by_itself(published: Home, relay: Hon
     assert find_agent(published) is None
 
 
-def busy_child(home: Home, relay: HonestRelay, server: str) -> tuple[int, int]:
-    """Unlock, and return the agent and a child of it that waits for a server that says nothing."""
-    remove_relay(home, relay.url)
-    add_relay(home, server)
-    pid = unlock(home, password, interval=OFTEN).pid
-    return pid, eventually(lambda: children(pid))[0]
+@pytest.fixture
+def busy(published: Home, relay: HonestRelay, silent_server: socket.socket) -> Iterator[tuple[int, int]]:
+    """An agent and its child; the child waits for an answer that does not come."""
+    remove_relay(published, relay.url)
+    add_relay(published, f"http://127.0.0.1:{silent_server.getsockname()[1]}")
+    pid = unlock(published, password, interval=OFTEN).pid
+    try:
+        # Only what has something to ask connects: a turn of the wallet index has nothing to do, and soon ends.
+        with silent_server.accept()[0]:
+            yield pid, children(pid)[0]
+    finally:
+        lock(published)
 
 
-def test_locking_ends_what_it_is_doing(published: Home, relay: HonestRelay, silent_server: str) -> None:
-    _, child = busy_child(published, relay, silent_server)
+def test_locking_ends_what_it_is_doing(published: Home, busy: tuple[int, int]) -> None:
+    _, child = busy
     assert lock(published)
     eventually(lambda: is_gone(child))
 
 
-def test_what_it_is_doing_ends_when_it_is_killed(published: Home, relay: HonestRelay, silent_server: str) -> None:
-    pid, child = busy_child(published, relay, silent_server)
-    eventually(lambda: b"sealed.scheduled" in Path(f"/proc/{child}/cmdline").read_bytes())
-    eventually(lambda: len(os.listdir(f"/proc/{child}/fd")) > 3)  # it has come to its socket
+def test_what_it_is_doing_ends_when_it_is_killed(busy: tuple[int, int]) -> None:
+    pid, child = busy
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: is_gone(child))
 
 
-def test_neither_arguments_nor_environment_tell_which_identity_it_is(
-    published: Home, relay: HonestRelay, silent_server: str
-) -> None:
-    _, child = busy_child(published, relay, silent_server)
-    try:
-        eventually(lambda: b"sealed.scheduled" in Path(f"/proc/{child}/cmdline").read_bytes())
-        shown = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-        assert shown[-2:] == [os.fsencode(published.path), b""]
-        assert b"alice" not in Path(f"/proc/{child}/environ").read_bytes()
-    finally:
-        lock(published)
+def test_neither_arguments_nor_environment_tell_which_identity_it_is(published: Home, busy: tuple[int, int]) -> None:
+    _, child = busy
+    shown = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+    assert shown[-3:] == [b"walletcli.wallet.sealed.scheduled", os.fsencode(published.path), b""]
+    assert b"alice" not in Path(f"/proc/{child}/environ").read_bytes()
 
 
 def test_without_an_interval_it_does_nothing_by_itself(published: Home, relay: HonestRelay) -> None:
