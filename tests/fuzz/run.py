@@ -11,6 +11,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -61,16 +62,18 @@ def fuzz(target: Target, seconds: int) -> tuple[str, bool, str]:
     kept.mkdir(parents=True, exist_ok=True)
     options = [f"-max_total_time={seconds}", f"-artifact_prefix={findings}/", "-print_final_stats=1", "-verbosity=0"]
     started = time.monotonic()
-    try:
-        done = subprocess.run(
-            command(target, *options, str(fresh), str(kept), str(seeds)),
-            cwd=ROOT,
-            capture_output=True,
-            timeout=seconds + GRACE_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as expired:
-        return target.name, False, f"did not end:\n{(expired.stderr or b'')[-2000:].decode(errors='replace')}"
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:  # libFuzzer ends without Python's `atexit`
+        try:
+            done = subprocess.run(
+                command(target, *options, str(fresh), str(kept), str(seeds)),
+                cwd=ROOT,
+                env={**os.environ, "TMPDIR": scratch},
+                capture_output=True,
+                timeout=seconds + GRACE_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as expired:
+            return target.name, False, f"did not end:\n{(expired.stderr or b'')[-2000:].decode(errors='replace')}"
     log = (done.stdout + done.stderr).decode(errors="replace")
     if done.returncode != 0:
         return target.name, False, f"exit code {done.returncode}; inputs are in {findings}\n{log[-4000:]}"
