@@ -214,7 +214,9 @@ class _Read:
             self._loop.call_later(HEDGE_S, self._hedge),
             self._loop.call_later(READ_S, self._end),
         ]
-        self._session.read(self._key, self._heard)
+        if not self._session.read(self._key, self._heard):
+            self._hedge()
+            self._one_less()
         try:
             await self._over
         finally:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import libtorrent
@@ -26,6 +27,15 @@ MAX_STATE_BYTES: Final = 262_144
 READS_AT_ONCE: Final = 8
 """More than that at once, and libtorrent misses items that are there (measured: 83 of 100)."""
 
+MAX_LOOK_UPS: Final = 256
+"""Most look-ups of libtorrent under way; one may take seconds longer than the read that it was begun for."""
+
+SHARED_S: Final = 1.0
+"""How old a look-up may be for a second read to share it, in seconds: it may find what lay there when it began."""
+
+LOST_S: Final = 120.0
+"""After so many seconds a look-up is no longer waited for: libtorrent has dropped its end."""
+
 _FAMILIES: Final = {6: socket.AF_INET, 18: socket.AF_INET6}
 """By the length of an address and port in saved state."""
 
@@ -34,6 +44,12 @@ _STATE: Final = libtorrent.save_state_flags_t.save_dht_state
 
 Heard = Callable[[Item | None, bool], None]
 """Told about an item (not verified) or None, and whether the read is over."""
+
+
+@dataclass(slots=True)
+class _LookUp:
+    began_s: float
+    waiting: list[Heard]
 
 
 class Session:
@@ -50,7 +66,7 @@ class Session:
     def __init__(self, session: libtorrent.session, loop: asyncio.AbstractEventLoop) -> None:
         self._session: libtorrent.session | None = session
         self._loop = loop
-        self._reads: dict[bytes, list[Heard]] = {}
+        self._look_ups: dict[bytes, _LookUp] = {}  # by key; the oldest first
         self._own_ids: frozenset[bytes] = frozenset()
         self._failure: str | None = None
         self._listening = asyncio.Event()
@@ -115,31 +131,49 @@ class Session:
         """Return the addresses in its routing table, as of now; their ids are not told."""
         return [Contact(None, address) for address in _addresses(self.save())]
 
-    def read(self, key: bytes, heard: Heard) -> None:
-        """Look for the item of a key (32 bytes); `heard` is told about what comes, until the read is over."""
-        if self._session is None:
-            self._loop.call_soon(heard, None, True)
-            return
-        waiting = self._reads.setdefault(key, [])
-        waiting.append(heard)
-        if len(waiting) == 1:
-            self._session.dht_get_mutable_item(key, b"")
+    def read(self, key: bytes, heard: Heard) -> bool:
+        """Look for the item of a key (32 bytes); `heard` is told about what comes, until the read is over.
+
+        Libtorrent tells of a key what it finds, and not by which look-up. So none is begun beside another of the same
+        key, whose late answers may be older than what was put since.
+
+        Returns:
+            Whether it looks. If not, `heard` is told nothing.
+        """
+        now_s = self._loop.time()
+        self._forget_lost(now_s)
+        known = self._look_ups.get(key)
+        if known is not None and known.waiting and now_s < known.began_s + SHARED_S:
+            known.waiting.append(heard)
+            return True
+        if self._session is None or known is not None or len(self._look_ups) >= MAX_LOOK_UPS:
+            return False
+        self._look_ups[key] = _LookUp(now_s, [heard])
+        self._session.dht_get_mutable_item(key, b"")
+        return True
+
+    def _forget_lost(self, now_s: float) -> None:
+        while self._look_ups:
+            oldest = next(iter(self._look_ups))
+            if now_s < self._look_ups[oldest].began_s + LOST_S:
+                return
+            del self._look_ups[oldest]
 
     def give_up(self, key: bytes, heard: Heard) -> None:
         """Tell `heard` nothing more."""
-        waiting = self._reads.get(key, [])
-        if heard in waiting:
-            waiting.remove(heard)
+        look_up = self._look_ups.get(key)
+        if look_up is not None and heard in look_up.waiting:
+            look_up.waiting.remove(heard)
 
     async def close(self) -> None:
         """Leave; libtorrent's threads end before this returns."""
         session, self._session = self._session, None
         if session is None:
             return
-        for waiting in self._reads.values():
-            for heard in waiting:
+        for look_up in self._look_ups.values():
+            for heard in look_up.waiting:
                 heard(None, True)
-        self._reads.clear()
+        self._look_ups.clear()
         self._loop.remove_reader(self._wake)
         held = [session]
         del session
@@ -177,8 +211,8 @@ class Session:
         item = None
         if isinstance(value, bytes) and value and alert.seq >= 0:
             item = Item(key, int(alert.seq), bytes(alert.signature), value)
-        waiting = self._reads.pop(key, []) if is_over else self._reads.get(key, [])
-        for heard in list(waiting):
+        look_up = self._look_ups.pop(key, None) if is_over else self._look_ups.get(key)
+        for heard in list(look_up.waiting) if look_up is not None else ():
             heard(item, is_over)
 
 
