@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import socket
 import stat
@@ -22,6 +23,7 @@ from walletcli.core.ed25519 import SigningKey
 from walletcli.core.secret import Secret
 from walletcli.errors import FormatError, InputError, SignerError, StorageError, VaultError
 from walletcli.wallet.access import runtime, wire
+from walletcli.wallet.access.agent import WAKE_S
 from walletcli.wallet.access.agent_session import AgentSession, find_agent, open_session
 from walletcli.wallet.access.opening import open_vault
 from walletcli.wallet.access.unlock import lock, unlock
@@ -66,6 +68,10 @@ def close_all(connections: list[socket.socket]) -> None:
 def pid_of(home: Home) -> int:
     with found(home) as agent:
         return agent.status().pid
+
+
+LOCKED = ("agent.locked", "agent.gone")
+"""What a request ends in that finds the vault changed: the agent may have seen it first."""
 
 
 def gone(pid: int, timeout_s: float = 5.0) -> bool:
@@ -507,10 +513,11 @@ def test_what_another_process_writes_is_seen(agent_home: Home) -> None:
 
 def test_a_new_password_locks_the_agent(agent_home: Home) -> None:
     pid = pid_of(agent_home)
-    change_password(agent_home, password, Secret(b"new"), kdf=CHEAP)
-    with found(agent_home) as agent, pytest.raises(VaultError) as refused:
-        agent.summaries()
-    assert refused.value.code == "agent.locked"
+    with found(agent_home) as agent:
+        change_password(agent_home, password, Secret(b"new"), kdf=CHEAP)
+        with pytest.raises(VaultError) as refused:
+            agent.summaries()
+    assert refused.value.code in LOCKED
     assert gone(pid)
 
 
@@ -535,15 +542,43 @@ def test_a_wiped_wallet_locks_the_agent(agent_home: Home) -> None:
     assert gone(pid)
 
 
-def test_a_vault_that_vanishes_locks_the_agent(agent_home: Home) -> None:
+@pytest.mark.parametrize("left", [None, 0, -1, 100])
+def test_a_vault_that_vanishes_or_is_cut_short_locks_the_agent(agent_home: Home, left: int | None) -> None:
     pid = pid_of(agent_home)
     agent = found(agent_home)
-    os.unlink(agent_home.vault_path)
+    vault = Path(agent_home.vault_path)
+    content = vault.read_bytes()
+    if left is None:
+        vault.unlink()
+    else:
+        vault.write_bytes(content[:left])
     with pytest.raises(VaultError) as refused:
         agent.facts()
-    assert refused.value.code == "agent.locked"
+    assert refused.value.code in LOCKED
     agent.close()
     assert gone(pid)
+
+
+@pytest.mark.parametrize("way", ["the directory is deleted", "the password is changed", "the vault is damaged"])
+def test_an_agent_that_nobody_asks_ends_all_the_same(agent_home: Home, way: str) -> None:
+    pid = pid_of(agent_home)
+    vault = Path(agent_home.vault_path)
+    match way:
+        case "the directory is deleted":
+            shutil.rmtree(agent_home.path)
+        case "the password is changed":
+            change_password(agent_home, password, Secret(b"new"), kdf=CHEAP)
+        case _:
+            vault.write_bytes(vault.read_bytes()[:-1])
+    assert gone(pid, 4 * WAKE_S)
+
+
+def test_an_agent_outlives_what_it_looks_at(wallet_home: Home) -> None:
+    pid = unlock(wallet_home, password).pid
+    os.utime(wallet_home.vault_path)
+    assert not gone(pid, 1.5 * WAKE_S)
+    with found(wallet_home) as agent:
+        assert agent.status().pid == pid
 
 
 # What it does not do

@@ -36,7 +36,8 @@ CLIENT_IDLE_S = 60.0
 """A connection that says nothing for so long is closed."""
 
 WAKE_S = 5.0
-"""How often the agent looks at its clock: a machine that slept must not wake with an agent that has expired."""
+"""How often the agent looks at its clock and at the vault, though nobody asks: a machine that slept must not wake with
+an agent that has expired, and nothing is held of a wallet that is no longer there."""
 
 MIN_PAUSE_S = 0.1
 """Shortest pause between two looks at what is due and cannot begin, because something else is at work."""
@@ -44,8 +45,11 @@ MIN_PAUSE_S = 0.1
 READY = b"ready\n"
 """What the agent writes to standard output when it listens."""
 
-FATAL_CODES = frozenset({"wallet.missing", "vault.changed", "vault.damaged", "vault.missing"})
-"""Errors of the vault after which the agent holds nothing that is of use: it locks itself."""
+FATAL_CODES = frozenset({
+    "wallet.missing", "vault.missing", "vault.changed", "vault.damaged", "vault.symlink", "vault.not-a-file",
+})  # fmt: skip
+"""Errors of the vault after which the agent holds nothing that is of use, and locks itself; it also does where the file
+has another form than a vault's."""
 
 
 def boot_clock_s() -> float:
@@ -90,7 +94,7 @@ class Agent:
         self._planned = -1
         self._selector = selectors.DefaultSelector()
         self._clients = Clients(listener, self._selector, MAX_CLIENTS, boot_clock_s, self._admit, self._take)
-        self._started_s = self._asked_s = boot_clock_s()
+        self._started_s = self._asked_s = self._looked_s = boot_clock_s()
         self._ending = False
         self._wakers: tuple[socket.socket, ...] = ()
         self._answers: dict[type[Request], tuple[int, bytes]] = {}
@@ -121,6 +125,9 @@ class Agent:
     def run(self) -> None:
         """Serve until locked, stopped or expired."""
         while not self._finished():
+            self._look_at_vault()
+            if self._finished():
+                break
             self._keep_in_step()
             for key, events in self._selector.select(timeout=self._pause_s()):
                 if self._finished():
@@ -133,6 +140,17 @@ class Agent:
         next_s = self._schedule.next_s() if self._schedule is not None else None
         due_s = next_s - boot_clock_s() if next_s is not None else WAKE_S
         return max(0.0, min(self.expires_in_s(), WAKE_S, max(due_s, MIN_PAUSE_S)))
+
+    def _look_at_vault(self) -> None:
+        """End where the vault is gone, or opens with another key now."""
+        now_s = boot_clock_s()
+        if now_s - self._looked_s < WAKE_S:
+            return
+        self._looked_s = now_s
+        try:
+            self._keeper.refresh()
+        except WalletError as error:
+            self._ending = self._ending or _is_fatal(error)
 
     def _keep_in_step(self) -> None:
         """Have identities brought in step that are due."""
@@ -163,7 +181,7 @@ class Agent:
                 self._asked_s = boot_clock_s()
             return self._answer_request(request)
         except WalletError as error:
-            if error.code in FATAL_CODES and not self._still_opens():
+            if _is_fatal(error) and not self._still_opens():
                 self._ending = True
                 error = VaultError(
                     "agent.locked", f"the agent has locked itself: {error.message}", "walletcli wallet unlock"
@@ -316,6 +334,10 @@ def main(arguments: list[str]) -> int:
             os.unlink(runtime.socket_name(home))
         listener.close()
     return 0
+
+
+def _is_fatal(error: WalletError) -> bool:
+    return error.code in FATAL_CODES or (isinstance(error, FormatError) and error.code.startswith("vault."))
 
 
 def _sets_keys(change: Change) -> bool:
