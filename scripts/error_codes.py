@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,8 +82,10 @@ class ErrorCode:
 def found_codes() -> list[ErrorCode]:
     """Return all error codes, sorted."""
     found: dict[str, ErrorCode] = {}
-    for path in sorted(SOURCE.rglob("*.py")):
-        for code in _codes_of(ast.parse(path.read_text())):
+    trees = [ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))]
+    shared = {name: text for tree in trees for name, text in _hints(tree) if not name.startswith("_")}
+    for tree in trees:
+        for code in _codes_of(tree, shared | dict(_hints(tree))):
             found.setdefault(code.code, code)
     for slug, (kind, message, hint) in MADE_BY_HELPERS.items():
         found.setdefault(slug, ErrorCode(slug, kind, message, hint))
@@ -101,12 +103,21 @@ def slugs_in_source() -> set[str]:
     return {text for text in constants if SLUG.fullmatch(text) and not NOT_ERRORS.fullmatch(text)}
 
 
-def _codes_of(tree: ast.Module) -> Iterator[ErrorCode]:
+def _hints(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the hints that have a name of their own: those of several errors."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
+            name = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+            if name.endswith("_HINT"):
+                yield name, str(node.value.value)
+
+
+def _codes_of(tree: ast.Module, hints: Mapping[str, str]) -> Iterator[ErrorCode]:
     prefix = _constant_named(tree, "_WHAT")
     if prefix is not None:
         yield ErrorCode(f"{prefix}.malformed", "FormatError", f"malformed {prefix}: {GAP}", "")
     for kind, call in _error_calls(tree):
-        texts = [_template(argument, prefix) for argument in call.args[:3]]
+        texts = [_template(argument, prefix, hints) for argument in call.args[:3]]
         code = f"document.{texts[0]}" if kind == "wrong" else texts[0]
         if code is not None and SLUG.fullmatch(code):
             message, hint = (*(text or GAP for text in texts[1:]), "", "")[:2]
@@ -135,7 +146,12 @@ def _constant_named(tree: ast.Module, name: str) -> str | None:
     return None
 
 
-def _template(node: ast.expr, prefix: str | None) -> str | None:
+def _template(node: ast.expr, prefix: str | None, hints: Mapping[str, str]) -> str | None:
+    if isinstance(node, ast.Name):
+        return hints.get(node.id)
+    if isinstance(node, ast.IfExp):
+        texts = [_template(part, prefix, hints) for part in (node.orelse, node.body)]
+        return "; or: ".join(text or GAP for text in texts)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):

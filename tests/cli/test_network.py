@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -98,6 +99,20 @@ def test_fewer_copies_than_asked_have_their_own_exit_code(
     assert answer(*to_both, "--copies", "1", home=wallet)["stored"]["relays"] == [node.address]
     nowhere = answer("publish", "alice", "--relay", dead, *password, home=wallet, code=9)
     assert nowhere["error"]["code"] == "publish.short"
+
+
+@pytest.mark.parametrize(("scheme", "code"), [("http", 7), ("https", 4), ("walletcli, of a port without TLS", 7)])
+def test_an_address_of_the_wrong_kind_is_answered_with_how_nodes_are_named(
+    answer: Answer, wallet: Path, alice: str, node: NodeProcess, password: Password, scheme: str,
+    code: int,
+) -> None:  # fmt: skip
+    parts = urlsplit(node.address)
+    named = f"{scheme}://{parts.netloc}"
+    if scheme not in ("http", "https"):
+        named = f"walletcli://{urlsplit(node.url).netloc}{parts.path}"
+    for command in (["publish", "alice"], ["resolve", alice]):  # a restored wallet looks before it publishes
+        error = answer(*command, "--relay", named, *password, home=wallet, code=code)["error"]
+        assert "a node is named as it says when it starts: walletcli://HOST:PORT/did:key:…" in error["hint"]
 
 
 def test_linking_needs_leave(answer: Answer, wallet: Path, alice: str, node: NodeProcess, password: Password) -> None:

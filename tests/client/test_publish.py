@@ -91,6 +91,17 @@ def test_as_many_as_asked_for_are_enough(relay: Relay, serve: Serve) -> None:
     assert [failure.code for failure in stored.failed] == ["relay.unreachable"]
 
 
+def test_where_all_relays_close_the_connection_the_address_may_be_the_wrong_kind(relay: Relay, serve: Serve) -> None:
+    closing = serve(lambda conversation: conversation.read() and None)
+    with pytest.raises(PublishedShortError) as caught:
+        put(closing, closing)
+    assert "walletcli://HOST:PORT/did:key:…" in caught.value.hint
+    _, good = relay()
+    with pytest.raises(PublishedShortError) as caught:
+        put(good, closing)
+    assert "what was stored stays stored" in caught.value.hint
+
+
 def test_a_relay_without_documents_counts_beside_one_with(relay: Relay) -> None:
     _, full = relay()
     bare_shelf, bare = relay(keeps_documents=False)

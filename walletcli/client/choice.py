@@ -18,6 +18,7 @@ from walletcli.core.identity_id import IdentityId
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
 from walletcli.errors import NetworkError, VerificationError, WalletError
+from walletcli.net.addresses import NAME_HINT
 
 
 class Choice:
@@ -228,12 +229,15 @@ def _raise_nothing_found(identity: IdentityId, answers: Sequence[Answer]) -> NoR
     if all(error.code == "network.offline" for error in errors):
         raise errors[0]
     listed = "; ".join(f"{error.message} ({error.code})" for error in errors)
+    are_misnamed = {error.hint for error in errors} == {NAME_HINT}
     if any(isinstance(error, VerificationError) for error in errors):
         raise VerificationError(
-            "resolve.unverified", f"nothing that verifies was found: {listed}", "ask other relays with --relay"
+            "resolve.unverified",
+            f"nothing that verifies was found: {listed}",
+            NAME_HINT if are_misnamed else "ask other relays with --relay",
         )
     raise NetworkError(
         "resolve.unreachable",
         f"not found, and not everybody answered: {listed}",
-        "try again, or ask other relays with --relay",
+        NAME_HINT if are_misnamed else "try again, or ask other relays with --relay",
     )

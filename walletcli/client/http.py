@@ -163,7 +163,7 @@ class HttpConnection:
         while (end := received.find(_HEAD_END)) < 0:
             data = self.stream.recv(deadline_s)
             if not data and not received:
-                raise broken(self._name, "closed without an answer")
+                raise broken(self._name, "closed without an answer", may_be_misnamed=True)
             received += data
             if not data or len(received) > MAX_HEAD_BYTES:
                 return received, None

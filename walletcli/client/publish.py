@@ -19,7 +19,7 @@ from walletcli.core.identity_id import IdentityId
 from walletcli.core.packet import SignedPacket
 from walletcli.core.record import Record
 from walletcli.errors import InputError, NetworkError, ShortPublishError, VerificationError, WalletError
-from walletcli.net.addresses import NodeAddress
+from walletcli.net.addresses import NAME_HINT, NodeAddress
 from walletcli.net.dialer import Dialer
 
 DHT_WAIT_S: Final = 10
@@ -36,14 +36,16 @@ class Failure:
         address: the relay, as text.
         code: of our error.
         message: of our error.
+        hint: of our error.
     """
 
     address: str
     code: str
     message: str
+    hint: str = ""
 
     def to_json(self) -> dict[str, object]:
-        """Return all three fields."""
+        """Return all of it but the hint, which the error that tells of all relays gives."""
         return {"address": self.address, "error": self.code, "message": self.message}
 
 
@@ -90,10 +92,11 @@ class PublishedShortError(ShortPublishError):
     def __init__(self, stored: Stored, wanted: int) -> None:
         why = [f"{failure.message} ({failure.code})" for failure in stored.failed]
         why += [f"{address} holds the packet only, as it keeps no documents" for address in stored.packet_only]
+        are_misnamed = not stored.copies and {failure.hint for failure in stored.failed} == {NAME_HINT}
         super().__init__(
             "publish.short",
             f"held by {stored.copies} of the {wanted} relays asked for: {'; '.join(why) or 'no more were named'}",
-            "publish again later, or name other relays; what was stored stays stored",
+            NAME_HINT if are_misnamed else "publish again later, or name other relays; what was stored stays stored",
         )
         self.stored = stored
 
@@ -285,7 +288,7 @@ def _count(attempts: Sequence[_Attempt], *, needs_document: bool) -> Stored:
     full, packet_only, failed = [], [], []
     for attempt in attempts:
         if attempt.error is not None:
-            failed.append(Failure(attempt.address, attempt.error.code, attempt.error.message))
+            failed.append(Failure(attempt.address, attempt.error.code, attempt.error.message, attempt.error.hint))
         elif attempt.has_packet and (attempt.has_document or not needs_document):
             full.append(attempt.address)
         elif attempt.has_packet:

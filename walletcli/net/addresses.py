@@ -32,6 +32,9 @@ _DHT: Final = "dht"
 _DHT_EXAMPLES: Final = "write dht for the public one, or dht://HOST:PORT,… to enter it, or one of your own, by members"
 _EXAMPLES: Final = "write walletcli://HOST:PORT/did:key:…, https://HOST[:PORT] or http://HOST[:PORT]"
 
+NAME_HINT: Final = "check the address and this machine's clock; a node is named as it says when it starts: walletcli://HOST:PORT/did:key:…"
+"""What to do where something answers in another way than the address says."""
+
 
 class Scheme(StrEnum):
     """How the other side of a connection is known."""

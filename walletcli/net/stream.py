@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from walletcli.errors import NetworkError, VerificationError
 from walletcli.net import tls
-from walletcli.net.addresses import NodeAddress, Scheme
+from walletcli.net.addresses import NAME_HINT, NodeAddress, Scheme
 
 READ_BYTES: Final = 65_536
 """Most bytes that one read gives; inside TLS a record, which has at most 16,384."""
@@ -132,13 +132,11 @@ def secured(sock: socket.socket, address: NodeAddress, deadline_s: float) -> Soc
         raise VerificationError(
             "tls.untrusted",
             f"the certificate of {name} is not to be trusted: {error.verify_message}",
-            "check the address and this machine's clock; a node of your own is named by walletcli://HOST:PORT/did:key:…",
+            NAME_HINT,
         ) from error
     except OSError as error:
         sock.close()
-        raise NetworkError(
-            "tls.handshake", f"no TLS 1.3 with {name}: {reason(error)}", "check the scheme and port of the address"
-        ) from error
+        raise NetworkError("tls.handshake", f"no TLS 1.3 with {name}: {reason(error)}", NAME_HINT) from error
     except NetworkError:
         sock.close()
         raise
@@ -161,10 +159,12 @@ def timed_out(name: str) -> NetworkError:
     return NetworkError("relay.timeout", f"{name} did not answer in time", "try again, or name another relay")
 
 
-def broken(name: str, why: str) -> NetworkError:
+def broken(name: str, why: str, *, may_be_misnamed: bool = False) -> NetworkError:
     """Return the error for a connection to `name` that was lost."""
     return NetworkError(
-        "relay.unreachable", f"the connection to {name} broke: {why}", "try again, or name another relay"
+        "relay.unreachable",
+        f"the connection to {name} broke: {why}",
+        NAME_HINT if may_be_misnamed else "try again, or name another relay",
     )
 
 
