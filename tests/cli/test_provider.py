@@ -53,6 +53,23 @@ def test_bind_tells_the_binding_with_both_signers_and_the_kit(
     assert "has everything" in text
 
 
+def test_publishing_past_a_provider_says_that_it_goes_by_the_record_before(
+    answer: Answer, cli: Cli, wallet: Path, alice: str, node: NodeProcess, node_factory: Nodes, password: Password
+) -> None:
+    provider, other = node, node_factory("other")
+    answer("provider", "bind", "alice", provider.address, "--no-kit", *password, home=wallet)
+    past = ["publish", "alice", "--relay", other.address, *password]
+    assert answer(*past, home=wallet)["not_told"] == []  # the same record is at the provider
+    answer("identity", "set", "alice", "name", "Alice", "--public", *password, home=wallet)
+    said = cli(*past, home=wallet)
+    assert f"{provider.address}, a provider of this identity, was not named" in said.stderr
+    answer("identity", "set", "alice", "name", "Alicia", "--public", *password, home=wallet)
+    assert answer(*past, home=wallet)["not_told"] == [provider.address]
+    assert answer("publish", "alice", *password, home=wallet)["not_told"] == []
+    found = answer("resolve", "alice", "--relay", provider.url, *password, home=wallet)
+    assert found["document"]["profile"] == {"name": "Alicia"}
+
+
 def test_status_and_list(
     answer: Answer, cli: Cli, wallet: Path, alice: str, node: NodeProcess, password: Password
 ) -> None:

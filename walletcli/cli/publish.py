@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from walletcli.cli.commands import Verb
@@ -41,6 +43,11 @@ def publish(
         slot_s = slot_of(session, published.record.packet.public_key)
     for failure in published.failed if published.shortfall is None else ():
         warn(f"{failure.address} did not store it: {failure.message}")
+    for address in published.not_told:
+        warn(
+            f"{address}, a provider of this identity, was not named and goes by the record before; send it this one "
+            f"with: walletcli publish {shlex.quote(who)}"
+        )
     record = "new, signed now" if published.new else "unchanged, stored again"
     stored = [("stored on", relay) for relay in published.relays]
     stored += [("packet only on", relay) for relay in published.stored.packet_only]

@@ -37,12 +37,15 @@ class Published:
         stored: where it is, and where not.
         new: whether something was signed for it; otherwise the same packet was stored again.
         shortfall: what is missing where fewer relays hold it than asked, or None.
+        not_told: addresses of providers of the identity that were not among the relays asked for: they go by the
+            record before until they get this one.
     """
 
     record: Record
     stored: client.Stored
     new: bool
     shortfall: ShortPublishError | None = None
+    not_told: tuple[str, ...] = ()
 
     @property
     def did(self) -> str:
@@ -65,7 +68,7 @@ class Published:
         return self.stored.failed
 
     def to_json(self) -> dict[str, object]:
-        """Return did, seq, hash, whether it is new, and where it is stored."""
+        """Return did, seq, hash, whether it is new, where it is stored, and which providers were left out."""
         document_hash = self.record.packet.document_hash
         return {
             "did": self.did,
@@ -73,6 +76,7 @@ class Published:
             "document_hash": document_hash.hex() if document_hash is not None else None,
             "new": self.new,
             "stored": self.stored.to_json(),
+            "not_told": list(self.not_told),
         }
 
 
@@ -133,13 +137,14 @@ def publish_identity(
     refuse_during_migration(session.snapshot().wallet.by_index(index), read_book(session, index))
 
     def stored(record: Record, new: bool) -> Published:
+        not_told = _left_out(session, index, addresses) if new else ()
         try:
             where = store_record(session, index, record, addresses, route, copies=copies, progress=progress)
         except client.PublishedShortError as error:
             if not partly or not error.stored.copies:
                 raise
-            return Published(record, error.stored, new, error)
-        return Published(record, where, new)
+            return Published(record, error.stored, new, error, not_told)
+        return Published(record, where, new, not_told=not_told)
 
     return sign_and(stored, session, index, addresses, route, on_top=on_top, is_patient=is_patient, progress=progress)
 
@@ -158,6 +163,14 @@ def publish_addresses(session: Session, who: str, relays: Sequence[str] = ()) ->
     identity = find(session.snapshot().wallet, who)
     providers = [entry.address for entry in bound_entries(identity, read_book(session, identity.index))]
     return chosen_relays(None, [*list_relays(session.home), *providers])
+
+
+def _left_out(session: Session, index: int, addresses: Sequence[NodeAddress]) -> tuple[str, ...]:
+    """Return the addresses of providers that are not among those that a record goes to."""
+    identity = session.snapshot().wallet.by_index(index)
+    named = {address.to_text() for address in addresses}
+    entries = bound_entries(identity, read_book(session, index))
+    return tuple(entry.address for entry in entries if entry.address not in named)
 
 
 def refuse_during_migration(identity: IdentityView, book: ProviderBook) -> None:
