@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.client.records import identity, record
 from tests.wallet.parts import HonestRelay, make_home, opened
 from walletcli.client.resolution import FreshnessCheck
 from walletcli.core.identity_id import IdentityId
 from walletcli.errors import InputError, NetworkError, VerificationError
+from walletcli.vault import storage
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.home import Home
 from walletcli.wallet.identities import create_identity, set_attribute
@@ -67,6 +71,40 @@ def test_the_first_sight_is_remembered(either_session: Session, theirs: Publishe
     second = resolve_identity(theirs.did, either_session, [relay.url])
     assert first.resolution.freshness is FreshnessCheck.FIRST_SEEN
     assert second.resolution.freshness is FreshnessCheck.CHECKED
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return a function after which the vault can no longer be written."""
+
+    def full(*_: object) -> None:
+        raise storage.storage_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), Path("wallet.vault"))
+
+    return lambda: monkeypatch.setattr(storage, "_write_synced", full)
+
+
+def test_what_cannot_be_remembered_is_found_all_the_same(
+    session: Session, theirs: Published, relay: HonestRelay, full_disk: Callable[[], None]
+) -> None:
+    full_disk()
+    found = resolve_identity(theirs.did, session, [relay.url])
+    assert found.resolution.record == theirs.record
+    assert found.not_remembered is not None
+    assert found.not_remembered.code == "storage.full"
+    assert found.to_json()["not_remembered"] == found.not_remembered.to_json()
+
+
+def test_a_split_is_told_though_it_cannot_be_remembered(
+    session: Session, relays: Callable[[], HonestRelay], full_disk: Callable[[], None]
+) -> None:
+    shown = [record("alice", 100, profile={"name": name}) for name in ("one", "other")]
+    servers = [relays() for _ in shown]
+    for server, side in zip(servers, shown, strict=True):
+        server.shelf.put(side)
+    full_disk()
+    with pytest.raises(VerificationError) as refused:
+        resolve_identity(identity("alice").did, session, [server.url for server in servers])
+    assert refused.value.code == "record.equivocation"
 
 
 def test_nobody_leads_it_back(

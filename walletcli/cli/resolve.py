@@ -56,6 +56,11 @@ def resolve(
             who, session, relays, invocation.home,
             record_file=record_file, offline=invocation.offline, progress=invocation.step,
         )  # fmt: skip
+    if found.not_remembered is not None:
+        warn(
+            f"{found.not_remembered.message}: the wallet has not kept what was found, and will not notice an older "
+            "state that is offered next time"
+        )
     if allowed_signers:
         return _answer_signers(invocation, found)
     if not did_document:

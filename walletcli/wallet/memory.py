@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from walletcli.client import freshness
 from walletcli.client.approved import known_document
 from walletcli.core.equivocation import EquivocationProof
 from walletcli.core.record import Record
+from walletcli.errors import StorageError
 from walletcli.wallet.access.session import Session
 from walletcli.wallet.state.changes import KeepSplits, Remember
 from walletcli.wallet.state.kept_splits import KeptSplit
@@ -106,11 +107,18 @@ class WalletMemory:
 
     @contextmanager
     def keeping_splits(self, session: Session) -> Iterator[None]:
-        """Write splits that are met in a block into the vault, however it ends."""
+        """Write splits that are met in a block into the vault, however it ends.
+
+        Raises:
+            StorageError: they cannot be written; not where the block itself ended in an error, which matters more.
+        """
         try:
             yield
-        finally:
-            self.save_splits(session)
+        except BaseException:
+            with suppress(StorageError):
+                self.save_splits(session)
+            raise
+        self.save_splits(session)
 
 
 def _kept(seen: freshness.Seen) -> Seen:

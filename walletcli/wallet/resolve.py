@@ -12,7 +12,7 @@ from walletcli.client.resolution import Resolution
 from walletcli.core.bindings import bindings_of, grants_of
 from walletcli.core.identity_id import IdentityId
 from walletcli.core.record import MAX_FILE_BYTES, Record
-from walletcli.errors import NetworkError, VerificationError
+from walletcli.errors import NetworkError, StorageError, VerificationError
 from walletcli.net.addresses import NodeAddress
 from walletcli.net.dialer import Dialer
 from walletcli.wallet.access.session import Session
@@ -33,10 +33,12 @@ class Resolved:
     Attributes:
         resolution: what was found, and what each source said.
         label: this wallet's own name for it, or None.
+        not_remembered: why the wallet could not write down what was found, or None.
     """
 
     resolution: Resolution
     label: str | None
+    not_remembered: StorageError | None = None
 
     @property
     def did(self) -> str:
@@ -50,7 +52,8 @@ class Resolved:
 
     def to_json(self) -> dict[str, object]:
         """Return the resolution for scripts; the label is the owner's alone and not in it."""
-        return self.resolution.to_json()
+        why = self.not_remembered.to_json() if self.not_remembered is not None else None
+        return {**self.resolution.to_json(), "not_remembered": why}
 
 
 def resolve_identity(
@@ -95,16 +98,24 @@ def resolve_identity(
     progress(f"asking {len(addresses)} relay(s)")
     route = dialer if dialer is not None else dialer_for(offline)
     spare = _places_of_documents(key, memory)
-    with contextlib.ExitStack() as keeping:
+    found, not_remembered = None, None
+    try:
+        with contextlib.ExitStack() as keeping:
+            if session is not None and memory is not None:
+                keeping.enter_context(memory.keeping_splits(session))
+            found = client.resolve(
+                IdentityId(key), addresses, dialer=route, memory=memory, spare=spare, at_hand=at_hand
+            )
         if session is not None and memory is not None:
-            keeping.enter_context(memory.keeping_splits(session))
-        found = client.resolve(IdentityId(key), addresses, dialer=route, memory=memory, spare=spare, at_hand=at_hand)
-    if session is not None and memory is not None:
-        memory.save(session)
+            memory.save(session)
+    except StorageError as error:
+        if found is None:
+            raise
+        not_remembered = error
     labels = (
         [identity.label for identity in wallet.identities if identity.public_key == key] if wallet is not None else []
     )
-    return Resolved(found, labels[0] if labels else None)
+    return Resolved(found, labels[0] if labels else None, not_remembered)
 
 
 def _record_in(path: str, key: bytes) -> Record:
