@@ -168,6 +168,15 @@ def test_two_states_with_one_seq_that_the_approvers_have_approved_are_a_split_al
     assert choose(ALICE, [answer(approved(side, ONE)) for side in sides], memory, 20_000).record == GUARDED
 
 
+def test_a_second_state_with_the_remembered_seq_is_a_split_though_the_approvers_approved_it() -> None:
+    memory = FreshnessMap()
+    memory.put(ALICE.public_key, Seen.of(GUARDED))
+    second = approved(record(seq=100, approvers=approvers(ONE), profile={"name": "second"}), ONE)
+    assert choose(ALICE, [answer(second)], memory, 20_000).record == GUARDED
+    with pytest.raises(SplitError):
+        refuse_split(second, memory, "the node")
+
+
 def test_a_packet_without_a_document_is_a_side_that_can_be_healed() -> None:
     packet = foreign_packet(seq=100)
     memory = FreshnessMap()
