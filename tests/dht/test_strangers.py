@@ -158,6 +158,65 @@ def test_a_wrong_token_is_a_refusal(swarm: Swarm) -> None:
     asyncio.run(story())
 
 
+# more questions than may be open
+
+
+def silent(node: Stranger, query: dict[bytes, Any], address: Any) -> None:
+    """Answer nothing."""
+
+
+def test_look_ups_wait_where_too_many_questions_are_open(swarm: Swarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("walletcli.dht.endpoint.MAX_OPEN", 2)
+    items = [signed(new_key()) for _ in range(8)]
+
+    async def story() -> None:
+        endpoint = await Endpoint.open("127.0.0.1", 0, private=True)
+        seeds = [Contact(None, address) for address in swarm.addresses]
+        with contextlib.closing(Writer(endpoint, seeds=lambda: seeds)) as writer:
+            for item in items:
+                assert (await writer.put(item, counted=True)).stored == 8
+            read = await asyncio.gather(*(writer.get(item.key) for item in items))
+            assert [reading.item for reading in read] == items
+            assert all(reading.answered >= 8 for reading in read)
+
+    asyncio.run(story())
+
+
+def test_questions_whose_time_is_over_keep_nobody_from_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their late answers are waited for, three seconds at least: in a network where half has died that is most."""
+    monkeypatch.setattr("walletcli.dht.endpoint.MAX_OPEN", 4)
+    monkeypatch.setattr("walletcli.dht.endpoint.LATE_S", 60.0)
+    monkeypatch.setattr("walletcli.dht.endpoint.MAX_LATE", 6)
+
+    async def story() -> None:
+        async with opened() as endpoint:
+            found = await LookUp(endpoint, TARGET).run([node.contact for node in dead])
+            assert (found.nearest, found.silent) == ([], len(dead))
+            assert not endpoint.is_busy
+            assert len(endpoint._open) == 6  # the oldest are not waited for
+            found = await LookUp(endpoint, TARGET).run([alive.contact])
+            assert [holder.node_id for holder in found.nearest] == [alive.node_id]
+
+    with ExitStack() as stack:
+        dead = [stack.enter_context(stranger(silent, bytes([n]) * 20)) for n in range(1, 13)]
+        alive = stack.enter_context(stranger(Stranger.answer))
+        asyncio.run(story())
+
+
+def test_a_look_up_that_waits_ends_when_its_socket_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("walletcli.dht.endpoint.MAX_OPEN", 1)
+
+    async def story() -> None:
+        async with opened() as endpoint, asyncio.timeout(10):
+            look_ups = [asyncio.create_task(LookUp(endpoint, TARGET).run([dead.contact])) for _ in range(3)]
+            await asyncio.sleep(0.05)
+            endpoint.close()
+            assert [(await look_up).nearest for look_up in look_ups] == [[]] * 3
+
+    with stranger(silent) as dead:
+        asyncio.run(story())
+
+
 # what others ask of us
 
 

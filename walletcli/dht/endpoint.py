@@ -24,6 +24,9 @@ from walletcli.errors import FormatError, NetworkError
 MAX_OPEN: Final = 1024
 """Questions that wait for an answer at once."""
 
+MAX_LATE: Final = 4096
+"""Questions at once that nobody waits for any more, and whose answer is taken all the same if it comes."""
+
 LATE_S: Final = 3.0
 """How long an answer is taken at least after its question was asked first, in seconds."""
 
@@ -139,6 +142,8 @@ class Endpoint(asyncio.DatagramProtocol):
         self._answers: asyncio.BaseTransport | None = None
         self._transport: asyncio.DatagramTransport | None = None
         self._open: dict[bytes, _Question] = {}
+        self._late: dict[bytes, None] = {}  # transactions of those that are over, in that order
+        self._waiting: list[Callable[[], None]] = []
         self._awaited: Counter[Address] = Counter()
         self._budget = _Budget()
 
@@ -176,7 +181,18 @@ class Endpoint(asyncio.DatagramProtocol):
     @property
     def is_busy(self) -> bool:
         """Whether no more questions may be asked now."""
-        return len(self._open) >= MAX_OPEN
+        return len(self._open) - len(self._late) >= MAX_OPEN
+
+    def when_free(self, ask: Callable[[], None]) -> None:
+        """Call `ask` once when questions may be asked again; others are called at the same time."""
+        self._waiting.append(ask)
+
+    async def room(self) -> None:
+        """Return when questions may be asked."""
+        while self.is_busy:
+            free = asyncio.Event()
+            self.when_free(free.set)
+            await free.wait()
 
     def close(self) -> None:
         """Close the socket; open questions end unanswered."""
@@ -265,9 +281,13 @@ class Endpoint(asyncio.DatagramProtocol):
         question = self._open[transaction]
         if not question.sendings_left:
             question.is_over = True
+            self._late[transaction] = None
             rest_s = max(LATE_S - (self._loop.time() - question.asked_at), 0.0)
             question.timer = self._loop.call_later(rest_s, self._give_up, transaction)
             question.told(Silence.OVER)
+            while len(self._late) > MAX_LATE:
+                self._give_up(next(iter(self._late)))
+            self._wake()
             return
         question.sendings_left -= 1
         timeout_s = min(question.patience * self.known.timeout_s(question.address), MAX_TIMEOUT_S)
@@ -288,11 +308,19 @@ class Endpoint(asyncio.DatagramProtocol):
 
     def _close(self, transaction: bytes) -> _Question:
         question = self._open.pop(transaction)
+        self._late.pop(transaction, None)
         question.timer.cancel()
         self._awaited[question.address] -= 1
         if not self._awaited[question.address]:
             del self._awaited[question.address]
+        self._wake()
         return question
+
+    def _wake(self) -> None:
+        if self._waiting and not self.is_busy:
+            waiting, self._waiting = self._waiting, []
+            for ask in waiting:
+                self._loop.call_soon(ask)
 
     def _answered(self, message: Answer | Refusal, address: Address, size_bytes: int) -> None:
         question = self._open.get(message.transaction)

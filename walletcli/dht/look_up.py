@@ -97,6 +97,7 @@ class LookUp:
         self._holders: list[tuple[int, Holder]] = []  # the nearest first, as the candidates are
         self._answered: set[bytes] = set()
         self._under_way = 0
+        self._is_waiting = False  # until the endpoint may ask again
         self._pending: list[tuple[int, bool]] = []  # distances of those under way, and whether their ids fit
         self._late: list[int] = []  # distances of those that were asked again
         self._found = Found()
@@ -144,6 +145,9 @@ class LookUp:
         while self._candidates and self._under_way < AT_ONCE:
             if self._found.questions >= MAX_QUESTIONS or self._candidates[0][0] > self._bound():
                 break
+            if self._endpoint.is_busy:
+                self._wait()
+                break
             distance, address, node_id = self._candidates.pop(0)
             self._found.questions += 1
             self._under_way += 1
@@ -153,8 +157,17 @@ class LookUp:
                 self._pending.append(progress.place)
             told = partial(self._told, address, progress)
             self._endpoint.get(address, node_id, self._target, self._newer_than, told)
-        if not self._under_way and not self._may_still_matter():
+        if not self._under_way and not self._is_waiting and not self._may_still_matter():
             self._end()
+
+    def _wait(self) -> None:
+        if not self._is_waiting:
+            self._is_waiting = True
+            self._endpoint.when_free(self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_waiting = False
+        self._step()
 
     def _may_still_matter(self) -> bool:
         """Tell whether somebody that was asked again would take a place among those wanted."""

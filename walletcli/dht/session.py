@@ -28,7 +28,10 @@ READS_AT_ONCE: Final = 8
 """More than that at once, and libtorrent misses items that are there (measured: 83 of 100)."""
 
 MAX_LOOK_UPS: Final = 256
-"""Most look-ups of libtorrent under way; one may take seconds longer than the read that it was begun for."""
+"""Most look-ups of libtorrent under way: one may take seconds longer than the read that it was begun for.
+
+With thousands (half of the nodes gone, 1,000 reads) reads took three times as long as with the writer beside it.
+"""
 
 SHARED_S: Final = 1.0
 """How old a look-up may be for a second read to share it, in seconds: it may find what lay there when it began."""

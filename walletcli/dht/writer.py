@@ -166,7 +166,7 @@ class Writer:
         return list(chosen)
 
     async def _put(self, holder: Holder, item: Item, cas: int | None) -> Answer | Refusal | None:
-        return await _reply(
+        return await self._reply(
             lambda told: self.endpoint.put(holder.address, holder.node_id, item, holder.token, cas, told)
         )
 
@@ -176,19 +176,21 @@ class Writer:
         return [answer.item for answer in answers if isinstance(answer, Answer) and answer.item is not None]
 
     async def _again(self, holder: Holder, target: bytes) -> Answer | Refusal | None:
-        return await _reply(lambda told: self.endpoint.get(holder.address, holder.node_id, target, None, told, INSIST))
+        return await self._reply(
+            lambda told: self.endpoint.get(holder.address, holder.node_id, target, None, told, INSIST)
+        )
 
+    async def _reply(self, ask: Callable[[Told], None]) -> Answer | Refusal | None:
+        """Ask something, and return the reply, or None if none came to any sending of the question."""
+        future: asyncio.Future[Answer | Refusal | None] = asyncio.get_running_loop().create_future()
 
-async def _reply(ask: Callable[[Told], None]) -> Answer | Refusal | None:
-    """Ask something, and return the reply, or None if none came to any sending of the question."""
-    future: asyncio.Future[Answer | Refusal | None] = asyncio.get_running_loop().create_future()
+        def told(reply: Answer | Refusal | Silence) -> None:
+            if not future.done() and reply is not Silence.LATE:
+                future.set_result(None if reply is Silence.OVER else reply)
 
-    def told(reply: Answer | Refusal | Silence) -> None:
-        if not future.done() and reply is not Silence.LATE:
-            future.set_result(None if reply is Silence.OVER else reply)
-
-    ask(told)
-    return await future
+        await self.endpoint.room()
+        ask(told)
+        return await future
 
 
 def is_genuine(key: bytes, item: Item) -> bool:
