@@ -573,12 +573,11 @@ def test_an_agent_that_nobody_asks_ends_all_the_same(agent_home: Home, way: str)
     assert gone(pid, 4 * WAKE_S)
 
 
-def test_an_agent_outlives_what_it_looks_at(wallet_home: Home) -> None:
-    pid = unlock(wallet_home, password).pid
-    os.utime(wallet_home.vault_path)
+def test_an_agent_outlives_what_it_looks_at(agent_home: Home) -> None:
+    pid = pid_of(agent_home)
+    os.utime(agent_home.vault_path)
     assert not gone(pid, 1.5 * WAKE_S)
-    with found(wallet_home) as agent:
-        assert agent.status().pid == pid
+    assert pid_of(agent_home) == pid
 
 
 # What it does not do
