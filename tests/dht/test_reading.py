@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.dht.strangers import Stranger, stranger
-from tests.dht.swarm import joined, new_key, signed
+from tests.dht.swarm import joined, new_key, signed, until
 from walletcli.dht import session
 from walletcli.dht.mainline import Mainline
 from walletcli.dht.messages import Item
@@ -104,14 +104,14 @@ def test_reads_at_the_same_time_share_a_look_up() -> None:
 
 
 def test_an_old_look_up_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "SHARED_S", 0.2)
+    monkeypatch.setattr(session, "SHARED_S", 0.0)
     key = new_key()
     first, second = signed(key, b"first", 1), signed(key, b"second", 2)
     slow = Slow(first, 0.8)
 
     async def story(ours: Mainline) -> None:
         long = asyncio.create_task(ours.get(first.key))
-        await asyncio.sleep(0.3)
+        await until(lambda: slow.looked_for)
         slow.has = second
         assert await ours.get(first.key) == second
         assert await long in (first, second)

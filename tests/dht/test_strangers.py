@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.dht.strangers import TARGET, Stranger, look_up, named, opened, stranger
-from tests.dht.swarm import Swarm, new_key, signed
+from tests.dht.swarm import Swarm, new_key, signed, until
 from walletcli.core import bencode
 from walletcli.dht.contacts import Contact, fits_address, is_usable
 from walletcli.dht.endpoint import QUERIES_PER_ADDRESS, QUERIES_PER_SECOND, Endpoint
@@ -209,7 +209,7 @@ def test_a_look_up_that_waits_ends_when_its_socket_closes(monkeypatch: pytest.Mo
     async def story() -> None:
         async with opened() as endpoint, asyncio.timeout(10):
             look_ups = [asyncio.create_task(LookUp(endpoint, TARGET).run([dead.contact])) for _ in range(3)]
-            await asyncio.sleep(0.05)
+            await until(lambda: len(endpoint._waiting) == 2)
             endpoint.close()
             assert [(await look_up).nearest for look_up in look_ups] == [[]] * 3
 

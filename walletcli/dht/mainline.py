@@ -214,7 +214,7 @@ class _Read:
             self._loop.call_later(HEDGE_S, self._hedge),
             self._loop.call_later(READ_S, self._end),
         ]
-        if not self._session.read(self._key, self._heard):
+        if not self._session.read(self._key, self._heard):  # then the writers alone look, and at once
             self._hedge()
             self._one_less()
         try:
